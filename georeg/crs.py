@@ -27,7 +27,9 @@ def parse_crs(text: str) -> CRS:
         return CRS.from_user_input(text)
     except CRSError:
         short = text if len(text) < 60 else text[:57] + "..."
-        raise SettingsError(f"'{short}' is not a CRS: give e.g. EPSG:32633, WKT or a file") from None
+        raise SettingsError(
+            f"'{short}' is not a CRS: give e.g. EPSG:32633, WKT or a file"
+        ) from None
 
 
 def wrap_longitude(x: Array, around: float, period: float) -> Array:

@@ -135,9 +135,7 @@ class Grid:
     def zoom(self, factor: float) -> Grid:
         """The same ground with pixels `factor` times as large; the last ones may stick out."""
         rows, columns = (max(1, math.ceil(n / factor - 1e-6)) for n in self.shape)
-        return replace(
-            self, shape=(rows, columns), transform=self.transform * Affine.scale(factor)
-        )
+        return replace(self, shape=(rows, columns), transform=self.transform * Affine.scale(factor))
 
     def outline(self, per_side: int = 21) -> Array:
         """(4 * per_side, 2) pixel positions along the edge."""

@@ -121,7 +121,9 @@ def checked(
     moving = np.asarray(moving_xy, dtype=np.float64)
     reference = np.asarray(reference_xy, dtype=np.float64)
     if moving.ndim != 2 or moving.shape[1:] != (2,) or moving.shape != reference.shape:
-        raise PointsError(f"points must be two (N, 2) arrays, not {moving.shape}, {reference.shape}")
+        raise PointsError(
+            f"points must be two (N, 2) arrays, not {moving.shape}, {reference.shape}"
+        )
     w = np.ones(len(moving)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not (np.isfinite(moving).all() and np.isfinite(reference).all() and np.isfinite(w).all()):
         raise PointsError("a point or a weight is not a finite number")
