@@ -44,7 +44,11 @@ class Transform(Protocol):
         ...
 
     def forward(self, moving_xy: Array) -> Array:
-        """(N, 2) claimed -> (N, 2) true positions."""
+        """(N, 2) claimed -> (N, 2) true positions.
+
+        NaN where a position has no counterpart: beyond the horizon of a projective transform, in
+        a fold of a flexible one. The same goes for `inverse`.
+        """
         ...
 
     def inverse(self, reference_xy: Array) -> Array:
@@ -116,7 +120,8 @@ def checked(
     """The points as (N, 2) float arrays and their weights, those of weight 0 left out.
 
     Raises:
-        PointsError: shapes differ, values aren't finite or too few points remain.
+        PointsError: shapes differ, values aren't finite, a weight is negative or too few points
+            remain.
     """
     moving = np.asarray(moving_xy, dtype=np.float64)
     reference = np.asarray(reference_xy, dtype=np.float64)
@@ -125,8 +130,12 @@ def checked(
             f"points must be two (N, 2) arrays, not {moving.shape}, {reference.shape}"
         )
     w = np.ones(len(moving)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if w.shape != (len(moving),):
+        raise PointsError(f"weights must be ({len(moving)},), one per point, not {w.shape}")
     if not (np.isfinite(moving).all() and np.isfinite(reference).all() and np.isfinite(w).all()):
         raise PointsError("a point or a weight is not a finite number")
+    if (w < 0).any():
+        raise PointsError("a weight is negative")
     keep = w > 0
     if keep.sum() < min_points:
         raise PointsError(f"{name} needs at least {min_points} points, got {int(keep.sum())}")
