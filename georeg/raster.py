@@ -170,7 +170,7 @@ class Raster:
         columns = max(1, min(round(inside.width * sx), shape[1] - x0))
         if y0 >= shape[0] or x0 >= shape[1]:
             return Pixels(data, mask)
-        with _decoding(self.name):
+        with decoding(self.name):
             part = self._read_inside(inside, (rows, columns), bands)
         data[:, y0 : y0 + rows, x0 : x0 + columns] = part.data
         mask[y0 : y0 + rows, x0 : x0 + columns] = part.mask
@@ -263,7 +263,8 @@ def _as_dtype(value: float, dtype: np.dtype[Any]) -> Any:
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[None]:
+def decoding(name: str) -> Iterator[None]:
+    """Turn GDAL's errors while reading pixels of `name` into InputError."""
     try:
         yield
     except RasterioError as error:
