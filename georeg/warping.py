@@ -15,14 +15,13 @@ import numpy.typing as npt
 import rasterio
 from affine import Affine
 from rasterio.env import get_gdal_config, getenv, hasenv
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RioWindow
 
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio
-from georeg.raster import Raster, decoding
+from georeg.raster import GDAL_ERRORS, Raster, decoding
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
 from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
 
@@ -210,10 +209,14 @@ def _plan(
 
 def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Iterator[Block]:
     pending: deque[Future[Block]] = deque()
-    with ThreadPoolExecutor(plan.workers, "georeg-warp") as pool:
+    # Opened once more, so that the handles of the threads are closed with them.
+    with (
+        Raster(plan.raster.name) as reader,
+        ThreadPoolExecutor(plan.workers, "georeg-warp") as pool,
+    ):
         try:
             for job in _jobs(plan, grid, mapping, options):
-                pending.append(pool.submit(_warp_block, plan, job))
+                pending.append(pool.submit(_warp_block, plan, reader, job))
                 if len(pending) > plan.workers + 1:
                     yield pending.popleft().result()
             while pending:
@@ -256,38 +259,53 @@ def _split(plan: _Plan, window: Window, nodes: Nodes, side: int) -> Iterator[_Jo
         yield _Job(window, nodes, source)
 
 
-def _warp_block(plan: _Plan, job: _Job) -> Block:
+def _warp_block(plan: _Plan, reader: Raster, job: _Job) -> Block:
     layout, shape = plan.layout, job.window.shape
     if job.source is None:
         return Block(job.window, *blank(layout, layout.count, shape))
     defined = job.nodes.defined(job.window)
     parts = []
-    for prepared in prepare(*_read(plan.raster, job.source, layout), layout):
+    pixels, mask = read_original(plan.raster, reader.dataset(), job.source, layout)
+    for prepared in prepare(pixels, plan.raster.header.nodata, mask, layout):
         if prepared.empty:
             bands = len(prepared.colours) + (prepared.alpha is not None)
             parts.append(blank(layout, bands, shape))
             continue
         try:
             warped = _resample(plan, job, job.source, prepared)
-        except RasterioError as error:
+        except GDAL_ERRORS as error:
             raise GeoregError(f"{plan.raster.name} can't be resampled: {error}") from error
         parts.append(finish(warped, prepared, layout, defined))
     data = parts[0][0] if len(parts) == 1 else np.concatenate([data for data, _ in parts])
     return Block(job.window, data, parts[0][1])
 
 
-def _read(
-    raster: Raster, window: Window, layout: Layout
-) -> tuple[npt.NDArray[Any], tuple[float | None, ...], npt.NDArray[np.bool_] | None]:
-    """All bands of a window within the raster, their nodata values, and the mask band."""
-    header, dataset = raster.header, raster.dataset()
+def read_original(
+    raster: Raster, dataset: Any, window: Window, layout: Layout
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """All bands of a window as the file has them, and its mask band (true: valid) if it has one.
+
+    Args:
+        raster: whose header counts.
+        dataset: to read from.
+        window: within the raster.
+        layout: of the output, for the data type.
+
+    Raises:
+        InputError: the file can't be decoded.
+    """
     place = RioWindow(window.x, window.y, window.width, window.height)
+    dtype = layout.array_dtype
     mask = None
     with decoding(raster.name):
-        data = dataset.read(window=place, out_dtype=layout.array_dtype)
-        if header.masked and header.alpha is None:
+        if len(set(dataset.dtypes)) == 1:
+            data = dataset.read(window=place, out_dtype=dtype)
+        else:
+            bands = [dataset.read(k, window=place, out_dtype=dtype) for k in dataset.indexes]
+            data = np.stack(bands)
+        if raster.header.masked and raster.header.alpha is None:
             mask = dataset.read_masks(1, window=place) > 0
-    return data, header.nodata, mask
+    return data, mask
 
 
 def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt.NDArray[Any]:
@@ -318,20 +336,16 @@ def _in_memory(
     """The name of a raster in memory that holds the pixels and, if given, a mask band."""
     count, height, width = pixels.shape
     with MemoryFile(ext=".tif") as file:
-        # The transform means nothing, but without one rasterio warns.
-        with (
-            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-            file.open(
-                driver="GTiff",
-                count=count,
-                height=height,
-                width=width,
-                dtype=pixels.dtype,
-                interleave="band",
-                blockysize=min(height, 128),
-                transform=Affine.translation(1.0, 1.0),
-            ) as dataset,
-        ):
+        with file.open(
+            driver="GTiff",
+            count=count,
+            height=height,
+            width=width,
+            dtype=pixels.dtype,
+            interleave="band",
+            blockysize=min(height, 128),
+            transform=Affine.translation(1.0, 1.0),  # without one rasterio warns
+        ) as dataset:
             dataset.write(pixels)
             if valid is not None:
                 dataset.write_mask(valid)

@@ -119,8 +119,8 @@ def node_image(nodes: Nodes, source: Window) -> NodeImage:
     rows, columns = xy.shape[:2]
     index = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float64)
     finite = np.isfinite(xy).all(axis=2)
-    near = finite & (np.abs(xy - size / 2) < size).all(axis=2)
-    origin, steps = _affine(index[near], xy[near], nodes.step)
+    distance = np.where(finite, np.abs(xy - size / 2).max(axis=2), np.inf)
+    origin, steps = _affine(index, xy, distance, size.max(), nodes.step)
     xy[~finite] = origin + index[~finite] @ steps
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]) * size
     reach = (corners - origin) @ np.linalg.inv(steps)
@@ -144,18 +144,28 @@ def node_image(nodes: Nodes, source: Window) -> NodeImage:
 
 
 def _affine(
-    index: npt.NDArray[np.float64], xy: npt.NDArray[np.float64], step: int
+    index: npt.NDArray[np.float64],
+    xy: npt.NDArray[np.float64],
+    distance: npt.NDArray[np.float64],
+    near: float,
+    step: int,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Least squares xy = origin + index @ steps; plain steps where that can't be inverted."""
-    plain = np.eye(2) * step
-    if len(xy) >= 3:
-        design = np.concatenate([np.ones((len(index), 1)), index], axis=1)
-        fit = np.linalg.lstsq(design, xy, rcond=None)[0]
-        sides = np.hypot(*fit[1:].T)
-        if abs(np.linalg.det(fit[1:])) > 0.05 * max(sides.prod(), 1e-6):
+    """Least squares xy = origin + index @ steps, from nodes near the window, else from more.
+
+    Plain steps where no fit can be inverted well.
+    """
+    for limit in (near, 4 * near, _FAR):
+        use = distance <= limit
+        design = np.concatenate([np.ones((int(use.sum()), 1)), index[use]], axis=1)
+        if len(design) < 3:
+            continue
+        fit, _, rank, _ = np.linalg.lstsq(design, xy[use], rcond=None)
+        sides = np.hypot(*fit[1:].T).prod()
+        if rank == 3 and abs(np.linalg.det(fit[1:])) > max(0.1 * sides, 1e-6):
             return fit[0], fit[1:]
-    origin = (xy - index @ plain).mean(axis=0) if len(xy) else np.zeros(2)
-    return origin, plain
+    plain = np.eye(2) * step
+    use = distance <= _FAR
+    return (xy[use] - index[use] @ plain).mean(axis=0) if use.any() else np.zeros(2), plain
 
 
 def warped_vrt(

@@ -84,25 +84,57 @@ def test_nearest_takes_the_pixel_under_the_centre(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "int32", "float64"])
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "lanczos", "average", "mode"])
-def test_same_as_gdal_for_a_shift(tmp_path, method, dtype):
-    values = texture(230, 210).astype(dtype)
-    path = save(tmp_path / "a.tif", values)
-    data, mask = run(path, (200, 190), shift(3.4, 5.7), resampling=method)
-    expected = np.zeros((200, 190), dtype)
-    moved = AT * AT.translation(3.4, 5.7)
+@pytest.mark.parametrize("by", [(3.4, 5.7), (-6.6, -5.3), (-8, 7), (-0.5, 0.5)])
+def test_same_as_gdal_for_a_shift(tmp_path, method, dtype, by):
+    """All pixels, those at the four edges of the source too."""
+    path = save(tmp_path / "a.tif", texture(130, 110).astype(dtype), nodata=0)
+    shape = (145, 125)
+    data, _ = run(path, shape, shift(*by), resampling=method)
+    expected = np.zeros(shape, dtype)
     with rasterio.open(path) as dataset:
         reproject(
             rasterio.band(dataset, 1),
             expected,
-            dst_transform=moved,
+            dst_transform=AT * AT.translation(*by),
             dst_crs=dataset.crs,
             resampling=Resampling[method],
             XSCALE=1,
             YSCALE=1,
         )
-    assert mask is None or mask.all()
+    if by == (-8, 7) and method in ("average", "mode"):
+        # GDAL copies for whole pixels; else it also fills pixels that touch the source's edge.
+        data[0][expected == 0] = 0
+    assert ((data[0] == 0) == (expected == 0)).all()
     assert np.abs(data[0].astype(float) - expected.astype(float)).max() <= 1
     assert np.ptp(expected) > 100
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "int64"])
+def test_rare_types(tmp_path, dtype):
+    values = (texture(60, 60) / 4).astype(dtype)
+    path = save(tmp_path / "a.tif", values)
+    for method in ("nearest", "cubic"):
+        data, mask = run(path, (50, 50), shift(5, 5), resampling=method)
+        assert data.dtype == dtype
+        assert (data[0] == values[5:55, 5:55]).all()
+        assert mask.all()
+
+
+def test_bands_of_different_types(tmp_path):
+    """HDF and VRT files have them; a GeoTIFF can't."""
+    small = save(tmp_path / "small.tif", np.full((40, 40), 200, "uint8"))
+    large = save(tmp_path / "large.tif", np.full((40, 40), -300.5, "float32"))
+    bands = "".join(
+        f'<VRTRasterBand dataType="{kind}" band="{k}"><SimpleSource><SourceFilename>{name}'
+        "</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        for k, kind, name in ((1, "Byte", small), (2, "Float32", large))
+    )
+    vrt = tmp_path / "both.vrt"
+    vrt.write_text(f'<VRTDataset rasterXSize="40" rasterYSize="40">{bands}</VRTDataset>')
+    data, _ = run(str(vrt), (30, 30), shift(2.5, 2.5), resampling="cubic")
+    assert data.dtype == np.float32
+    assert np.allclose(data[0], 200)
+    assert np.allclose(data[1], -300.5)
 
 
 @pytest.mark.parametrize("factor", [2, 4, 3.3])
@@ -214,6 +246,37 @@ def test_no_seams_in_other_validity(tmp_path, monkeypatch, kind):
     if mask is not None:
         assert (mask == other).all()
         assert 0.2 < mask.mean() < 1
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_holes_keep_their_shape(tmp_path, monkeypatch, seed):
+    """Turned, scaled, waved and tilted: every pixel is the one under its centre, or a hole."""
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(60, 300, 2)
+    values = np.arange(1, rows * columns + 1, dtype="int32").reshape(rows, columns)
+    values[holes(rows, columns)] = 0
+    path = save(tmp_path / "a.tif", values, nodata=0)
+    base = similarity(
+        rng.uniform(0, 360), rng.uniform(0.4, 1.04), (120, 120), (columns / 2, rows / 2)
+    )
+    amplitude, length = rng.uniform(0, 8) * rng.integers(0, 2), rng.uniform(60, 300)
+    tilt = rng.uniform(-8e-4, 8e-4, 2) * rng.integers(0, 2)
+
+    def mapping(xy):
+        x, y = base(120 + (xy - 120) / (1 + (xy - 120) @ tilt)[:, None]).T
+        waves = amplitude * np.sin(y / length), amplitude * np.cos(x / length)
+        return np.stack([x + waves[0], y + waves[1]], axis=1)
+
+    shape = tuple(int(n) for n in rng.integers(20, 320, 2))
+    many_blocks(monkeypatch, int(rng.choice([2048, 128, 64, 96])))
+    data, _ = run(path, shape, mapping, resampling="nearest", tolerance=0.02)
+    at = mapping(centres(*shape)).reshape(*shape, 2)
+    index = np.floor(at).astype(int)
+    inside = (index >= 0).all(axis=2) & (index[..., 0] < columns) & (index[..., 1] < rows)
+    expected = np.zeros(shape, int)
+    expected[inside] = values[index[inside][:, 1], index[inside][:, 0]]
+    sure = (np.abs(at - np.round(at)) > 0.06).all(axis=2)
+    assert (data[0] == expected)[sure].all()
 
 
 def test_little_memory_gives_smaller_blocks(tmp_path):
