@@ -20,8 +20,9 @@ import rasterio
 from affine import Affine
 from pyproj import CRS
 from pyproj.exceptions import CRSError
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
 
 from georeg.errors import InputError, SettingsError
@@ -31,6 +32,8 @@ from georeg.grid import Grid, Window
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
 
+# Some of rasterio's functions let GDAL's own errors through.
+GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _STRIP_PIXELS = 8_000_000  # pixels of one strip where GDAL can't reduce for us
 
 
@@ -170,7 +173,7 @@ class Raster:
         columns = max(1, min(round(inside.width * sx), shape[1] - x0))
         if y0 >= shape[0] or x0 >= shape[1]:
             return Pixels(data, mask)
-        with _decoding(self.name):
+        with decoding(self.name):
             part = self._read_inside(inside, (rows, columns), bands)
         data[:, y0 : y0 + rows, x0 : x0 + columns] = part.data
         mask[y0 : y0 + rows, x0 : x0 + columns] = part.mask
@@ -263,10 +266,11 @@ def _as_dtype(value: float, dtype: np.dtype[Any]) -> Any:
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[None]:
+def decoding(name: str) -> Iterator[None]:
+    """Turn GDAL's errors while reading pixels of `name` into InputError."""
     try:
         yield
-    except RasterioError as error:
+    except GDAL_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else "read error"
         cause = error.__cause__
         if cause is not None and str(cause):
@@ -281,7 +285,7 @@ def _open(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
-    except (RasterioIOError, RasterioError) as error:
+    except GDAL_ERRORS as error:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:
             text = "no such file"

@@ -1,0 +1,254 @@
+"""A mapping sampled at coarse nodes, close enough that interpolating between them is exact enough.
+
+A mapping tells for positions in an output image where they lie in a source image. Evaluating a
+thin-plate spline or a chain of projections for every pixel is slow; evaluating it at nodes and
+interpolating is as good, provided that somebody looks how wrong the interpolation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg.grid import Window
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Mapping = Callable[[Array], Array]
+"""(N, 2) output pixel positions -> (N, 2) source pixel positions, both in edge convention
+((0, 0) is the outer corner of the upper-left pixel); not finite where undefined."""
+
+MIN_STEP = 4
+_FAR = 1e9  # further out than any raster, and still a whole number that an int can hold
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Source positions at the corners of square cells of the output image.
+
+    Attributes:
+        x: output column (edge convention, whole pixels) of the first node.
+        y: output row of the first node.
+        step: output pixels between nodes, along both axes.
+        xy: (rows, columns, 2) source positions (x, y); not finite where undefined.
+        error: the largest error of bilinear interpolation that was seen at the check points, in
+            source pixels, infinite where the mapping ends inside a cell.
+    """
+
+    x: int
+    y: int
+    step: int
+    xy: Array
+    error: float
+
+    def crop(self, window: Window) -> Nodes:
+        """The nodes of the cells that cover a window within these nodes."""
+        left, top, right, bottom = _cells(window, self.step)
+        left, right = left - self.x // self.step, right - self.x // self.step
+        top, bottom = top - self.y // self.step, bottom - self.y // self.step
+        xy = self.xy[top : bottom + 1, left : right + 1]
+        return Nodes(self.x + left * self.step, self.y + top * self.step, self.step, xy, self.error)
+
+    def source_window(self, margin: int = 0) -> Window | None:
+        """The source pixels that lie under the cells, with a margin; None if there are none."""
+        seen = np.clip(self.xy[self._used()], -_FAR, _FAR)
+        return Window.around(seen, margin) if len(seen) else None
+
+    def interpolate(self, xy: Array) -> Array:
+        """(N, 2) output positions within the nodes -> (N, 2) source positions."""
+        column, fx = _locate(xy[:, 0], self.x, self.step, self.xy.shape[1])
+        row, fy = _locate(xy[:, 1], self.y, self.step, self.xy.shape[0])
+        fx, fy = fx[:, None], fy[:, None]
+        top = self.xy[row, column] * (1 - fx) + self.xy[row, column + 1] * fx
+        bottom = self.xy[row + 1, column] * (1 - fx) + self.xy[row + 1, column + 1] * fx
+        return np.asarray(top * (1 - fy) + bottom * fy)
+
+    def dense(
+        self, window: Window, origin: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Maps for cv2.remap: where in the source the centre of every pixel of a window lies.
+
+        Args:
+            window: output pixels, within the nodes.
+            origin: source position (x, y) of the array that will be given to cv2.remap; float32
+                can't hold large coordinates exactly, so the maps are relative to it.
+
+        Returns:
+            Two (rows, columns) arrays in OpenCV's convention, in which (0, 0) is the centre of
+            the first pixel; NaN where undefined.
+        """
+        centres_x = _ramp(window.width, window.x)[:-1] + 0.5
+        centres_y = _ramp(window.height, window.y)[:-1] + 0.5
+        column, fx = _locate(centres_x, self.x, self.step, self.xy.shape[1])
+        row, fy = _locate(centres_y, self.y, self.step, self.xy.shape[0])
+        nodes = self.xy - (np.asarray(origin, np.float64) + 0.5)
+        wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
+        full = wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None]
+        full[~np.isfinite(full)] = np.nan
+        return full[..., 0].astype(np.float32), full[..., 1].astype(np.float32)
+
+    def defined(self, window: Window) -> Mask | None:
+        """(rows, columns) mask of the pixels in cells that are wholly defined; None for all."""
+        cells = self.defined_cells()
+        if cells.all():
+            return None
+        rows = (np.arange(window.height) + (window.y - self.y)) // self.step
+        columns = (np.arange(window.width) + (window.x - self.x)) // self.step
+        return np.asarray(cells[rows[:, None], columns[None, :]])
+
+    def defined_cells(self) -> Mask:
+        """(rows - 1, columns - 1) whether all four corners of a cell are defined."""
+        ok = np.asarray(np.isfinite(self.xy).all(axis=2))
+        return np.asarray(ok[:-1, :-1] & ok[1:, :-1] & ok[:-1, 1:] & ok[1:, 1:])
+
+    def _used(self) -> Mask:
+        """The corners of the defined cells."""
+        cells = self.defined_cells()
+        used = np.zeros(self.xy.shape[:2], np.bool_)
+        for corner in np.ndindex(2, 2):
+            used[corner[0] :, corner[1] :][: cells.shape[0], : cells.shape[1]] |= cells
+        return used
+
+
+def sample_nodes(
+    mapping: Mapping, window: Window, tolerance: float = 0.05, step: int = 64
+) -> Nodes:
+    """The mapping at nodes that cover a window, close enough for bilinear interpolation.
+
+    Interpolation is checked at the centres and edge midpoints of all cells; cells where it is
+    wrong by more than the tolerance are halved, down to `MIN_STEP`. The points of the check are
+    kept as nodes, so what is returned is finer, and better, than what passed.
+
+    Nodes lie on multiples of the step in the output image, and whether a cell is halved depends
+    on that cell alone, also for cells just outside the window. So two windows that meet agree on
+    their common nodes, and the output does not depend on how it is cut into blocks.
+
+    Args:
+        mapping: called with (N, 2) positions in and somewhat around the window.
+        window: output pixels; not empty.
+        tolerance: source pixels.
+        step: output pixels, a power of two times `MIN_STEP`.
+    """
+    left, top, right, bottom = _cells(window, step)
+    # One more cell on every side: a halved neighbour moves the nodes on the common edge.
+    x0, y0 = (left - 1) * step, (top - 1) * step
+    rows, columns = bottom - top + 2, right - left + 2
+    xy = _evaluate(mapping, *np.meshgrid(_ramp(columns, x0, step), _ramp(rows, y0, step)))
+    active = np.ones((rows, columns), np.bool_)
+    spacing, seen = step, 0.0
+    while spacing > MIN_STEP and active.any():
+        spacing //= 2
+        fine, known = _halve(xy)
+        parts = step // spacing
+        wanted = _spread(active, parts) & ~known
+        i, j = np.nonzero(wanted)
+        at_x, at_y = _ramp(columns * parts, x0, spacing)[j], _ramp(rows * parts, y0, spacing)[i]
+        exact = _evaluate(mapping, at_x, at_y)
+        error = np.zeros(wanted.shape)
+        error[i, j] = _distance(exact, fine[i, j])
+        fine[i, j] = exact
+        finite = np.asarray(np.isfinite(fine).all(axis=2))
+        ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
+        worst = np.where(ends_inside, np.inf, _per_cell(error, parts))
+        done = active & ((worst <= tolerance) | (spacing == MIN_STEP))
+        seen = max(seen, float(worst[done].max(initial=0.0)))
+        active &= ~done
+        xy = fine
+    ring = step // spacing
+    return Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
+
+
+def sampling_ratio(
+    mapping: Mapping, window: Window, source_shape: tuple[int, int], per_side: int = 21
+) -> tuple[float, float]:
+    """Source pixels under one output pixel along the source's x and y: above 1 means downsampling.
+
+    The median over the output window where it falls onto the source, (1.0, 1.0) if nowhere.
+    Rotation does not count as downsampling: the two are lengths of an output pixel as seen along
+    the source's axes, not the sides of its bounding box.
+    """
+    x = np.linspace(window.x + 0.5, window.x + window.width - 0.5, per_side)
+    y = np.linspace(window.y + 0.5, window.y + window.height - 0.5, per_side)
+    at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    height, width = source_shape
+    with np.errstate(all="ignore"):
+        here = mapping(at)
+        inside = (here >= 0).all(axis=1) & (here[:, 0] <= width) & (here[:, 1] <= height)
+        right, down = np.array([0.5, 0.0]), np.array([0.0, 0.5])
+        along_x = mapping(at + right) - mapping(at - right)
+        along_y = mapping(at + down) - mapping(at - down)
+        length = np.hypot(along_x, along_y)
+    length = length[inside & np.isfinite(length).all(axis=1)]
+    if not len(length):
+        return 1.0, 1.0
+    ratio = np.median(length, axis=0)
+    return float(ratio[0]), float(ratio[1])
+
+
+def _cells(window: Window, step: int) -> tuple[int, int, int, int]:
+    """First column and row of the cells that cover a window, and those after the last."""
+    right, bottom = window.x + window.width, window.y + window.height
+    return window.x // step, window.y // step, -(-right // step), -(-bottom // step)
+
+
+def _ramp(cells: int, start: int, step: int = 1) -> Array:
+    """The edges of cells."""
+    return np.asarray(np.arange(cells + 1, dtype=np.float64) * step + start)
+
+
+def _evaluate(mapping: Mapping, x: Array, y: Array) -> Array:
+    if not x.size:
+        return np.empty((*x.shape, 2))
+    with np.errstate(all="ignore"):
+        xy = np.array(mapping(np.stack([x.ravel(), y.ravel()], axis=1)), np.float64)
+    xy[~np.isfinite(xy).all(axis=1)] = np.nan
+    return xy.reshape(*x.shape, 2)
+
+
+def _halve(xy: Array) -> tuple[Array, Mask]:
+    """Nodes at half the step, bilinearly interpolated, and which of them were there before."""
+    rows, columns = xy.shape[:2]
+    fine = np.empty((2 * rows - 1, 2 * columns - 1, 2))
+    fine[::2, ::2] = xy
+    fine[::2, 1::2] = (xy[:, :-1] + xy[:, 1:]) / 2
+    fine[1::2] = (fine[:-1:2] + fine[2::2]) / 2
+    known = np.zeros(fine.shape[:2], np.bool_)
+    known[::2, ::2] = True
+    return fine, known
+
+
+def _distance(exact: Array, guess: Array) -> Array:
+    """Zero where one is undefined."""
+    apart = np.hypot(*(exact - guess).T)
+    return np.where(np.isfinite(apart), apart, 0.0)
+
+
+def _spread(cells: Mask, parts: int) -> Mask:
+    """The nodes, `parts` to a cell, that lie in or on the edge of the marked cells."""
+    blocks = np.repeat(np.repeat(cells, parts, axis=0), parts, axis=1)
+    nodes = np.zeros((blocks.shape[0] + 1, blocks.shape[1] + 1), np.bool_)
+    for dy, dx in np.ndindex(2, 2):
+        nodes[dy : dy + blocks.shape[0], dx : dx + blocks.shape[1]] |= blocks
+    return nodes
+
+
+def _per_cell(values: npt.NDArray[Any], parts: int) -> npt.NDArray[Any]:
+    """The largest value at the nodes in or on the edge of every cell."""
+    for axis in (0, 1):
+        values = np.moveaxis(values, axis, 0)
+        inner = values[:-1].reshape(-1, parts, *values.shape[1:]).max(axis=1)
+        values = np.moveaxis(np.maximum(inner, values[parts::parts]), 0, axis)
+    return values
+
+
+def _locate(
+    position: Array, start: int, step: int, count: int
+) -> tuple[npt.NDArray[np.int64], Array]:
+    """Index of the node before a position, and how far it is to the next one (0..1)."""
+    at = (position - start) / step
+    index = np.clip(np.floor(at).astype(np.int64), 0, count - 2)
+    return index, at - index

@@ -1,0 +1,145 @@
+"""Putting outputs in place: whole or not at all, never over an input."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import rasterio.shutil
+
+from georeg.errors import GeoregError, OutputError, SettingsError
+from georeg.raster import GDAL_ERRORS
+
+# What GDAL looks for beside a raster: left over from a predecessor, these would describe it.
+_SIDECARS = (".aux.xml", ".ovr", ".msk")
+_LITTLE = 16  # MB, with the unfinished file still on the disk
+
+
+def is_virtual(name: str) -> bool:
+    """Whether a name belongs to GDAL (/vsis3/..., s3://...) and not to the file system."""
+    return name.startswith("/vsi") or "://" in name
+
+
+def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = False) -> None:
+    """Find out early whether an output may be written.
+
+    Raises:
+        SettingsError: it is one of the inputs, or exists and may not be overwritten.
+        OutputError: its folder is missing or not writable, or it is a folder.
+    """
+    for name in inputs:
+        if _same(output, name):
+            raise SettingsError(f"output {output} is the input {name}: give it another name")
+    if is_virtual(output):
+        if not overwrite and rasterio.shutil.exists(output):
+            raise _exists(output)
+        return
+    if os.path.isdir(output):
+        raise OutputError(f"{output} can't be written: it is a folder")
+    folder = os.path.dirname(output) or "."
+    if not os.path.isdir(folder):
+        raise OutputError(f"{output} can't be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{output} can't be written: no permission to write into {folder}")
+    if not overwrite and os.path.lexists(output):
+        raise _exists(output)
+
+
+def _exists(output: str) -> SettingsError:
+    return SettingsError(f"{output} exists: give another name or ask to overwrite it")
+
+
+def _same(output: str, name: str) -> bool:
+    if output == name:
+        return True
+    try:
+        return os.path.samefile(output, name)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def placed(
+    output: str, inputs: Sequence[str] = (), *, overwrite: bool = False
+) -> Iterator[tuple[str, str]]:
+    """A hidden folder to work in, and in it the path that becomes the output on success.
+
+    Whatever happens, the folder is removed; nothing else is touched unless all went well. The
+    folder lies beside the output, on the same file system, so that the last step is a rename;
+    outputs that only GDAL can reach are copied from the system's temporary folder.
+
+    Yields:
+        The folder's path, and the path of the file to write.
+
+    Raises:
+        SettingsError, OutputError: as `check_output`; or the output can't be put in place.
+    """
+    check_output(output, inputs, overwrite=overwrite)
+    virtual = is_virtual(output)
+    parent = None if virtual else os.path.dirname(os.path.abspath(output))
+    with writing(output):
+        folder = tempfile.mkdtemp(prefix=".georeg-", dir=parent)
+    try:
+        path = os.path.join(folder, "output" + os.path.splitext(output)[1])
+        yield folder, path
+        with writing(output):
+            if virtual:
+                rasterio.shutil.copyfiles(path, output)
+            else:
+                _replace(path, output)
+    except OutputError as error:
+        # GDAL's words for a full disk are "Write error at scanline 0".
+        free = shutil.disk_usage(folder).free // 2**20
+        if free >= _LITTLE:
+            raise
+        raise OutputError(f"{error} (the disk has only {free} MB left)") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(path: str, output: str) -> None:
+    _sync(path)
+    os.replace(path, output)
+    for suffix in _SIDECARS:
+        if os.path.isfile(path + suffix):
+            # Rare: a CRS that GeoTIFF can't express. Without it the output would have none.
+            os.replace(path + suffix, output + suffix)
+        elif os.path.isfile(output + suffix):
+            os.remove(output + suffix)
+    _sync(os.path.dirname(os.path.abspath(output)))
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def writing(output: str) -> Iterator[None]:
+    """Turn errors of GDAL and the operating system into OutputError.
+
+    Raises:
+        OutputError: with the first line of the reason.
+    """
+    try:
+        yield
+    except GeoregError:
+        raise
+    except (*GDAL_ERRORS, OSError) as error:
+        raise OutputError(f"{output} can't be written: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # rasterio raises a summary; the cause is in GDAL's error below it.
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,517 @@
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+from pyproj import CRS
+from rasterio.enums import ColorInterp
+from rio_cogeo import cog_validate
+
+from georeg import transforms
+from georeg.errors import InputError, OutputError, SettingsError
+from georeg.grid import Grid, Window
+from georeg.raster import Raster
+from georeg.validity import Layout
+from georeg.warping import Block, WarpOptions
+from georeg.writers.geotiff import WriteOptions, shift_only, write, write_warped
+from georeg.writers.metadata import Metadata
+from georeg.writers.tiff import check_whole, is_bigtiff
+from warp_cases import AT, gdalinfo, grid, holes, run, save, shift, texture, wavy
+
+RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+PALETTE = {k: (k * 20, 255 - k * 20, k, 255) for k in range(8)}
+
+
+def sources(folder):
+    """Small rasters of every kind of validity and colour."""
+    rng = np.random.default_rng(0)
+    values = np.stack([texture(700, 800, seed=k) for k in range(4)])
+    bad = holes(700, 800)
+    rgba = values.copy()
+    rgba[3] = np.where(bad, 0, 255)
+    palette = save(
+        folder / "palette.tif",
+        rng.integers(0, 8, (700, 800)).astype("uint8"),
+        photometric="palette",
+    )
+    with rasterio.open(palette, "r+") as dataset:
+        dataset.write_colormap(1, PALETTE)
+    return {
+        "gray": save(folder / "gray.tif", values[0].astype("uint8"), nodata=0),
+        "rgba": save(folder / "rgba.tif", rgba.astype("uint8"), interp=RGBA),
+        "mask": save(folder / "mask.tif", values[:3].astype("uint16"), mask=~bad),
+        "palette": palette,
+        "float": save(
+            folder / "float.tif", np.where(bad, np.nan, values[0]).astype("float32"), nodata=np.nan
+        ),
+        "complex": save(folder / "complex.tif", (values[0] + 1j * values[1]).astype("complex64")),
+    }
+
+
+def produce(source, output, mapping=wavy, shape=(650, 640), warp_options=None, **options):
+    with Raster(str(source)) as raster:
+        write_warped(
+            raster,
+            grid(*shape),
+            mapping,
+            str(output),
+            warp_options,
+            WriteOptions(**options),
+            provenance={"TIFFTAG_SOFTWARE": "georeg 0.1.0", "seed": "7", "moving": "a.tif"},
+        )
+
+
+def entries(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+KINDS = ["gray", "rgba", "mask", "palette", "float", "complex"]
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_file_holds_what_was_warped(tmp_path, kind, driver):
+    (tmp_path / "out").mkdir()
+    source = sources(tmp_path)[kind]
+    output = tmp_path / "out" / "a.tif"
+    produce(source, output, driver=driver)
+    expected, mask = run(source, (650, 640), wavy)
+    with rasterio.open(output) as dataset:
+        assert np.array_equal(dataset.read(), expected, equal_nan=kind == "float")
+        assert dataset.transform == AT
+        assert dataset.crs == "EPSG:32633"
+        if mask is not None:
+            assert np.array_equal(dataset.read_masks(1) > 0, mask)
+        if kind == "palette":
+            assert dataset.colormap(1)[3] == PALETTE[3]
+    assert entries(tmp_path / "out") == ["a.tif"]
+    assert check_whole(str(output)) >= 1
+    if driver == "COG":
+        valid, errors, warnings = cog_validate(str(output), strict=True, quiet=True)
+        assert (valid, errors, warnings) == (True, [], [])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (512, 512), (513, 600)])
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_odd_sizes(tmp_path, shape, driver):
+    source = save(tmp_path / "in.tif", texture(300, 3100).astype("uint8"))
+    produce(source, tmp_path / "a.tif", shift(0.5, 0.5), shape, driver=driver)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.shape == shape
+        assert dataset.read(1)[0, 0] > 0
+    # rio-cogeo takes an overview that is as wide as the image, 1 pixel, for none.
+    if driver == "COG" and shape != (3000, 1):
+        assert cog_validate(str(tmp_path / "a.tif"), strict=True, quiet=True)[0]
+
+
+def test_many_bands(tmp_path):
+    values = np.stack([np.full((90, 90), k) for k in range(70)]).astype("float32")
+    source = save(tmp_path / "in.tif", values, interleave="band")
+    produce(source, tmp_path / "a.tif", shift(5, 5), (60, 60))
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.count == 70
+        assert (dataset.read()[:, 0, 0] == np.arange(70)).all()
+        # 512 x 512 would make tiles of 70 MB.
+        assert dataset.block_shapes[0] == (128, 128)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_bytes_every_time(tmp_path, kind):
+    source = sources(tmp_path)[kind]
+    for driver in ("COG", "GTiff"):
+        hashes = set()
+        # GDAL orders the blocks of a mask band otherwise if it compresses in the same thread.
+        for threads in (1, 2, 3) if driver == "COG" else (2, 3, 4):
+            options = WarpOptions(threads=threads)
+            output = tmp_path / f"{driver}{threads}.tif"
+            produce(source, output, warp_options=options, driver=driver, threads=threads)
+            hashes.add(hashlib.sha256(output.read_bytes()).hexdigest())
+        assert len(hashes) == 1
+
+
+def test_nothing_of_the_clock_or_the_place_in_the_file(tmp_path):
+    source = save(tmp_path / "in.tif", texture(100, 100).astype("uint8"))
+    produce(source, tmp_path / "a.tif")
+    content = (tmp_path / "a.tif").read_bytes()
+    assert b"TIFFTAG_DATETIME" not in content
+    assert b".georeg-" not in content
+    assert b"vsimem" not in content
+    assert str(tmp_path).encode() not in content
+
+
+# Metadata, with gdalinfo as the judge
+
+
+def with_metadata(folder):
+    values = np.stack([texture(200, 220, seed=k) for k in range(3)]).astype("uint16")
+    path = save(folder / "rich.tif", values, nodata=0)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.descriptions = ("B04", "B08", None)
+        dataset.units = ("W/m2", "", "K")
+        dataset.scales = (0.0001, 1.0, 0.5)
+        dataset.offsets = (-0.1, 0.0, 10.0)
+        dataset.colorinterp = [ColorInterp.red, ColorInterp.gray, ColorInterp.undefined]
+        dataset.update_tags(PLATFORM="S2A", name="x", ns_="y", STATISTICS_APPROXIMATE="YES")
+        dataset.update_tags(TIFFTAG_DATETIME="2020:01:02 03:04:05", TIFFTAG_SOFTWARE="old")
+        dataset.update_tags(ns="MISSION", orbit="33")
+        dataset.update_tags(ns="GEOREG", stale="yes")
+        dataset.update_tags(ns="RPC", LINE_OFF="1", SAMP_OFF="1")
+        dataset.update_tags(ns="GEOLOCATION", X_BAND="1")
+        dataset.update_tags(1, wavelength="665", STATISTICS_MEAN="5", STATISTICS_MAXIMUM="9")
+        dataset.update_tags(2, ns="SENSOR", detector="7")
+    return path
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_metadata_survives(tmp_path, driver):
+    source = with_metadata(tmp_path)
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out" / "a.tif"
+    produce(source, output, driver=driver)
+    info = gdalinfo(output, "-mdd", "all")
+    bands = info["bands"]
+    assert [b.get("description") for b in bands] == ["B04", "B08", None]
+    assert [b.get("unit") or None for b in bands] == ["W/m2", None, "K"]
+    assert [b.get("scale", 1.0) for b in bands] == [0.0001, 1.0, 0.5]
+    assert [b.get("offset", 0.0) for b in bands] == [-0.1, 0.0, 10.0]
+    assert [b["colorInterpretation"] for b in bands] == ["Red", "Gray", "Undefined"]
+    assert [b["noDataValue"] for b in bands] == [0, 0, 0]
+    default = info["metadata"][""]
+    assert default["PLATFORM"] == "S2A"
+    assert default["name"] == "x"
+    assert default["ns_"] == "y"
+    assert default["TIFFTAG_DATETIME"] == "2020:01:02 03:04:05"
+    assert default["TIFFTAG_SOFTWARE"] == "georeg 0.1.0"
+    assert default["AREA_OR_POINT"] == "Area"
+    assert info["metadata"]["GEOREG"] == {"seed": "7", "moving": "a.tif"}
+    assert info["metadata"]["MISSION"] == {"orbit": "33"}
+    assert bands[0]["metadata"][""] == {"wavelength": "665"}
+    assert bands[1]["metadata"]["SENSOR"] == {"detector": "7"}
+    assert "RPC" not in info["metadata"]
+    assert "GEOLOCATION" not in info["metadata"]
+    assert not [key for key in default if key.startswith("STATISTICS")]
+    assert entries(tmp_path / "out") == ["a.tif"]
+
+
+@pytest.mark.skipif("affine" not in transforms.available(), reason="needs the affine transform")
+def test_gcps_are_dropped(tmp_path):
+    source = save(tmp_path / "in.tif", texture(100, 100).astype("uint8"), transform=None, crs=None)
+    with rasterio.open(source, "r+") as dataset:
+        gcp = rasterio.control.GroundControlPoint
+        points = [gcp(0, 0, 10, 50), gcp(0, 100, 11, 50), gcp(100, 0, 10, 49)]
+        dataset.gcps = (points, rasterio.crs.CRS.from_epsg(4326))
+    produce(source, tmp_path / "a.tif")
+    assert "gcps" not in gdalinfo(tmp_path / "a.tif")
+
+
+def test_pixel_is_point_is_kept(tmp_path):
+    source = save(tmp_path / "in.tif", texture(100, 100).astype("float32"))
+    with rasterio.open(source, "r+") as dataset:
+        dataset.update_tags(AREA_OR_POINT="Point")
+    for driver in ("COG", "GTiff"):
+        output = tmp_path / f"{driver}.tif"
+        produce(source, output, driver=driver)
+        info = gdalinfo(output)
+        assert info["metadata"][""]["AREA_OR_POINT"] == "Point"
+        assert info["geoTransform"] == list(AT.to_gdal())
+
+
+def test_palette_overviews_hold_palette_numbers(tmp_path):
+    values = np.zeros((1400, 1400), "uint8")
+    values[::2] = 7
+    source = save(tmp_path / "in.tif", values, photometric="palette")
+    with rasterio.open(source, "r+") as dataset:
+        dataset.write_colormap(1, PALETTE)
+    produce(source, tmp_path / "a.tif", shift(0, 0), (1400, 1400))
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.overviews(1)
+        assert set(np.unique(dataset.read(1, out_shape=(350, 350)))) <= {0, 7}
+        assert dataset.colorinterp[0] == ColorInterp.palette
+    for classes in (True, False):
+        source = save(tmp_path / "in.tif", values)
+        produce(
+            source, tmp_path / "b.tif", shift(0, 0), (1400, 1400), classes=classes, overwrite=True
+        )
+        with rasterio.open(tmp_path / "b.tif", OVERVIEW_LEVEL=0) as dataset:
+            assert (set(np.unique(dataset.read(1))) <= {0, 7}) == classes
+
+
+def test_no_overview_bleeds_nodata(tmp_path):
+    values = np.full((1400, 1400), 100, "float32")
+    values[holes(1400, 1400)] = -9999
+    source = save(tmp_path / "in.tif", values, nodata=-9999)
+    produce(source, tmp_path / "a.tif", shift(0, 0), (1400, 1400))
+    with rasterio.open(tmp_path / "a.tif", OVERVIEW_LEVEL=0) as dataset:
+        assert set(np.unique(dataset.read(1))) == {-9999, 100}
+
+
+# Formats
+
+
+def test_bigtiff_only_where_needed(tmp_path):
+    source = save(tmp_path / "in.tif", texture(100, 100).astype("uint8"))
+    for driver in ("COG", "GTiff"):
+        produce(source, tmp_path / "a.tif", driver=driver, overwrite=True)
+        assert not is_bigtiff(str(tmp_path / "a.tif"))
+        creation = {"bigtiff": "yes"}
+        produce(source, tmp_path / "a.tif", driver=driver, overwrite=True, creation=creation)
+        assert is_bigtiff(str(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "creation", "expected"),
+    [
+        ("COG", {}, "DEFLATE"),
+        ("COG", {"COMPRESS": "LZW", "BLOCKSIZE": "256"}, "LZW"),
+        ("COG", {"COMPRESS": "JPEG", "QUALITY": "80"}, "JPEG"),
+        ("COG", {"COMPRESS": "NONE"}, None),
+        ("COG", {"COMPRESS": "LERC", "MAX_Z_ERROR": "0.1"}, "LERC"),
+        ("COG", {"SPARSE_OK": "YES", "RESAMPLING": "NEAREST"}, "DEFLATE"),
+        ("COG", {"OVERVIEWS": "NONE"}, "DEFLATE"),
+        ("GTiff", {}, "DEFLATE"),
+        ("GTiff", {"COMPRESS": "ZSTD", "ZSTD_LEVEL": "3", "INTERLEAVE": "BAND"}, "ZSTD"),
+        ("GTiff", {"TILED": "NO"}, "DEFLATE"),
+        ("GTiff", {"SPARSE_OK": "TRUE"}, "DEFLATE"),
+    ],
+)
+def test_creation_options(tmp_path, driver, creation, expected):
+    source = save(tmp_path / "in.tif", texture(700, 700).astype("uint8"), nodata=0)
+    produce(source, tmp_path / "a.tif", driver=driver, creation=creation)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        found = dataset.compression
+        assert (found.value if found else None) == expected
+        assert (
+            dataset.block_shapes[0][1] == int(creation.get("BLOCKSIZE", 512)) or "TILED" in creation
+        )
+
+
+@pytest.mark.parametrize(
+    ("driver", "creation", "message"),
+    [
+        ("COG", {"COMPRES": "LZW"}, "no creation option COMPRES"),
+        ("COG", {"COMPRESS": "RAR"}, "RAR"),
+        ("COG", {"BLOCKSIZE": "wide"}, "a number"),
+        ("COG", {"BLOCKSIZE": "500"}, "multiple of 16"),
+        ("COG", {"TILING_SCHEME": "GoogleMapsCompatible"}, "second time"),
+        ("COG", {"TILED": "YES"}, "no creation option TILED"),
+        ("GTiff", {"BLOCKSIZE": "256"}, "no creation option BLOCKSIZE"),
+        ("GTiff", {"PREDICTOR": "4"}, "1 or 2 or 3"),
+        ("PNG", {}, "none of COG, GTiff"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(driver, creation, message):
+    with pytest.raises(SettingsError, match=message):
+        WriteOptions(driver=driver, creation=creation)
+
+
+def test_options_that_do_not_suit_the_raster_are_refused_before_the_work(tmp_path):
+    source = save(tmp_path / "in.tif", texture(100, 100).astype("float32"))
+    calls = []
+    with Raster(source) as raster, pytest.raises(SettingsError, match="refuses"):
+        write_warped(
+            raster,
+            grid(50, 50),
+            wavy,
+            str(tmp_path / "a.tif"),
+            options=WriteOptions(creation={"COMPRESS": "JPEG"}),
+            progress=calls.append,
+        )
+    assert not calls
+    assert entries(tmp_path) == ["in.tif"]
+
+
+# Progress and failure
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_progress(tmp_path, driver):
+    source = save(tmp_path / "in.tif", texture(600, 1500).astype("uint8"))
+    seen = []
+    with Raster(source) as raster:
+        write_warped(
+            raster,
+            grid(600, 1500),
+            wavy,
+            str(tmp_path / "a.tif"),
+            options=WriteOptions(driver),
+            progress=seen.append,
+        )
+    assert len(seen) >= 3
+    assert seen == sorted(seen)
+    assert seen[0] > 0
+    assert seen[-1] == 1.0
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_cancelling_leaves_nothing(tmp_path, driver, error):
+    source = save(tmp_path / "in.tif", texture(600, 1500).astype("uint8"))
+
+    def stop(_):
+        raise error
+
+    with Raster(source) as raster, pytest.raises(error):
+        write_warped(
+            raster,
+            grid(600, 1500),
+            wavy,
+            str(tmp_path / "a.tif"),
+            options=WriteOptions(driver),
+            progress=stop,
+        )
+    assert entries(tmp_path) == ["in.tif"]
+
+
+def test_broken_input_is_an_input_error(tmp_path):
+    rng = np.random.default_rng(0)
+    source = save(tmp_path / "in.tif", rng.integers(0, 255, (900, 900)).astype("uint8"))
+    content = (tmp_path / "in.tif").read_bytes()
+    (tmp_path / "in.tif").write_bytes(content[: len(content) // 2])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="truncated"):
+        produce(source, tmp_path / "out" / "a.tif")
+    assert entries(tmp_path / "out") == []
+
+
+def test_missing_blocks_are_noticed(tmp_path):
+    layout = Layout("uint8", 1, nodata=0)
+    blocks = [Block(Window(0, 0, 100, 40), np.ones((1, 40, 100), "uint8"))]
+    with pytest.raises(OutputError, match="4000 of 10000"):
+        write(str(tmp_path / "a.tif"), grid(100, 100), layout, Metadata(), blocks)
+    assert entries(tmp_path) == []
+
+
+# Shifting without resampling
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shift_only_keeps_every_bit(tmp_path, kind, driver):
+    source = sources(tmp_path)[kind]
+    output = tmp_path / "shifted.tif"
+    moved = AT.translation(3.25, -7.5) * AT
+    with Raster(source) as raster:
+        shift_only(raster, str(output), moved, WriteOptions(driver), provenance={"seed": "1"})
+    with rasterio.open(source) as before, rasterio.open(output) as after:
+        assert after.transform == moved
+        assert after.crs == before.crs
+        assert after.dtypes == before.dtypes
+        assert after.read().tobytes() == before.read().tobytes()
+        assert np.array_equal(after.dataset_mask(), before.dataset_mask())
+        assert after.colorinterp == before.colorinterp
+        assert after.mask_flag_enums == before.mask_flag_enums
+        assert str(after.nodata) == str(before.nodata)
+        assert after.tags(ns="GEOREG") == {"seed": "1"}
+    if driver == "COG":
+        assert cog_validate(str(output), strict=True, quiet=True)[0]
+
+
+def test_shift_only_of_complex_integers_and_strange_floats(tmp_path):
+    values = (np.arange(400).reshape(20, 20) * (1 - 2j)).astype("complex64")
+    source = save(tmp_path / "in.tif", values, dtype="complex_int16")
+    with Raster(source) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.dtypes == ("complex_int16",)
+        assert np.array_equal(dataset.read(1), values)
+    values = np.array([[np.nan, np.inf, -np.inf, -0.0]], "float64")
+    values.view("uint64")[0, 0] |= 12345  # a NaN with a payload
+    source = save(tmp_path / "in.tif", values)
+    for driver in ("COG", "GTiff"):
+        with Raster(source) as raster:
+            options = WriteOptions(driver, overwrite=True)
+            shift_only(raster, str(tmp_path / "a.tif"), AT, options)
+        with rasterio.open(tmp_path / "a.tif") as dataset:
+            assert dataset.read().tobytes() == values.tobytes()
+            assert dataset.nodata is None
+
+
+def test_shift_only_keeps_metadata(tmp_path):
+    source = with_metadata(tmp_path)
+    with Raster(source) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT)
+    before, after = (gdalinfo(p, "-mdd", "all") for p in (source, tmp_path / "a.tif"))
+    for key in ("description", "unit", "scale", "offset", "colorInterpretation", "noDataValue"):
+        assert [b.get(key) for b in before["bands"]] == [b.get(key) for b in after["bands"]]
+    assert after["metadata"]["MISSION"] == {"orbit": "33"}
+    assert "GEOREG" not in after["metadata"]
+
+
+# Memory
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_memory_stays_bounded(tmp_path):
+    """12 000 x 12 000 pixels through warp and COG."""
+    script = """
+import sys, numpy as np, rasterio
+from affine import Affine
+from georeg.grid import Grid
+from georeg.raster import Raster
+from georeg.writers.geotiff import write_warped
+folder = sys.argv[1]
+rng = np.random.default_rng(0)
+strip = rng.integers(1, 255, (500, 12000)).astype("uint8")
+with rasterio.open(f"{folder}/in.tif", "w", driver="GTiff", width=12000, height=12000, count=1,
+                   dtype="uint8", nodata=0, tiled=True, compress="lzw",
+                   transform=Affine(1, 0, 0, 0, -1, 0), crs="EPSG:32633") as dataset:
+    for y in range(0, 12000, 500):
+        dataset.write(strip, 1, window=((y, y + 500), (0, 12000)))
+def mapping(xy):
+    x, y = xy.T
+    return np.stack([x + 6 * np.sin(y / 900) - 20, y + 6 * np.cos(x / 800) + 15], axis=1)
+with Raster(f"{folder}/in.tif") as raster:
+    write_warped(raster, raster.header.grid, mapping, f"{folder}/out.tif")
+import resource
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 700
+    with rasterio.open(tmp_path / "out.tif") as dataset:
+        assert dataset.shape == (12000, 12000)
+
+
+# CRS
+
+
+def test_grid_without_crs(tmp_path):
+    source = save(tmp_path / "in.tif", texture(60, 60).astype("uint8"), crs=None)
+    with Raster(source) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.crs is None
+        assert dataset.transform == AT
+
+
+@pytest.mark.parametrize(
+    ("crs", "sidecars"),
+    [
+        ("EPSG:4979", []),
+        ("EPSG:27700+5701", []),
+        ("+proj=sinu +R=6371007.181 +type=crs", []),
+        # GeoTIFF has no words for a rotated pole: GDAL needs a sidecar for it.
+        (
+            "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84 "
+            "+type=crs",
+            ["a.tif.aux.xml"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_crs_is_never_lost(tmp_path, crs, sidecars, driver):
+    source = save(tmp_path / "in.tif", texture(60, 60).astype("uint8"))
+    (tmp_path / "out").mkdir()
+    target = Grid((50, 50), AT, CRS.from_user_input(crs))
+    with Raster(source) as raster:
+        output = str(tmp_path / "out" / "a.tif")
+        write_warped(raster, target, shift(1, 1), output, options=WriteOptions(driver))
+    with Raster(output) as raster:
+        assert raster.header.crs.equals(target.crs, ignore_axis_order=True)
+        assert raster.header.grid.transform == AT
+    assert entries(tmp_path / "out") == ["a.tif", *sidecars]

@@ -1,0 +1,244 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from georeg.errors import OutputError, SettingsError
+from georeg.raster import Raster
+from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
+from georeg.writers.place import check_output, placed
+from warp_cases import AT, grid, save, shift, texture
+
+
+@pytest.fixture
+def source(tmp_path):
+    return save(tmp_path / "in.tif", texture(700, 700).astype("uint8"))
+
+
+def produce(source, output, **options):
+    with Raster(str(source)) as raster:
+        write_warped(
+            raster, grid(650, 650), shift(3.5, 4.5), str(output), options=WriteOptions(**options)
+        )
+
+
+def entries(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_existing_output_is_kept_unless_asked(tmp_path, source):
+    output = tmp_path / "a.tif"
+    output.write_text("precious")
+    with pytest.raises(SettingsError, match="exists"):
+        produce(source, output)
+    assert output.read_text() == "precious"
+    produce(source, output, overwrite=True)
+    with rasterio.open(output) as dataset:
+        assert dataset.shape == (650, 650)
+    assert entries(tmp_path) == ["a.tif", "in.tif"]
+
+
+def test_failing_keeps_what_was_there(tmp_path, source):
+    output = tmp_path / "a.tif"
+    output.write_text("precious")
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with Raster(source) as raster, pytest.raises(KeyboardInterrupt):
+        shift_only(raster, str(output), AT, WriteOptions(overwrite=True), progress=stop)
+    assert output.read_text() == "precious"
+    assert entries(tmp_path) == ["a.tif", "in.tif"]
+
+
+def test_inputs_are_never_overwritten(tmp_path, source):
+    before = (tmp_path / "in.tif").read_bytes()
+    (tmp_path / "link.tif").symlink_to(source)
+    os.link(source, tmp_path / "hard.tif")
+    (tmp_path / "sub").mkdir()
+    for name in ("in.tif", "link.tif", "hard.tif", "sub/../in.tif"):
+        with pytest.raises(SettingsError, match="is the input"):
+            produce(source, tmp_path / name, overwrite=True)
+    assert (tmp_path / "in.tif").read_bytes() == before
+    reference = save(tmp_path / "reference.tif", texture(50, 50).astype("uint8"))
+    with Raster(source) as raster, pytest.raises(SettingsError, match=r"reference\.tif"):
+        shift_only(raster, reference, AT, WriteOptions(overwrite=True), inputs=(reference,))
+
+
+def test_files_behind_an_input_are_never_overwritten(tmp_path, source):
+    before = (tmp_path / "in.tif").read_bytes()
+    vrt = str(tmp_path / "in.vrt")
+    rasterio.shutil.copy(source, vrt, driver="VRT")
+    with pytest.raises(SettingsError, match=r"is the input .*in\.tif"):
+        produce(vrt, source, overwrite=True)
+    assert (tmp_path / "in.tif").read_bytes() == before
+
+
+def test_sidecars_of_a_predecessor_go(tmp_path, source):
+    output = tmp_path / "a.tif"
+    for name in ("a.tif", "a.tif.aux.xml", "a.tif.ovr", "a.tif.msk", "b.tif.aux.xml"):
+        (tmp_path / name).write_text("old")
+    produce(source, output, overwrite=True)
+    assert entries(tmp_path) == ["a.tif", "b.tif.aux.xml", "in.tif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere/a.tif", "there is no folder"),
+        ("folder", "it is a folder"),
+        ("in.tif/a.tif", "there is no folder"),
+    ],
+)
+def test_impossible_places(tmp_path, source, name, message):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=message) as caught:
+        produce(source, tmp_path / name, overwrite=True)
+    assert "\n" not in str(caught.value)
+    assert entries(tmp_path) == ["folder", "in.tif"]
+
+
+def test_folder_without_permission(tmp_path, source, monkeypatch):
+    # Root may write anywhere, so the system is made to say no.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(OutputError, match="no permission"):
+        check_output(str(tmp_path / "a.tif"))
+
+
+def test_relative_names(tmp_path, source, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    produce("in.tif", "a.tif")
+    assert entries(tmp_path) == ["a.tif", "in.tif"]
+
+
+def test_work_is_done_in_a_hidden_folder_beside(tmp_path):
+    with placed(str(tmp_path / "a.tif")) as (folder, path):
+        assert os.path.dirname(folder) == str(tmp_path)
+        assert os.path.basename(folder).startswith(".georeg-")
+        assert path.endswith(".tif")
+        with open(path, "w") as file:
+            file.write("x")
+    assert entries(tmp_path) == ["a.tif"]
+
+
+def test_file_permissions_follow_the_umask(tmp_path, source):
+    old = os.umask(0o027)
+    try:
+        produce(source, tmp_path / "a.tif")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.tif").stat().st_mode & 0o777 == 0o640
+
+
+# Outputs that only GDAL can reach
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_output_in_gdals_memory(tmp_path, source, driver, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    output = f"/vsimem/georeg-test/{driver}.tif"
+    produce(source, output, driver=driver)
+    produce(source, tmp_path / "local.tif", driver=driver)
+    try:
+        with rasterio.open(output) as there, rasterio.open(tmp_path / "local.tif") as here:
+            assert np.array_equal(there.read(), here.read())
+            assert there.overviews(1) == here.overviews(1)
+        with pytest.raises(SettingsError, match="exists"):
+            produce(source, output, driver=driver)
+        produce(source, output, driver=driver, overwrite=True)
+    finally:
+        rasterio.shutil.delete(output)
+    assert entries(tmp_path) == ["in.tif", "local.tif"]
+
+
+def test_unreachable_output(tmp_path, source, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    name = f"/vsitar/{tmp_path}/in.tif/a.tif"  # GDAL can't write into these
+    with pytest.raises(OutputError, match="/vsitar/") as caught:
+        produce(source, name)
+    assert "\n" not in str(caught.value)
+    assert entries(tmp_path) == ["in.tif"]
+
+
+# Disks that fill up
+
+SCRIPT = """
+import resource, sys
+from affine import Affine
+from georeg.errors import OutputError
+from georeg.raster import Raster
+from georeg.writers.geotiff import WriteOptions, shift_only
+source, output, limit, driver, compress = sys.argv[1:6]
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+try:
+    with Raster(source) as raster:
+        options = WriteOptions(driver, {"COMPRESS": compress}, overwrite=True)
+        shift_only(raster, output, Affine(1, 0, 0, 0, -1, 0), options)
+except OutputError as error:
+    print(error)
+    sys.exit(9)
+"""
+
+
+def fill(source, output, driver, compress, limit=0):
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(source), str(output), str(limit), driver, compress],
+        capture_output=True,
+        text=True,
+    )
+
+
+def noise(folder):
+    values = np.random.default_rng(0).integers(0, 255, (2, 2000, 2000)).astype("uint8")
+    return save(folder / "noise.tif", values)
+
+
+CASES = [("COG", "DEFLATE"), ("COG", "NONE"), ("GTiff", "DEFLATE"), ("GTiff", "NONE")]
+
+
+@pytest.mark.parametrize(("driver", "compress"), CASES)
+def test_file_size_limit(tmp_path, driver, compress):
+    source = noise(tmp_path)
+    (tmp_path / "out").mkdir()
+    whole = fill(source, tmp_path / "out" / "a.tif", driver, compress)
+    assert whole.returncode == 0, whole.stderr
+    size = (tmp_path / "out" / "a.tif").stat().st_size
+    (tmp_path / "out" / "a.tif").unlink()
+    # From nothing at all to the last bytes.
+    for limit in (1, 20_000, size // 3, size * 9 // 10, size - 50_000, size - 1):
+        done = fill(source, tmp_path / "out" / "a.tif", driver, compress, limit)
+        assert done.returncode == 9, (limit, done.stdout, done.stderr)
+        assert done.stdout.count("\n") == 1
+        assert "can't be written" in done.stdout or "incomplete" in done.stdout
+        assert entries(tmp_path / "out") == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 7 MB, where the tests may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=7m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(("driver", "compress"), CASES)
+def test_disk_full(tmp_path, small_disk, driver, compress):
+    source = noise(tmp_path)
+    (small_disk / "other").write_text("kept")
+    done = fill(source, small_disk / "a.tif", driver, compress)
+    assert done.returncode == 9, (done.stdout, done.stderr)
+    assert done.stdout.count("\n") == 1
+    assert "can't be written" in done.stdout or "incomplete" in done.stdout
+    assert "MB left" in done.stdout
+    assert entries(small_disk) == ["other"]
