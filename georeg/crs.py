@@ -162,7 +162,7 @@ def metres_per_unit(crs: CRS | None, at: Array) -> tuple[float, float] | None:
         return (units[0].unit_conversion_factor,) * 2 if units else None  # type: ignore[return-value]
     geod = crs.get_geod() or Geod(ellps="WGS84")
     step = 1e-4 if crs.is_geographic else 10.0
-    around = np.array([at, at + [step, 0], at + [0, step]], dtype=np.float64)
+    around = np.add(at, [[0.0, 0.0], [step, 0.0], [0.0, step]])
     lonlat = to_lonlat(crs, around)
     if not np.isfinite(lonlat).all():
         return None

@@ -1,0 +1,292 @@
+"""From tie points to a transform: robust weights first, then the simplest model that predicts.
+
+1. A consensus affine by MAGSAC++ (Barath et al., CVPR 2020; OpenCV's USAC).
+2. Robust weights from a smooth model by graduated non-convexity (Geman-McClure kernel, the scale
+   annealed from wide to the points' own noise; Blake & Zisserman 1987; Yang et al., RA-L 2020):
+   a point is an outlier if it disagrees with its neighbourhood, whatever the global model.
+3. With these weights every model of the ladder is fitted on folds of spatial blocks and judged on
+   the blocks that were left out (Roberts et al., Ecography 40(8), 2017). A more flexible model is
+   taken only where that error really drops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+from georeg import transforms
+from georeg.errors import PointsError, SettingsError
+from georeg.transforms import Transform
+
+Array = npt.NDArray[np.float64]
+
+FOLDS = 5
+_BLOCKS = 6  # along the longer side of the points' bounding box
+_CONSENSUS = 3.0  # pixels; MAGSAC's largest noise scale
+_WIDE = 6.0  # pixels; first scale of the annealing
+_FLOOR = 0.25  # pixels; tie points aren't better than that, whatever a lucky fit says
+_STEP = 0.05  # pixels; least drop of the held-out error that is worth it
+_GAIN = 0.12  # relative drop of the held-out error that is worth a more flexible model
+_SURE = 2.0  # standard errors (over blocks) by which it must drop
+_SMOOTH_POINTS = 30  # least points for a smooth model instead of an affine one
+_CAP = 3.0  # pixels beyond which a held-out residual counts no more
+_KERNEL = 1.0  # pixels; least scale of the robust kernel, so that it can't lock on a lucky few
+_GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
+_ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
+_INLIER = 2.0  # pixels
+_PLAUSIBLE = 2.5  # noise scales within which a point counts as inlier
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model on the ladder and its error at left-out points, in frame pixels."""
+
+    name: str
+    error: float  # weighted RMSE at left-out points; inf where it can't be fitted
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A transform and how it was found. All lengths in frame pixels.
+
+    Attributes:
+        transform: claimed -> true positions.
+        weights: (N,) weight of each point's squared residual in the fit, 0 for outliers.
+        inlier: (N,) bool.
+        residuals: (N, 2) forward(claimed) - true.
+        held_out: (N, 2) the same with the model fitted without the point's block; NaN if that
+            could not be done.
+        fold: (N,) which fold a point belongs to.
+        noise: robust standard deviation of the inliers' residuals along one axis.
+        ladder: the models that were tried.
+    """
+
+    transform: Transform
+    weights: Array
+    inlier: npt.NDArray[np.bool_]
+    residuals: Array
+    held_out: Array
+    fold: npt.NDArray[np.int64]
+    noise: float
+    ladder: tuple[Rung, ...]
+
+
+def fit_transform(
+    claimed: Array,
+    true: Array,
+    score: Array,
+    sigma: Array,
+    *,
+    models: Sequence[str] = ("shift",),
+    block: float | None = None,
+) -> Fit:
+    """Fit the best of the models.
+
+    Args:
+        claimed: (N, 2) positions by the moving raster's georeference, frame pixels.
+        true: (N, 2) positions of the same points by the reference.
+        score: (N,) probability of each being right.
+        sigma: (N,) standard deviation in frame pixels.
+        models: names, from stiff to flexible; with only one there is no choice.
+        block: least side of the blocks that are left out, frame pixels; points closer than that
+            (overlapping templates) aren't independent.
+
+    Raises:
+        PointsError: too few points for the stiffest model, or degenerate ones.
+    """
+    if not models:
+        raise SettingsError("no transform model to fit")
+    prior = score**2 / (sigma**2 + _FLOOR**2)
+    local, noise = robust_weights(claimed, true, prior)
+    base = prior * local
+    fold = spatial_folds(true, block)
+    chosen: tuple[str, dict[str, Any], Array, Array] | None = None
+    ladder = []
+    for name in models:
+        try:
+            options = _options(name, claimed, true, base)
+            weights = base * consensus_weights(name, options, claimed, true, base)
+            held = held_out_residuals(
+                name, options, claimed, true, weights, fold, _GAP * (block or 0.0)
+            )
+        except PointsError as error:
+            ladder.append(Rung(name, math.inf, str(error)))
+            continue
+        ladder.append(Rung(name, _rmse(held, base, noise)))
+        if chosen is None or _better(held, chosen[3], base, true, block, noise):
+            chosen = name, options, weights, held
+    if chosen is None:
+        raise PointsError(ladder[0].note if ladder else "too few tie points")
+    name, options, weights, held = chosen
+    model = transforms.load(name).from_points(claimed, true, weights, **options)
+    residuals = model.forward(claimed) - true
+    distance = np.hypot(*residuals.T)
+    inlier = (weights > 0) & (distance <= max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER))
+    return Fit(model, weights, inlier, residuals, held, fold, noise, tuple(ladder))
+
+
+def consensus_weights(
+    name: str, options: dict[str, Any], claimed: Array, true: Array, base: Array
+) -> Array:
+    """Weights in [0, 1] by agreement with one model: the densest agreement, not the mean.
+
+    Where what is seen has several populations (roofs that lean, and the ground) the mean of all
+    belongs to none.
+    """
+    kind = transforms.load(name)
+    robust = np.ones(len(claimed))
+    for scale in _ANNEALING:
+        model = kind.from_points(claimed, true, base * robust, **options)
+        distance = np.hypot(*(model.inverse(true) - claimed).T)
+        robust = 1 / (1 + (distance / scale) ** 2) ** 2
+        robust[~(distance <= 3 * scale)] = 0
+    return robust
+
+
+def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:
+    """Smoothing is chosen once, on all points, not again in every fold."""
+    if name == "field":
+        model = transforms.load(name).from_points(claimed, true, weights)
+        return {"smoothing": float(model.to_dict()["smoothing"])}
+    if name == "tps":
+        return {"smoothing": 1e-3}
+    return {}
+
+
+def robust_weights(claimed: Array, true: Array, prior: Array) -> tuple[Array, float]:
+    """Weights in [0, 1] by agreement with a smooth model, and the noise along one axis.
+
+    Raises:
+        PointsError: no consensus at all.
+    """
+    n = len(claimed)
+    if n < 4:
+        return np.ones(n), _FLOOR
+    weights = prior * _consensus(claimed, true)
+    smooth = n >= _SMOOTH_POINTS
+    scale, noise = _WIDE, _WIDE
+    robust = np.ones(n)
+    for _ in range(12):
+        options = {"smoothing": 1.0} if smooth else {}
+        kind = transforms.load("field" if smooth else "affine")
+        try:
+            model = kind.from_points(claimed, true, weights, **options)
+        except PointsError:
+            model = transforms.load("similarity").from_points(claimed, true, weights)
+        distance = np.hypot(*(model.inverse(true) - claimed).T)
+        robust = 1 / (1 + (distance / scale) ** 2) ** 2
+        robust[distance > 3 * scale] = 0
+        noise = max(_FLOOR, _weighted_median(distance, prior * robust) / 1.1774)
+        target = max(2.0 * noise, _KERNEL)
+        weights = prior * robust
+        if scale <= target * 1.01:
+            break
+        scale = max(target, scale * 0.7)
+    return robust, noise
+
+
+def _consensus(claimed: Array, true: Array) -> Array:
+    if len(claimed) < 6:
+        return np.ones(len(claimed))
+    middle = true.mean(axis=0)
+    matrix, _ = cv2.estimateAffine2D(
+        claimed - middle,
+        true - middle,
+        method=cv2.USAC_MAGSAC,
+        ransacReprojThreshold=_CONSENSUS,
+        maxIters=2000,
+        confidence=0.999,
+    )
+    if matrix is None:
+        return np.ones(len(claimed))
+    distance = np.hypot(*((claimed - middle) @ matrix[:, :2].T + matrix[:, 2] + middle - true).T)
+    return np.asarray(1 / (1 + (distance / _WIDE) ** 2) ** 2)
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    if total[-1] <= 0:
+        raise PointsError("the tie points agree on nothing")
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def spatial_folds(xy: Array, block: float | None, folds: int = FOLDS) -> npt.NDArray[np.int64]:
+    """(N,) fold of each point: whole blocks of a grid go to one fold, neighbours to different."""
+    column, row = _blocks(xy, block)
+    # Steps of a knight's move (2 along x for 1 along y) keep blocks of one fold apart.
+    return np.asarray((column + 2 * row) % folds)
+
+
+def _blocks(xy: Array, block: float | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    low, size = xy.min(axis=0), np.ptp(xy, axis=0)
+    side = max(float(size.max()) / _BLOCKS, block or 0.0, 1e-9)
+    # At least two blocks along the longer side, or there is nothing to leave out.
+    side = min(side, max(float(size.max()) / 2, 1e-9) * 1.001)
+    column, row = np.floor((xy - low) / side).astype(np.int64).T
+    return column, row
+
+
+def held_out_residuals(
+    name: str,
+    options: dict[str, Any],
+    claimed: Array,
+    true: Array,
+    weights: Array,
+    fold: npt.NDArray[np.int64],
+    gap: float = 0.0,
+) -> Array:
+    """(N, 2) residuals at each point of the model fitted without the point's fold.
+
+    Raises:
+        PointsError: a fold leaves too few points for the model.
+    """
+    kind = transforms.load(name)
+    held = np.full(claimed.shape, np.nan)
+    for k in np.unique(fold):
+        out = fold == k
+        train = ~out & (weights > 0)
+        if gap > 0 and out.any():
+            train &= cKDTree(true[out]).query(true)[0] >= gap
+        model = kind.from_points(claimed[train], true[train], weights[train], **options)
+        # The pull direction is explicit for every model; a residual there is one here, turned.
+        held[out] = claimed[out] - model.inverse(true[out])
+    return held
+
+
+def _capped(residuals: Array, noise: float) -> Array:
+    squared = np.nan_to_num((residuals**2).sum(axis=1), nan=np.inf)
+    return np.minimum(squared, max(_CAP, 4 * noise) ** 2)
+
+
+def _rmse(residuals: Array, weights: Array, noise: float) -> float:
+    return math.sqrt(float((weights * _capped(residuals, noise)).sum() / weights.sum()))
+
+
+def _better(
+    new: Array,
+    old: Array,
+    weights: Array,
+    xy: Array,
+    block: float | None,
+    noise: float,
+) -> bool:
+    """Whether the new held-out residuals are smaller by more than chance, block by block."""
+    gain = weights * (_capped(old, noise) - _capped(new, noise))
+    total = float((weights * _capped(old, noise)).sum())
+    column, row = _blocks(xy, block)
+    number = column + row * (int(column.max()) + 1)
+    per_block = np.bincount(number, gain)[np.unique(number)]
+    spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
+    before = math.sqrt(total / weights.sum())
+    least = before - max(_GAIN * before, _STEP)
+    needed = total - max(least, 0.0) ** 2 * float(weights.sum())
+    return bool(gain.sum() > needed and gain.sum() > _SURE * spread)

@@ -1,0 +1,190 @@
+"""The common frame of two rasters: one working grid, and the way to it from either raster.
+
+All matching and fitting happens in pixels of the working grid. A moving pixel has a *claimed*
+position there, by its georeference; the transform takes it to the *true* one, by the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from shapely import MultiPoint, Polygon
+
+from georeg.crs import CrsPath, metres_per_unit
+from georeg.errors import InputError, NoOverlapError
+from georeg.georef import AffineGeoref, Georef
+from georeg.grid import Grid, Window, outline
+
+Array = npt.NDArray[np.float64]
+
+_SQUARE = 1.05  # pixels within 5 % of square on the ground are left as they are
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A working grid in the reference's CRS, and both rasters' georeferences."""
+
+    grid: Grid
+    moving: Georef
+    reference: Georef
+    path: CrsPath  # moving CRS -> reference CRS
+
+    def claim(self, moving_xy: Array) -> Array:
+        """(N, 2) moving pixels -> (N, 2) frame pixels, by the moving raster's georeference."""
+        return self.grid.to_pixel(self.path.forward(self.moving.to_map(moving_xy)))
+
+    def unclaim(self, frame_xy: Array) -> Array:
+        """(N, 2) claimed frame pixels -> (N, 2) moving pixels."""
+        return self.moving.to_pixel(self.path.inverse(self.grid.to_map(frame_xy)))
+
+    def from_reference(self, reference_xy: Array) -> Array:
+        """(N, 2) reference pixels -> (N, 2) frame pixels."""
+        return self.grid.to_pixel(self.reference.to_map(reference_xy))
+
+    def to_reference(self, frame_xy: Array) -> Array:
+        """(N, 2) frame pixels -> (N, 2) reference pixels."""
+        return self.reference.to_pixel(self.grid.to_map(frame_xy))
+
+    @property
+    def reference_pixels(self) -> float:
+        """Reference pixels for one frame pixel, in the middle of the frame."""
+        middle = np.array([[self.grid.width / 2, self.grid.height / 2]])
+        return 1.0 / float(
+            _gsd(
+                lambda xy: self.grid.to_pixel(self.reference.to_map(xy)), self.to_reference(middle)
+            ).mean()
+        )
+
+    @property
+    def metres(self) -> float | None:
+        """Ground metres for one frame pixel, in the middle of the frame; None without a CRS."""
+        size = self.grid.metres_per_pixel()
+        return None if size is None else math.sqrt(size[0] * size[1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a fit file says about the frame (JSON)."""
+        crs = self.grid.crs
+        return {
+            "crs": None if crs is None else crs.to_wkt(),
+            "transform": list(self.grid.transform)[:6],
+            "shape": list(self.grid.shape),
+        }
+
+
+def _gsd(to_frame: Any, at: Array) -> Array:
+    """Frame length of one raster pixel along its columns and rows at the pixel `at` (1, 2)."""
+    corners = to_frame(np.concatenate([at, at + [1.0, 0.0], at + [0.0, 1.0]]))
+    return np.hypot(*(corners[1:] - corners[0]).T)
+
+
+def footprint(georef: Georef, shape: tuple[int, int], path: CrsPath) -> Polygon:
+    """A raster's outline in the path's target CRS.
+
+    Raises:
+        InputError: hardly any of the outline can be transformed.
+    """
+    xy = path.forward(georef.to_map(outline(shape[1], shape[0], 33)))
+    xy = xy[np.isfinite(xy).all(axis=1)]
+    if len(xy) < 12:
+        raise InputError("the outline can't be transformed to the reference's CRS")
+    polygon = Polygon(xy)
+    return polygon if polygon.is_valid else MultiPoint(xy).convex_hull
+
+
+def build_frame(
+    moving: tuple[Georef, tuple[int, int]],
+    reference: tuple[Georef, tuple[int, int]],
+    path: CrsPath,
+    *,
+    resolution: float | None = None,
+    max_shift: float | None = None,
+) -> tuple[Frame, float]:
+    """The working frame of two rasters, and the largest shift to look for, in frame pixels.
+
+    The grid has the coarser GSD of the two, square on the ground; where that is the reference's
+    own and the reference is north-up, it is the reference's own grid, so that those pixels are
+    never resampled. It covers what both rasters can share once the moving one is shifted.
+
+    Args:
+        moving: georeference and shape (rows, columns).
+        reference: the same of the reference.
+        path: moving CRS -> reference CRS.
+        resolution: working pixel size in reference map units instead of the coarser GSD.
+        max_shift: in frame pixels; 5 % of the overlap's diagonal, at least 64 px, if None.
+
+    Raises:
+        NoOverlapError: the rasters lie further apart than the largest shift.
+        InputError: the georeferences don't lead anywhere.
+    """
+    (moving_georef, moving_shape), (reference_georef, reference_shape) = moving, reference
+    there = footprint(moving_georef, moving_shape, path)
+    here = footprint(reference_georef, reference_shape, CrsPath(path.target, path.target))
+    meeting = there.intersection(here)
+    common = meeting if meeting.area > 0 else here
+    middle = np.array(common.representative_point().coords[0])
+    rx, ry = _resolution(moving_georef, reference_georef, path, middle, resolution)
+    width, height = (np.ptp(np.array(common.bounds).reshape(2, 2), axis=0) / [rx, ry]).tolist()
+    if max_shift is None:
+        max_shift = max(64.0, 0.05 * math.hypot(width, height))
+    reach = there.buffer(max_shift * max(rx, ry), join_style="mitre")
+    area = reach.intersection(here)
+    if area.is_empty or area.area <= 0:
+        gap = there.distance(here) / max(rx, ry)
+        raise NoOverlapError(
+            f"the rasters don't overlap: they lie {gap:.0f} working pixels apart, more than the "
+            f"search reaches ({max_shift:.0f}); check the CRS of both or raise --max-shift"
+        )
+    grid = _grid(area.bounds, (rx, ry), reference_georef, reference_shape, path)
+    return Frame(grid, moving_georef, reference_georef, path), max_shift
+
+
+def _resolution(
+    moving: Georef, reference: Georef, path: CrsPath, middle: Array, given: float | None
+) -> tuple[float, float]:
+    """Working pixel size (x, y) in reference map units at the map position `middle`."""
+    scale = metres_per_unit(path.target, middle) or (1.0, 1.0)
+    if given is not None:
+        return given, given * scale[0] / scale[1]
+    sizes = []
+    for georef, to_map in (
+        (moving, lambda xy: path.forward(moving.to_map(xy))),
+        (reference, reference.to_map),
+    ):
+        start = path.inverse(middle[None]) if georef is moving else middle[None]
+        pixel = georef.to_pixel(start)
+        corners = to_map(np.concatenate([pixel, pixel + [1.0, 0.0], pixel + [0.0, 1.0]]))
+        edges = (corners[1:] - corners[0]) * scale
+        sizes.append(math.sqrt(abs(edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0])))
+    if not np.isfinite(sizes).all() or min(sizes) <= 0:
+        raise InputError("the georeferences of the two rasters don't lead to common ground")
+    if sizes[1] >= sizes[0] * 0.999 and isinstance(reference, AffineGeoref):
+        t = reference.transform
+        rx, ry = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
+        if max(rx * scale[0], ry * scale[1]) < _SQUARE * min(rx * scale[0], ry * scale[1]):
+            return rx, ry
+    size = max(sizes)
+    return size / scale[0], size / scale[1]
+
+
+def _grid(
+    bounds: tuple[float, float, float, float],
+    resolution: tuple[float, float],
+    reference: Georef,
+    shape: tuple[int, int],
+    path: CrsPath,
+) -> Grid:
+    """A grid over the bounds; on the reference's own pixels where the resolution is its own."""
+    rx, ry = resolution
+    if isinstance(reference, AffineGeoref):
+        t = reference.transform
+        if t.b == 0 and t.d == 0 and t.a > 0 and t.e < 0 and (rx, ry) == (t.a, -t.e):
+            own = Grid(shape, t, path.target)
+            left, bottom, right, top = bounds
+            corners = own.to_pixel(np.array([[left, top], [right, bottom]]))
+            window = Window.around(np.round(corners, 6)).intersect(own.window)
+            return own.crop(window)
+    return Grid.from_bounds(bounds, resolution, path.target, align=True)

@@ -1,0 +1,113 @@
+"""Masked normalised correlation of small blocks by FFT, and its sums over larger templates.
+
+Correlation sums are additive, so blocks are correlated once, without overlap, and the sums of
+any k x k blocks give the normalised correlation of the k times larger template at no further
+cost. The masked normalisation is Padfield's (IEEE TIP 21(5), 2012) without the means, which the
+features don't have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_FAST = (8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 108, 112, 120, 128)
+_BUDGET = 24_000_000  # numbers that the FFTs of one chunk may hold
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSums:
+    """Sums per block and displacement, each (B, rows, columns, 2 R + 1, 2 R + 1).
+
+    Displacement [R + dy, R + dx] compares a moving block with the reference (dx, dy) cells away.
+    """
+
+    product: Tensor
+    moving_energy: Tensor
+    reference_energy: Tensor
+    cells: Tensor
+    block: int
+
+    @property
+    def radius(self) -> int:
+        """R, in cells."""
+        return (self.product.shape[-1] - 1) // 2
+
+    def pooled(self, size: int) -> BlockSums:
+        """Sums over all size x size groups of blocks; groups overlap."""
+        if size == 1:
+            return self
+        return BlockSums(*(_group(x, size) for x in self._sums()), block=self.block)
+
+    def _sums(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.product, self.moving_energy, self.reference_energy, self.cells
+
+    def correlation(self, size: int, min_share: float) -> tuple[Tensor, Tensor]:
+        """Normalised correlation in [-1, 1], 0 where invalid, and where it is valid (bool).
+
+        Args:
+            size: blocks along a side of the templates that were pooled.
+            min_share: least share of the template's cells that must be valid on both sides.
+        """
+        area = float((size * self.block) ** 2)
+        valid = self.cells > min_share * area
+        energy = (self.moving_energy * self.reference_energy).clamp(min=0).sqrt()
+        score = self.product / (energy + 2e-3 * area)
+        return torch.where(valid, score, torch.zeros_like(score)), valid
+
+
+def _group(x: Tensor, size: int) -> Tensor:
+    rows = x.unfold(1, size, 1).sum(-1)
+    return rows.unfold(2, size, 1).sum(-1)
+
+
+def correlate_blocks(
+    moving: Tensor,
+    moving_mask: Tensor,
+    reference: Tensor,
+    reference_mask: Tensor,
+    block: int,
+    radius: int,
+) -> BlockSums:
+    """Correlate every block of the moving features with the reference around the same place.
+
+    Args:
+        moving: (B, C, h, w) features, 0 where invalid.
+        moving_mask: (B, h, w), 1 where valid.
+        reference: (B, C, h, w) features of the same extent.
+        reference_mask: (B, h, w).
+        block: side of a block in cells; blocks that stick out are dropped.
+        radius: largest displacement in cells along each axis.
+    """
+    batch, channels, height, width = moving.shape
+    rows, columns = height // block, width // block
+    side = block + 2 * radius
+    fft = next((n for n in _FAST if n >= side), side + side % 2)
+    one = torch.cat([moving, moving_mask[:, None], moving.square().sum(1, keepdim=True)], 1)
+    two = torch.cat(
+        [reference, reference.square().sum(1, keepdim=True), reference_mask[:, None]], 1
+    )
+    two = F.pad(two, (radius, radius + block, radius, radius + block))
+    templates = one[..., : rows * block, : columns * block].unfold(2, block, block)
+    templates = templates.unfold(3, block, block)
+    windows = two.unfold(2, side, block)[:, :, :rows].unfold(3, side, block)[:, :, :, :columns]
+    out = moving.new_empty((4, batch, rows, columns, 2 * radius + 1, 2 * radius + 1))
+    step = max(1, _BUDGET // (batch * columns * (2 * channels + 8) * fft * fft))
+    for first in range(0, rows, step):
+        last = min(rows, first + step)
+        a = torch.fft.rfft2(templates[:, :, first:last], s=(fft, fft)).conj()
+        b = torch.fft.rfft2(windows[:, :, first:last], s=(fft, fft))
+        spectra = torch.stack(
+            [
+                (a[:, :channels] * b[:, :channels]).sum(1),
+                a[:, channels + 1] * b[:, channels + 1],
+                a[:, channels] * b[:, channels],
+                a[:, channels] * b[:, channels + 1],
+            ]
+        )
+        sums = torch.fft.irfft2(spectra, s=(fft, fft))
+        out[:, :, first:last] = sums[..., : 2 * radius + 1, : 2 * radius + 1]
+    return BlockSums(out[0], out[1], out[2], out[3], block)

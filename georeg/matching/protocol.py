@@ -1,0 +1,177 @@
+"""What goes into a matcher and what comes out: plain arrays, no rasters, no CRS, no torch.
+
+Tile pixels are in edge convention: (0, 0) is the outer corner of the tile's first pixel. Both
+tiles of a pair have the same shape and roughly overlie each other, because the moving one was
+pre-warped by the current estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TileBatch:
+    """Tile pairs of one shape.
+
+    Attributes:
+        moving: (B, H, W) in [0, 1], 0 where invalid.
+        moving_mask: (B, H, W), True where valid.
+        reference: (B, H, W).
+        reference_mask: (B, H, W).
+        radius: pixels from the same place within which a true match lies.
+        goal: 'locate' (a rough displacement of a whole scene), 'track' (within some pixels of
+            the estimate) or 'refine' (the estimate is good to a pixel or so: be exact).
+    """
+
+    moving: Image
+    moving_mask: Mask
+    reference: Image
+    reference_mask: Mask
+    radius: float
+    goal: str = "track"
+
+    def __len__(self) -> int:
+        """Number of tile pairs."""
+        return len(self.moving)
+
+    def part(self, first: int, last: int) -> TileBatch:
+        """Some of the pairs, in order."""
+        cut = slice(first, last)
+        return TileBatch(
+            self.moving[cut],
+            self.moving_mask[cut],
+            self.reference[cut],
+            self.reference_mask[cut],
+            self.radius,
+            self.goal,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """How likely each displacement of each template is.
+
+    Attributes:
+        tile: (K,) index of the tile pair.
+        center: (K, 2) middle of the template in moving tile pixels.
+        score: (K, 2 R + 1, 2 R + 1) similarity in [-1, 1]; element [k, R + j, R + i] belongs to
+            the reference being (i, j) * step pixels away. NaN where it can't be told.
+        step: pixels between displacements.
+        size: side of the template in pixels.
+    """
+
+    tile: Index
+    center: Array
+    score: Image
+    step: float
+    size: float
+
+    def __len__(self) -> int:
+        """Number of templates."""
+        return len(self.tile)
+
+    @property
+    def radius(self) -> int:
+        """R, in steps."""
+        return int(self.score.shape[-1] - 1) // 2
+
+    def select(self, keep: npt.NDArray[np.bool_] | Index) -> Surfaces:
+        """Some of the templates."""
+        return Surfaces(self.tile[keep], self.center[keep], self.score[keep], self.step, self.size)
+
+    @classmethod
+    def concat(cls, parts: Sequence[Surfaces]) -> Surfaces:
+        """All templates of surfaces with the same radius and step."""
+        return cls(
+            np.concatenate([p.tile for p in parts]),
+            np.concatenate([p.center for p in parts]),
+            np.concatenate([p.score for p in parts]),
+            parts[0].step,
+            parts[0].size,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TilePoints:
+    """Point matches of a batch.
+
+    Attributes:
+        tile: (N,) index of the tile pair.
+        moving_xy: (N, 2) in moving tile pixels.
+        reference_xy: (N, 2) in reference tile pixels.
+        score: (N,) in [0, 1].
+        sigma: (N,) standard deviation in pixels.
+    """
+
+    tile: Index
+    moving_xy: Array
+    reference_xy: Array
+    score: Array
+    sigma: Array
+
+    def __len__(self) -> int:
+        """Number of matches."""
+        return len(self.tile)
+
+    @classmethod
+    def concat(cls, parts: Sequence[TilePoints]) -> TilePoints:
+        """All matches."""
+        return cls(
+            np.concatenate([p.tile for p in parts]),
+            np.concatenate([p.moving_xy for p in parts]),
+            np.concatenate([p.reference_xy for p in parts]),
+            np.concatenate([p.score for p in parts]),
+            np.concatenate([p.sigma for p in parts]),
+        )
+
+    @classmethod
+    def none(cls) -> TilePoints:
+        """No matches."""
+        return cls(
+            np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0)
+        )
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how a matcher computes."""
+
+    name: str = "cpu"
+    dtype: str = "float32"
+    seed: int = 0
+
+
+class Matcher(Protocol):
+    """Finds correspondences in tile pairs; knows nothing of rasters, CRS or files.
+
+    `tile` is the side of the tiles it likes, in pixels, `reach` how far from a tile's edge it
+    needs pixels (so neighbours overlap by twice that plus the search radius).
+    """
+
+    name: ClassVar[str]
+    tile: ClassVar[int]
+    reach: ClassVar[int]
+
+    def match(self, batch: TileBatch) -> Surfaces | TilePoints:
+        """Either points, or surfaces from which the engine reads the points."""
+        ...
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a matcher needs before it can run, for messages; empty if nothing."""
+
+    missing: str = ""
+    command: str = ""
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,82 @@
+"""What all matchers share: device and threads, and smaller batches where memory runs out."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+
+from georeg.errors import OutOfDeviceMemoryError, SettingsError
+from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TilePoints
+
+log = logging.getLogger(__name__)
+
+
+def pick_device(name: str, seed: int = 0) -> Device:
+    """The device of that name; the first GPU, or the CPU, for 'auto'.
+
+    Raises:
+        SettingsError: there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SettingsError(f"device '{name}' is none of auto, cpu, cuda, cuda:N") from None
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise SettingsError(f"device '{name}': this machine offers {count} CUDA device(s)")
+    elif device.type != "cpu":
+        raise SettingsError(f"device '{name}' is none of auto, cpu, cuda, cuda:N")
+    return Device(str(device), seed=seed)
+
+
+def set_threads(threads: int | None) -> None:
+    """CPU threads of torch; its own choice if None."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
+    """Match a batch, in halves and halves of halves where the device's memory runs out.
+
+    Raises:
+        OutOfDeviceMemoryError: not even one tile pair fits.
+    """
+    try:
+        return matcher.match(batch)
+    except torch.OutOfMemoryError:
+        if len(batch) == 1:
+            raise OutOfDeviceMemoryError(
+                f"one tile pair of {batch.moving.shape[2]} px doesn't fit into the device's "
+                "memory: use smaller tiles, or --device cpu"
+            ) from None
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(batch) // 2
+    log.info("out of memory: going on with batches of %d tile pairs", half)
+    parts = [run(matcher, batch.part(0, half)), run(matcher, batch.part(half, len(batch)))]
+    return join(parts, [0, half])
+
+
+def join(parts: list[Surfaces | TilePoints], starts: list[int]) -> Surfaces | TilePoints:
+    """The results of consecutive parts of a batch as those of the whole."""
+    surfaces = [p for p in parts if isinstance(p, Surfaces)]
+    points = [p for p in parts if isinstance(p, TilePoints)]
+    offsets = np.asarray(starts)
+    if surfaces:
+        return Surfaces.concat(
+            [
+                Surfaces(s.tile + o, s.center, s.score, s.step, s.size)
+                for s, o in zip(surfaces, offsets, strict=True)
+            ]
+        )
+    return TilePoints.concat(
+        [
+            TilePoints(p.tile + o, p.moving_xy, p.reference_xy, p.score, p.sigma)
+            for p, o in zip(points, offsets, strict=True)
+        ]
+    )

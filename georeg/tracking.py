@@ -1,0 +1,242 @@
+"""From the first estimate to exact tie points: level by level, from coarse to fine.
+
+Each level predicts through the current transform, so that its tiles roughly overlie each other,
+and searches a shrinking radius. The last level works on every pixel of the working resolution.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg.errors import PointsError
+from georeg.fitting import Fit, fit_transform
+from georeg.locating import SIDE, Start
+from georeg.matching.protocol import Matcher, Surfaces, TilePoints
+from georeg.matching.running import run
+from georeg.peaks import read_peaks
+from georeg.reading import read_batches
+from georeg.scene import Scene
+from georeg.settings import Settings
+from georeg.tiling import TilePair, level_factors, plan
+from georeg.transforms import LADDER, Transform
+from georeg.voting import vote
+
+Array = npt.NDArray[np.float64]
+Progress = Callable[[float], None]
+
+log = logging.getLogger(__name__)
+
+AUTO = ("shift", "similarity", "affine", "projective", "polynomial2", "field")
+_TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
+_NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
+_COARSE_TILES = 64  # enough for the levels that only predict
+_LEAST = 6  # tie points without which it makes no sense to go on
+_BLOCK = 0.67  # of a template: points closer than that share most of their pixels
+
+
+@dataclass(frozen=True, eq=False)
+class TiePoints:
+    """Matches in the frame.
+
+    Attributes:
+        claimed: (N, 2) frame pixels by the moving raster's georeference.
+        true: (N, 2) frame pixels by the reference.
+        score: (N,) probability of being right.
+        sigma: (N,) standard deviation in frame pixels.
+        templates: how many places were looked at to find them.
+        block: frame pixels below which two points aren't independent.
+    """
+
+    claimed: Array
+    true: Array
+    score: Array
+    sigma: Array
+    templates: int
+    block: float
+
+    def __len__(self) -> int:
+        """Number of tie points."""
+        return len(self.claimed)
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """The ladder to climb, or the one model that was asked for."""
+    return AUTO if settings.transform == "auto" else (settings.transform,)
+
+
+def track(
+    scene: Scene, matcher: Matcher, start: Start, settings: Settings, progress: Progress
+) -> tuple[TiePoints, Fit | None]:
+    """Tie points and the fit at full working resolution.
+
+    Returns:
+        The last level's tie points, and its fit: None if too few points agree to fit anything.
+    """
+    factors = level_factors(scene.frame.grid.shape, SIDE)
+    passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
+    passes.append((1.0, "refine"))
+    transform: Transform = start.transform
+    points, fit = _no_points(), None
+    for number, (factor, goal) in enumerate(passes):
+
+        def step(share: float, number: int = number) -> None:
+            progress((number + share) / len(passes))
+
+        pairs = plan_level(scene, matcher, start, transform, factor, goal, settings)
+        points = match_level(
+            scene, matcher, pairs, transform, goal, settings, step, pooled=number == 0
+        )
+        log.info(
+            "level %.3g: %d tiles, %d tie points from %d templates",
+            factor,
+            len(pairs),
+            len(points),
+            points.templates,
+        )
+        fit = None
+        if len(points) < _LEAST:
+            break
+        try:
+            fit = fit_points(points, settings)
+        except PointsError as error:
+            log.info("level %.3g: %s", factor, error)
+            break
+        transform = fit.transform
+    return points, fit
+
+
+def fit_points(points: TiePoints, settings: Settings) -> Fit:
+    """The best model for the points.
+
+    Raises:
+        PointsError: they agree on nothing, or are too few.
+    """
+    return fit_transform(
+        points.claimed,
+        points.true,
+        points.score,
+        points.sigma,
+        models=models(settings),
+        block=points.block,
+    )
+
+
+def plan_level(
+    scene: Scene,
+    matcher: Matcher,
+    start: Start,
+    transform: Transform,
+    factor: float,
+    goal: str,
+    settings: Settings,
+) -> list[TilePair]:
+    """The tiles of one level."""
+    radius = _REFINE if goal == "refine" else _TRACK
+    most = settings.max_tiles if factor == 1.0 else min(_COARSE_TILES, settings.max_tiles)
+    return plan(
+        scene.frame.grid.shape,
+        factor,
+        tile=matcher.tile,
+        margin=matcher.reach + int(radius),
+        most=most,
+        texture=start.texture,
+        texture_factor=start.factor,
+        to_moving=lambda xy: scene.frame.unclaim(transform.inverse(xy)),
+        to_reference=scene.frame.to_reference,
+    )
+
+
+def match_level(
+    scene: Scene,
+    matcher: Matcher,
+    pairs: list[TilePair],
+    transform: Transform,
+    goal: str,
+    settings: Settings,
+    progress: Progress,
+    *,
+    pooled: bool = False,
+) -> TiePoints:
+    """Match all tiles of a level and read tie points near the (pooled) prediction."""
+    radius = _REFINE if goal == "refine" else _TRACK
+    found: list[Surfaces | TilePoints] = []
+    done = 0
+    for group, batch in read_batches(
+        pairs,
+        scene.moving_view(transform),
+        scene.reference_view(),
+        radius=radius,
+        goal=goal,
+        threads=settings.threads or 2,
+    ):
+        found.append(_in_level(run(matcher, batch), group))
+        done += len(group)
+        progress(done / len(pairs))
+    if not found:
+        return _no_points()
+    factor = pairs[0].factor
+    points, templates, size = _read(found, pooled)
+    return TiePoints(
+        transform.inverse(points.moving_xy * factor),
+        points.reference_xy * factor,
+        points.score,
+        points.sigma * factor,
+        templates,
+        _BLOCK * size * factor,
+    )
+
+
+def _in_level(found: Surfaces | TilePoints, group: list[TilePair]) -> Surfaces | TilePoints:
+    """Tile pixels to level pixels, and only what lies in the tiles' cores."""
+    anchor = found.center if isinstance(found, Surfaces) else found.moving_xy
+    keep = np.zeros(len(found), np.bool_)
+    origin = np.zeros((len(found), 2))
+    for number, pair in enumerate(group):
+        mine = found.tile == number
+        keep[mine] = pair.counts(anchor[mine])
+        origin[mine] = (pair.window.x, pair.window.y)
+    if isinstance(found, Surfaces):
+        moved = Surfaces(found.tile, found.center + origin, found.score, found.step, found.size)
+        return moved.select(keep)
+    return TilePoints(
+        found.tile[keep],
+        (found.moving_xy + origin)[keep],
+        (found.reference_xy + origin)[keep],
+        found.score[keep],
+        found.sigma[keep],
+    )
+
+
+def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints, int, float]:
+    """Points, number of templates and side of a template, in level pixels."""
+    surfaces = [f for f in found if isinstance(f, Surfaces)]
+    if not surfaces:
+        points = TilePoints.concat([f for f in found if isinstance(f, TilePoints)])
+        return points, len(points), 32.0
+    everything = Surfaces.concat(surfaces)
+    expected = None
+    if pooled and len(everything):
+        middle = everything.center.mean(axis=0)
+        result = vote(
+            everything, (float(middle[0]), float(middle[1])), rotation=1.5, scale=0.015, steps=5
+        )
+        if result is not None:
+            matrix = result.matrix()
+            expected = everything.center @ matrix[:2, :2].T + matrix[:2, 2] - everything.center
+    points = read_peaks(everything, expected, _NEAR)
+    return points, len(everything), everything.size
+
+
+def _no_points() -> TiePoints:
+    empty = np.zeros((0, 2))
+    return TiePoints(empty, empty, np.zeros(0), np.zeros(0), 0, 0.0)
+
+
+def known_models() -> tuple[str, ...]:
+    """Values of `--transform`."""
+    return ("auto", *LADDER)

@@ -1,0 +1,199 @@
+"""Pooling the evidence of many templates that alone can't decide.
+
+Each template's similarity surface becomes a log-likelihood over displacements that knows that
+the template may be wrong altogether: a flat or many-peaked surface then says little, not
+something false. A hypothesis about the whole scene (rotation, scale, shift) is worth the sum of
+what all templates say at the displacements that it predicts; the maximum is the estimate, and its
+lead over the best separate shift is the confidence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg.matching.protocol import Surfaces
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+
+_SHARPNESS = 1.2  # weight of one standard deviation of a surface
+_OUTLIERS = 0.3  # prior share of templates that are plainly wrong
+_MAX_TEMPLATES = 256  # more of them add time, not evidence
+_SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A similarity about `pivot`, in pixels of the surfaces' own scene.
+
+    Attributes:
+        rotation: degrees, from x towards y.
+        scale: factor.
+        shift: pixels (x, y).
+        pivot: fixed point of rotation and scale.
+        score: mean log-likelihood ratio per template against pure chance.
+        margin: lead of `score` over that of the best separate shift.
+        support: number of templates.
+    """
+
+    rotation: float
+    scale: float
+    shift: tuple[float, float]
+    pivot: tuple[float, float]
+    score: float
+    margin: float
+    support: int
+
+    def matrix(self) -> Array:
+        """(3, 3) moving -> reference."""
+        angle = math.radians(self.rotation)
+        c, s = self.scale * math.cos(angle), self.scale * math.sin(angle)
+        x, y = self.pivot
+        dx, dy = self.shift
+        return np.array(
+            [[c, -s, x + dx - c * x + s * y], [s, c, y + dy - s * x - c * y], [0.0, 0.0, 1.0]]
+        )
+
+
+def log_likelihood(score: Image) -> Image:
+    """(K, W, W) similarities -> log-likelihood ratios against chance, with room for outliers."""
+    flat = score.reshape(len(score), -1)
+    valid = np.isfinite(flat)
+    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    clean = np.where(valid, flat, 0)
+    mean = clean.sum(axis=1, keepdims=True) / count
+    spread = np.sqrt((np.where(valid, flat - mean, 0) ** 2).sum(axis=1, keepdims=True) / count)
+    exponent = np.where(valid, (flat - mean) / (spread + 1e-6) * _SHARPNESS, -np.inf)
+    exponent -= exponent.max(axis=1, keepdims=True, initial=-1e9)
+    odds = np.exp(exponent)
+    odds *= count / np.maximum(odds.sum(axis=1, keepdims=True), 1e-30)
+    out = np.log(_OUTLIERS + (1 - _OUTLIERS) * odds)
+    return np.asarray(out.reshape(score.shape), dtype=np.float32)
+
+
+def vote(
+    surfaces: Surfaces,
+    pivot: tuple[float, float],
+    *,
+    rotation: float,
+    scale: float,
+    steps: int = 9,
+) -> Vote | None:
+    """The best similarity, searched from coarse to fine over rotation and scale.
+
+    Args:
+        surfaces: of one scene; centres in its pixels.
+        pivot: fixed point of the similarity, best the scene's middle.
+        rotation: degrees to search on either side of none.
+        scale: largest relative change of scale to search on either side of none.
+        steps: hypotheses along rotation and along scale in the first round.
+
+    Returns:
+        None if there are no surfaces.
+    """
+    if not len(surfaces):
+        return None
+    if len(surfaces) > _MAX_TEMPLATES:
+        surfaces = surfaces.select(
+            np.linspace(0, len(surfaces) - 1, _MAX_TEMPLATES).round().astype(np.int64)
+        )
+    pool = _Pool(surfaces, pivot)
+    best = _Hypothesis(0.0, 1.0, *pool.at(0.0, 1.0))
+    span_r, span_s, n = rotation, scale, steps
+    while True:
+        angles = best.rotation + np.linspace(-span_r, span_r, n if span_r > 0 else 1)
+        scales = best.scale + np.linspace(-span_s, span_s, n if span_s > 0 else 1)
+        for angle in angles:
+            for factor in scales:
+                score, place = pool.at(float(angle), float(factor))
+                if score > best.score:
+                    best = _Hypothesis(float(angle), float(factor), score, place)
+        span_r, span_s, n = span_r / (n - 1), span_s / (n - 1), 5
+        # Finer than half a step at the scene's edge there is nothing to be seen.
+        if max(math.radians(span_r), span_s) * pool.extent < 0.5 * surfaces.step:
+            break
+    total = pool.sum(best.rotation, best.scale)
+    radius = surfaces.radius
+    y, x = best.place
+    guard = max(2, round(_SEPARATE / surfaces.step))
+    rest = total.copy()
+    rest[max(0, y - guard) : y + guard + 1, max(0, x - guard) : x + guard + 1] = -np.inf
+    second = float(rest.max()) if np.isfinite(rest).any() else float(total.min())
+    dx, dy = _sub_step(total, y, x)
+    return Vote(
+        best.rotation,
+        best.scale,
+        ((x + dx - radius) * surfaces.step, (y + dy - radius) * surfaces.step),
+        pivot,
+        best.score / len(surfaces),
+        (best.score - second) / len(surfaces),
+        len(surfaces),
+    )
+
+
+@dataclass(frozen=True)
+class _Hypothesis:
+    rotation: float
+    scale: float
+    score: float
+    place: tuple[int, int]
+
+
+class _Pool:
+    """The log-likelihoods, ready to be summed under any rotation and scale."""
+
+    def __init__(self, surfaces: Surfaces, pivot: tuple[float, float]) -> None:
+        self.radius = surfaces.radius
+        self.step = surfaces.step
+        self.relative = surfaces.center - np.asarray(pivot)
+        self.extent = float(np.abs(self.relative).max(initial=1.0))
+        smooth = _smooth(log_likelihood(surfaces.score))
+        pad = self.radius
+        floor = math.log(_OUTLIERS)
+        self.padded = np.pad(smooth, ((0, 0), (pad, pad), (pad, pad)), constant_values=floor)
+
+    def sum(self, rotation: float, scale: float) -> Image:
+        """(2 R + 1, 2 R + 1) total over all templates, by shift."""
+        angle = math.radians(rotation)
+        c, s = scale * math.cos(angle) - 1, scale * math.sin(angle)
+        x, y = self.relative.T
+        offset = np.stack([c * x - s * y, s * x + c * y], axis=1) / self.step
+        offset = np.clip(np.rint(offset), -self.radius, self.radius).astype(np.int64)
+        width = 2 * self.radius + 1
+        total = np.zeros((width, width), np.float32)
+        for surface, (i, j) in zip(self.padded, offset + self.radius, strict=True):
+            total += surface[j : j + width, i : i + width]
+        return total
+
+    def at(self, rotation: float, scale: float) -> tuple[float, tuple[int, int]]:
+        """The best shift's total and its place (row, column)."""
+        total = self.sum(rotation, scale)
+        place = divmod(int(total.argmax()), total.shape[1])
+        return float(total[place]), place
+
+
+def _smooth(x: Image) -> Image:
+    """Binomial 3 x 3 filter: a rotated hypothesis is rounded to whole steps per template."""
+    for axis in (1, 2):
+        padded = np.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        n = x.shape[axis]
+        low, high = padded.take(range(n), axis), padded.take(range(2, n + 2), axis)
+        x = 0.5 * x + 0.25 * (low + high)
+    return x
+
+
+def _sub_step(total: Image, y: int, x: int) -> tuple[float, float]:
+    """Where between the steps the maximum lies, by a parabola along each axis."""
+
+    def vertex(before: float, here: float, after: float) -> float:
+        bend = before - 2 * here + after
+        return float(np.clip(0.5 * (before - after) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+
+    rows, columns = total.shape
+    dx = vertex(*total[y, x - 1 : x + 2].tolist()) if 0 < x < columns - 1 else 0.0
+    dy = vertex(*total[y - 1 : y + 2, x].tolist()) if 0 < y < rows - 1 else 0.0
+    return dx, dy
