@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +110,7 @@ def ballpark_warning(source: CRS | None, target: CRS | None, lonlat: Array) -> s
     """
     if source is None or target is None or source == target:
         return None
-    area = None
+    area: Any = None  # pyproj declares another class of that name than it documents
     if lonlat.size and np.isfinite(lonlat).all():
         west, south = np.clip(lonlat.min(axis=0), [-180, -90], [180, 90])
         east, north = np.clip(lonlat.max(axis=0), [-180, -90], [180, 90])
@@ -159,7 +160,7 @@ def metres_per_unit(crs: CRS | None, at: Array) -> tuple[float, float] | None:
         return None
     if not (crs.is_geographic or crs.is_projected):
         units = crs.axis_info
-        return (units[0].unit_conversion_factor,) * 2 if units else None  # type: ignore[return-value]
+        return (units[0].unit_conversion_factor,) * 2 if units else None
     geod = crs.get_geod() or Geod(ellps="WGS84")
     step = 1e-4 if crs.is_geographic else 10.0
     around = np.add(at, [[0.0, 0.0], [step, 0.0], [0.0, step]])

@@ -53,6 +53,46 @@ class Rung:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Folding:
+    """A grid of blocks; whole blocks go to one fold, neighbours to different ones."""
+
+    x: float
+    y: float
+    side: float
+    folds: int = FOLDS
+
+    @classmethod
+    def over(cls, xy: Array, block: float) -> Folding:
+        """Blocks over the points' bounding box, at least `block` wide."""
+        low, size = xy.min(axis=0), np.ptp(xy, axis=0)
+        longest = max(float(size.max()), 1e-9)
+        # At least two blocks along the longer side, or there is nothing to leave out.
+        side = min(max(longest / _BLOCKS, block), longest / 2 * 1.001)
+        return cls(float(low[0]), float(low[1]), side)
+
+    def blocks(self, xy: Array) -> npt.NDArray[np.int64]:
+        """(N, 2) column and row of the block that each position lies in."""
+        return np.floor((xy - [self.x, self.y]) / self.side).astype(np.int64)
+
+    def fold(self, xy: Array) -> npt.NDArray[np.int64]:
+        """(N,) fold of each position."""
+        column, row = self.blocks(xy).T
+        # Steps of a knight's move (2 along x for 1 along y) keep blocks of one fold apart.
+        return np.asarray((column + 2 * row) % self.folds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A model, its weights, and how well it predicts."""
+
+    name: str
+    options: dict[str, Any]
+    weights: Array
+    held_out: Array
+    fold_models: tuple[Transform | None, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A transform and how it was found. All lengths in frame pixels.
@@ -64,7 +104,8 @@ class Fit:
         residuals: (N, 2) forward(claimed) - true.
         held_out: (N, 2) the same with the model fitted without the point's block; NaN if that
             could not be done.
-        fold: (N,) which fold a point belongs to.
+        folding: which fold a place belongs to.
+        fold_models: the model fitted without each fold; None where that could not be done.
         noise: robust standard deviation of the inliers' residuals along one axis.
         ladder: the models that were tried.
     """
@@ -74,9 +115,15 @@ class Fit:
     inlier: npt.NDArray[np.bool_]
     residuals: Array
     held_out: Array
-    fold: npt.NDArray[np.int64]
+    folding: Folding
+    fold_models: tuple[Transform | None, ...]
     noise: float
     ladder: tuple[Rung, ...]
+
+    @property
+    def error(self) -> float:
+        """Weighted RMSE at left-out points of the chosen model, frame pixels."""
+        return next(r.error for r in self.ladder if r.name == self.transform.name)
 
 
 def fit_transform(
@@ -107,30 +154,78 @@ def fit_transform(
     prior = score**2 / (sigma**2 + _FLOOR**2)
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local
-    fold = spatial_folds(true, block)
-    chosen: tuple[str, dict[str, Any], Array, Array] | None = None
+    folding = Folding.over(true, block or 0.0)
+    chosen: _Candidate | None = None
     ladder = []
     for name in models:
         try:
-            options = _options(name, claimed, true, base)
-            weights = base * consensus_weights(name, options, claimed, true, base)
-            held = held_out_residuals(
-                name, options, claimed, true, weights, fold, _GAP * (block or 0.0)
-            )
+            candidate = _candidate(name, claimed, true, base, folding, _GAP * (block or 0.0))
         except PointsError as error:
             ladder.append(Rung(name, math.inf, str(error)))
             continue
-        ladder.append(Rung(name, _rmse(held, base, noise)))
-        if chosen is None or _better(held, chosen[3], base, true, block, noise):
-            chosen = name, options, weights, held
+        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise)))
+        if chosen is None or _better(candidate, chosen, base, folding.blocks(true), noise):
+            chosen = candidate
     if chosen is None:
         raise PointsError(ladder[0].note if ladder else "too few tie points")
-    name, options, weights, held = chosen
-    model = transforms.load(name).from_points(claimed, true, weights, **options)
+    weights = chosen.weights
+    model = transforms.load(chosen.name).from_points(claimed, true, weights, **chosen.options)
     residuals = model.forward(claimed) - true
     distance = np.hypot(*residuals.T)
     inlier = (weights > 0) & (distance <= max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER))
-    return Fit(model, weights, inlier, residuals, held, fold, noise, tuple(ladder))
+    return Fit(
+        model,
+        weights,
+        inlier,
+        residuals,
+        chosen.held_out,
+        folding,
+        chosen.fold_models,
+        noise,
+        tuple(ladder),
+    )
+
+
+def _candidate(
+    name: str, claimed: Array, true: Array, base: Array, folding: Folding, gap: float
+) -> _Candidate:
+    options = _options(name, claimed, true, base)
+    weights = base * consensus_weights(name, options, claimed, true, base)
+    fold = folding.fold(true)
+    models = tuple(
+        _without(fold == k, name, options, claimed, true, weights, gap)
+        for k in range(folding.folds)
+    )
+    # The pull direction is explicit for every model; a residual there is one here, turned.
+    held = np.full(claimed.shape, np.nan)
+    for k, model in enumerate(models):
+        out = fold == k
+        if model is not None:
+            held[out] = claimed[out] - model.inverse(true[out])
+        elif out.any():
+            raise PointsError(f"{name}: too few points without one block")
+    return _Candidate(name, options, weights, held, models)
+
+
+def _without(
+    out: npt.NDArray[np.bool_],
+    name: str,
+    options: dict[str, Any],
+    claimed: Array,
+    true: Array,
+    weights: Array,
+    gap: float,
+) -> Transform | None:
+    """The model without some points, and without those too close to them; None if impossible."""
+    train = ~out & (weights > 0)
+    if gap > 0 and out.any() and train.any():
+        train &= cKDTree(true[out]).query(true)[0] >= gap
+    try:
+        return transforms.load(name).from_points(
+            claimed[train], true[train], weights[train], **options
+        )
+    except PointsError:
+        return None
 
 
 def consensus_weights(
@@ -219,52 +314,9 @@ def _weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 
-def spatial_folds(xy: Array, block: float | None, folds: int = FOLDS) -> npt.NDArray[np.int64]:
-    """(N,) fold of each point: whole blocks of a grid go to one fold, neighbours to different."""
-    column, row = _blocks(xy, block)
-    # Steps of a knight's move (2 along x for 1 along y) keep blocks of one fold apart.
-    return np.asarray((column + 2 * row) % folds)
-
-
-def _blocks(xy: Array, block: float | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    low, size = xy.min(axis=0), np.ptp(xy, axis=0)
-    side = max(float(size.max()) / _BLOCKS, block or 0.0, 1e-9)
-    # At least two blocks along the longer side, or there is nothing to leave out.
-    side = min(side, max(float(size.max()) / 2, 1e-9) * 1.001)
-    column, row = np.floor((xy - low) / side).astype(np.int64).T
-    return column, row
-
-
-def held_out_residuals(
-    name: str,
-    options: dict[str, Any],
-    claimed: Array,
-    true: Array,
-    weights: Array,
-    fold: npt.NDArray[np.int64],
-    gap: float = 0.0,
-) -> Array:
-    """(N, 2) residuals at each point of the model fitted without the point's fold.
-
-    Raises:
-        PointsError: a fold leaves too few points for the model.
-    """
-    kind = transforms.load(name)
-    held = np.full(claimed.shape, np.nan)
-    for k in np.unique(fold):
-        out = fold == k
-        train = ~out & (weights > 0)
-        if gap > 0 and out.any():
-            train &= cKDTree(true[out]).query(true)[0] >= gap
-        model = kind.from_points(claimed[train], true[train], weights[train], **options)
-        # The pull direction is explicit for every model; a residual there is one here, turned.
-        held[out] = claimed[out] - model.inverse(true[out])
-    return held
-
-
 def _capped(residuals: Array, noise: float) -> Array:
     squared = np.nan_to_num((residuals**2).sum(axis=1), nan=np.inf)
-    return np.minimum(squared, max(_CAP, 4 * noise) ** 2)
+    return np.asarray(np.minimum(squared, max(_CAP, 4 * noise) ** 2))
 
 
 def _rmse(residuals: Array, weights: Array, noise: float) -> float:
@@ -272,21 +324,20 @@ def _rmse(residuals: Array, weights: Array, noise: float) -> float:
 
 
 def _better(
-    new: Array,
-    old: Array,
+    new: _Candidate,
+    old: _Candidate,
     weights: Array,
-    xy: Array,
-    block: float | None,
+    blocks: npt.NDArray[np.int64],
     noise: float,
 ) -> bool:
     """Whether the new held-out residuals are smaller by more than chance, block by block."""
-    gain = weights * (_capped(old, noise) - _capped(new, noise))
-    total = float((weights * _capped(old, noise)).sum())
-    column, row = _blocks(xy, block)
-    number = column + row * (int(column.max()) + 1)
-    per_block = np.bincount(number, gain)[np.unique(number)]
+    loss = weights * _capped(old.held_out, noise)
+    gain = loss - weights * _capped(new.held_out, noise)
+    total = float(loss.sum())
+    number = np.unique(blocks, axis=0, return_inverse=True)[1].ravel()
+    per_block = np.bincount(number, gain)
     spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
-    before = math.sqrt(total / weights.sum())
+    before = math.sqrt(total / float(weights.sum()))
     least = before - max(_GAIN * before, _STEP)
     needed = total - max(least, 0.0) ** 2 * float(weights.sum())
     return bool(gain.sum() > needed and gain.sum() > _SURE * spread)

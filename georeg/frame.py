@@ -78,7 +78,7 @@ class Frame:
 def _gsd(to_frame: Any, at: Array) -> Array:
     """Frame length of one raster pixel along its columns and rows at the pixel `at` (1, 2)."""
     corners = to_frame(np.concatenate([at, at + [1.0, 0.0], at + [0.0, 1.0]]))
-    return np.hypot(*(corners[1:] - corners[0]).T)
+    return np.asarray(np.hypot(*(corners[1:] - corners[0]).T))
 
 
 def footprint(georef: Georef, shape: tuple[int, int], path: CrsPath) -> Polygon:

@@ -112,7 +112,7 @@ class Grid:
     @property
     def center(self) -> Array:
         """Map position (2,) of the grid's middle."""
-        return self.to_map(np.array([[self.width / 2, self.height / 2]]))[0]
+        return np.asarray(self.to_map(np.array([[self.width / 2, self.height / 2]]))[0])
 
     @property
     def diagonal(self) -> float:

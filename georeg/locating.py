@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,24 +57,37 @@ def locate(scene: Scene, matcher: Matcher, settings: Settings) -> Start | None:
     Returns:
         None if there is nothing to go by.
     """
-    grid = scene.frame.grid
-    factor = max(1.0, max(grid.shape) / SIDE)
-    level = grid.zoom(factor) if factor > 1 else grid
-    pad = math.ceil(scene.max_shift / factor) + 8
-    window = level.window.pad(pad)
-    reference = scene.reference_view().look(window, factor)
-    search = _Search(scene, matcher, window, factor, reference)
+    search = _Search(scene, matcher, *_level(scene))
     best = search.normal() if settings.search == "normal" else search.wide()
     if best is None:
         return None
     matrix, margin = best
-    moving = search.moving(matrix)
-    texture = np.minimum(_texture(*reference), _texture(*moving))[pad:-pad, pad:-pad]
-    scaled = np.diag([factor, factor, 1.0])
+    scaled = np.diag([search.factor, search.factor, 1.0])
     matrix = scaled @ matrix @ np.linalg.inv(scaled)
-    transform = transforms.from_dict({"name": "similarity", "matrix": matrix.tolist()})
     log.info("located: %s", describe(matrix, margin))
+    return survey(scene, from_matrix(matrix), margin)
+
+
+def survey(scene: Scene, transform: Transform, margin: float) -> Start:
+    """What level 0 shows of the overlap through a transform that is known already."""
+    window, factor, pad = _level(scene)
+    reference = scene.reference_view().look(window, factor)
+    moving = scene.moving_view(transform).look(window, factor)
+    texture = np.minimum(_texture(*reference), _texture(*moving))[pad:-pad, pad:-pad]
     return Start(transform, margin, factor, texture)
+
+
+def from_matrix(matrix: Array) -> Transform:
+    """A similarity from its (3, 3) matrix."""
+    return transforms.from_dict({"name": "similarity", "matrix": matrix.tolist()})
+
+
+def _level(scene: Scene) -> tuple[Window, float, int]:
+    """Window of level 0 with a margin for the largest shift, its factor, and the margin."""
+    grid = scene.frame.grid
+    factor = max(1.0, max(grid.shape) / SIDE)
+    pad = math.ceil(scene.max_shift / factor) + 8
+    return grid.zoom(factor).window.pad(pad), factor, pad
 
 
 def describe(matrix: Array, margin: float) -> str:
@@ -92,11 +106,11 @@ class _Search:
         matcher: Matcher,
         window: Window,
         factor: float,
-        reference: tuple[Image, Mask],
+        pad: int,
     ) -> None:
         self.scene, self.matcher, self.window, self.factor = scene, matcher, window, factor
-        self.reference = reference
-        self.reach = scene.max_shift / factor
+        self.reference = scene.reference_view().look(window, factor)
+        self.reach = float(pad)
         grid = scene.frame.grid
         self.middle = np.array([grid.width / 2 / factor, grid.height / 2 / factor])
 
@@ -201,7 +215,7 @@ def _from_points(points: TilePoints, origin: Array, start: Array) -> tuple[Array
     """
     if len(points) < 4:
         return None
-    matrix, inlier = cv2.estimateAffinePartial2D(
+    found: tuple[Any, Any] = cv2.estimateAffinePartial2D(
         points.moving_xy + origin,
         points.reference_xy + origin,
         method=cv2.RANSAC,
@@ -209,6 +223,7 @@ def _from_points(points: TilePoints, origin: Array, start: Array) -> tuple[Array
         maxIters=5000,
         confidence=0.999,
     )
+    matrix, inlier = found
     if matrix is None:
         return None
     count = int(inlier.sum())

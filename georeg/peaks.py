@@ -46,7 +46,7 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
     y, x = np.divmod(flat, score.shape[-1])
     displacement, width, ok = _vertex(score, y, x)
     index = np.arange(len(score))
-    peak = score[index, y, x]
+    peak: Array = score[index, y, x]
     ok &= peak >= _NEAR_BEST * score.max(axis=(1, 2)) - 1e-3
     lead = _lead(score, surfaces, y, x, peak, offsets)
     center = surfaces.center

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,27 @@ class Scene:
             return frame.unclaim(xy if transform is None else transform.inverse(xy))
 
         return View(self.moving, self.moving_look, to_source)
+
+    def placed(self, matrix: Array) -> Scene:
+        """The scene with a similarity of the frame taken into the moving raster's georeference.
+
+        For rasters placed only roughly (no georeference): the new frame has the right GSD.
+
+        Args:
+            matrix: (3, 3) claimed -> true frame pixels.
+        """
+        georef = self.frame.moving
+        if not isinstance(georef, AffineGeoref):
+            return self
+        grid = self.frame.grid.transform
+        (a, b, c), (d, e, f), _ = matrix.tolist()
+        better = grid * Affine(a, b, c, d, e, f) * ~grid * georef.transform
+        frame, max_shift = build_frame(
+            (AffineGeoref(better), self.moving.header.shape),
+            (self.frame.reference, self.reference.header.shape),
+            self.frame.path,
+        )
+        return replace(self, frame=frame, max_shift=max_shift)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def _antialias(pixels: Pixels, ratio: float) -> Pixels:
     weight = cv2.GaussianBlur(pixels.mask.astype(np.float32), (0, 0), sigma)
     blurred = [cv2.GaussianBlur(band, (0, 0), sigma) for band in pixels.data]
     data = np.stack(blurred) / np.maximum(weight, 1e-6)
-    return Pixels(data * pixels.mask, pixels.mask)
+    return Pixels((data * pixels.mask).astype(np.float32), pixels.mask)
 
 
 def _interpolate(
@@ -90,8 +90,8 @@ def _interpolate(
     if scale != (1.0, 1.0):
         map_x = ((map_x + 0.5) / scale[0] - 0.5).astype(np.float32)
         map_y = ((map_y + 0.5) / scale[1] - 0.5).astype(np.float32)
-    np.nan_to_num(map_x, copy=False, nan=_NOWHERE)
-    np.nan_to_num(map_y, copy=False, nan=_NOWHERE)
+    map_x[np.isnan(map_x)] = _NOWHERE
+    map_y[np.isnan(map_y)] = _NOWHERE
     out = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if mask.all():
         rows, columns = mask.shape

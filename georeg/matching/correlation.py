@@ -38,12 +38,13 @@ class BlockSums:
 
     def pooled(self, size: int) -> BlockSums:
         """Sums over all size x size groups of blocks; groups overlap."""
-        if size == 1:
-            return self
-        return BlockSums(*(_group(x, size) for x in self._sums()), block=self.block)
-
-    def _sums(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.product, self.moving_energy, self.reference_energy, self.cells
+        return BlockSums(
+            _group(self.product, size),
+            _group(self.moving_energy, size),
+            _group(self.reference_energy, size),
+            _group(self.cells, size),
+            self.block,
+        )
 
     def correlation(self, size: int, min_share: float) -> tuple[Tensor, Tensor]:
         """Normalised correlation in [-1, 1], 0 where invalid, and where it is valid (bool).

@@ -1,0 +1,323 @@
+"""The whole story: two rasters in, one aligned raster out, or a refusal that says why."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from georeg import matching
+from georeg.checking import check_alignment
+from georeg.fitfile import FitFile, write_json
+from georeg.fitting import Fit
+from georeg.georef import AffineGeoref
+from georeg.grid import Grid
+from georeg.locating import Start, from_matrix, locate, survey
+from georeg.matches import Matches
+from georeg.outgrid import OutputSettings, output_grid
+from georeg.provenance import raster_tags, versions
+from georeg.raster import Raster
+from georeg.scene import Scene, open_scene
+from georeg.settings import Settings
+from georeg.tracking import TiePoints, track
+from georeg.verdict import Verdict, judge, no_verdict
+from georeg.warping import WarpOptions, gdal_env
+from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
+from georeg.writers.place import check_output
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, float], None]
+"""Called with the name of the step and the share of it that is done (0..1); may raise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What came out.
+
+    Attributes:
+        verdict: whether to trust it, and how good it is.
+        fit: to be applied to any file of the scene; None if nothing could be fitted.
+        matches: the tie points.
+        inlier: (N,) which of them the fit explains.
+        residuals: (N, 2) errors of the tie points in reference pixels.
+        output: name of the aligned raster, None if none was written.
+        report: everything that is known, as plain JSON.
+    """
+
+    verdict: Verdict
+    fit: FitFile | None
+    matches: Matches
+    inlier: np.ndarray[Any, np.dtype[np.bool_]]
+    residuals: np.ndarray[Any, np.dtype[np.float64]]
+    output: str | None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def align(
+    moving: str,
+    reference: str,
+    output: str | None = None,
+    settings: Settings | None = None,
+    output_settings: OutputSettings | None = None,
+    *,
+    fit_path: str | None = None,
+    report_path: str | None = None,
+    progress: Progress | None = None,
+) -> Alignment:
+    """Align a raster to a reference.
+
+    Args:
+        moving: the raster to be aligned; never changed.
+        reference: the raster that it is aligned to.
+        output: name of the aligned raster; None only measures.
+        settings: how to find the alignment.
+        output_settings: what the output looks like.
+        fit_path: where to store the fit, to be applied to other files of the scene.
+        report_path: where to store the report.
+        progress: told what is being done.
+
+    Returns:
+        The alignment. Where `verdict.ok` is False nothing was written but the report, unless
+        `settings.force` was set.
+
+    Raises:
+        InputError: a raster can't be used, or the two don't meet.
+        SettingsError: a setting makes no sense or doesn't suit the rasters.
+        OutputError: an output can't be written; nothing is left behind.
+    """
+    settings = settings or Settings()
+    output_settings = output_settings or OutputSettings()
+    tell = progress or (lambda step, share: None)
+    if output is not None:
+        check_output(output, (moving, reference), overwrite=output_settings.overwrite)
+    began = time.perf_counter()
+    with gdal_env(settings.threads):
+        result = measure(moving, reference, settings, tell)
+        measured = time.perf_counter()
+        deliver = result.fit is not None and (result.verdict.ok or settings.force)
+        if deliver and result.fit is not None:
+            if output is not None:
+                apply_fit(
+                    result.fit, moving, output, output_settings,
+                    settings=settings, inputs=(reference,), progress=tell,
+                )  # fmt: skip
+            if fit_path is not None:
+                result.fit.save(fit_path)
+    report = dict(result.report)
+    report["output"] = output if deliver else None
+    report["seconds"] = {
+        "measure": round(measured - began, 2),
+        "write": round(time.perf_counter() - measured, 2),
+    }
+    if report_path is not None:
+        write_json(report_path, report)
+    return Alignment(
+        result.verdict,
+        result.fit,
+        result.matches,
+        result.inlier,
+        result.residuals,
+        output if deliver else None,
+        report,
+    )
+
+
+def measure(
+    moving: str, reference: str, settings: Settings, progress: Progress | None = None
+) -> Alignment:
+    """Find the alignment and judge it; writes nothing.
+
+    Raises:
+        InputError, SettingsError: as `align`.
+    """
+    from georeg.matching.running import pick_device, set_threads  # imports torch
+
+    tell = progress or (lambda step, share: None)
+    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
+        tell("locate", 0.0)
+        set_threads(settings.threads)
+        device = pick_device(settings.device, settings.seed)
+        matcher = matching.load(settings.matcher, device)
+        start = locate(scene, matcher, settings)
+        tell("locate", 1.0)
+        if start is not None and not settings.georef:
+            scene, start = _settle(scene, start)
+        if start is None:
+            verdict = no_verdict(
+                "nothing to go by: the overlap is too small, too flat or mostly invalid"
+            )
+            return _result(scene, settings, matcher.name, verdict, None, None)
+        points, fit = track(scene, matcher, start, settings, lambda share: tell("match", share))
+        if fit is None:
+            verdict = no_verdict(
+                f"only {len(points)} tie points, and they agree on nothing: name the --modality "
+                "of each side, or try --search wide or another --matcher",
+                start.margin,
+                len(points),
+            )
+            return _result(scene, settings, matcher.name, verdict, points, None)
+        judging = matcher if matcher.name == "structural" else matching.load("structural", device)
+        check = check_alignment(
+            scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
+            settings.threads or 2,
+        )  # fmt: skip
+        tell("check", 1.0)
+        verdict = judge(scene.frame, start, points, fit, check, settings)
+        log.info("%s", verdict.sentence())
+        return _result(scene, settings, matcher.name, verdict, points, fit)
+
+
+def apply_fit(
+    fit: FitFile,
+    raster: str,
+    output: str,
+    output_settings: OutputSettings | None = None,
+    *,
+    settings: Settings | None = None,
+    inputs: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Grid:
+    """Resample a raster of the fitted scene, once, from its original pixels.
+
+    Args:
+        fit: from `align` or a fit file.
+        raster: the raster that was aligned, or any other band or product of its scene.
+        output: name of the result.
+        output_settings: what it looks like.
+        settings: threads and memory.
+        inputs: further files that must not be overwritten.
+        progress: told what is being done.
+
+    Returns:
+        The grid of the output.
+
+    Raises:
+        InputError, SettingsError, OutputError: as `align`.
+    """
+    settings = settings or Settings()
+    wanted = output_settings or OutputSettings()
+    tell = progress or (lambda step, share: None)
+    check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
+    write = WriteOptions(wanted.driver, wanted.creation, wanted.overwrite, threads=settings.threads)
+    tags = raster_tags(fit.info)
+    with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
+        if wanted.shift_only:
+            grid = fit.shifted(source.header, source.name)
+            shift_only(
+                source, output, grid.transform, write,
+                inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
+            )  # fmt: skip
+            return grid
+        grid = output_grid(fit, source.header, source.name, wanted)
+        options = WarpOptions(
+            wanted.resampling,
+            wanted.dst_nodata,
+            memory=settings.memory * 2**20,
+            threads=settings.threads,
+        )
+        write_warped(
+            source, grid, fit.mapping(source.header, source.name, grid), output, options, write,
+            inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
+        )  # fmt: skip
+    return grid
+
+
+def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
+    """A raster without georeference gets the one that was found for it."""
+    matrix = np.array(start.transform.to_dict()["matrix"])
+    placed = scene.placed(matrix)
+    return placed, survey(placed, from_matrix(np.eye(3)), start.margin)
+
+
+def _result(
+    scene: Scene,
+    settings: Settings,
+    matcher: str,
+    verdict: Verdict,
+    points: TiePoints | None,
+    fit: Fit | None,
+) -> Alignment:
+    frame = scene.frame
+    info = {
+        "moving": scene.moving.name,
+        "reference": scene.reference.name,
+        "matcher": matcher,
+        "transform": None if fit is None else fit.transform.name,
+        "seed": settings.seed,
+        "versions": versions(),
+        "verdict": verdict.to_dict(),
+    }
+    report = {
+        **info,
+        "settings": settings.to_dict(),
+        "warnings": [*scene.warnings, *verdict.warnings],
+        "modality": {
+            "moving": scene.moving_look.modality,
+            "reference": scene.reference_look.modality,
+        },
+        "frame": {**frame.to_dict(), "metres_per_pixel": frame.metres},
+        "ladder": []
+        if fit is None
+        else [
+            {"transform": r.name, "held_out_rmse_px": r.error * frame.reference_pixels,
+             "note": r.note}
+            for r in fit.ladder
+        ],
+    }  # fmt: skip
+    matches, inlier, residuals = Matches.none(), np.zeros(0, np.bool_), np.zeros((0, 2))
+    if points is not None and len(points):
+        pixels = frame.reference_pixels
+        matches = Matches(
+            frame.unclaim(points.claimed),
+            frame.to_reference(points.true),
+            points.score,
+            points.sigma * pixels,
+        )
+        inlier = np.zeros(len(points), np.bool_) if fit is None else fit.inlier
+        residuals = (
+            np.full((len(points), 2), np.nan)
+            if fit is None
+            else frame.to_reference(fit.transform.forward(points.claimed)) - matches.reference_xy
+        )
+        report["tie_points"] = _statistics(points, inlier, pixels)
+    stored = None
+    if fit is not None:
+        georef = frame.moving
+        header = scene.reference.header
+        stored = FitFile(
+            fit.transform,
+            frame.grid,
+            header.grid,
+            georef.transform if not settings.georef and isinstance(georef, AffineGeoref) else None,
+            scene.moving.header.shape,
+            frame.path.source if settings.moving_crs else None,
+            info,
+        )
+    return Alignment(verdict, stored, matches, inlier, residuals, None, report)
+
+
+def _statistics(
+    points: TiePoints, inlier: np.ndarray[Any, np.dtype[np.bool_]], pixels: float
+) -> dict[str, Any]:
+    """How far the moving raster was off, before any correction, by the tie points."""
+    used = inlier if inlier.any() else np.ones(len(points), np.bool_)
+    offset = (points.true - points.claimed)[used] * pixels
+    length = np.hypot(*offset.T)
+    mean = offset.mean(axis=0)
+    return {
+        "count": len(points),
+        "inliers": int(inlier.sum()),
+        "templates": points.templates,
+        "offset_before": {
+            "mean_x_px": float(mean[0]),
+            "mean_y_px": float(mean[1]),
+            "median_px": float(np.median(length)),
+            "rmse_px": float(np.sqrt((length**2).mean())),
+            "ce90_px": float(np.percentile(length, 90)),
+        },
+    }

@@ -1,0 +1,178 @@
+"""An independent look at an alignment: how alike are the rasters where the fit says they match?
+
+Whatever matcher found the tie points, this look is taken with the structural one, and every
+place is judged through a model that was fitted without the tie points around that place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg.locating import Start
+from georeg.matching.protocol import Matcher, Surfaces
+from georeg.matching.running import run
+from georeg.reading import read_batches
+from georeg.scene import Scene
+from georeg.tiling import TilePair, plan
+from georeg.transforms import Transform
+
+Array = npt.NDArray[np.float64]
+
+_TILES = 25  # evenly spread: enough for a share
+_RADIUS = 12.0  # pixels around the prediction among which the best place is sought
+_HIT = 2.5  # pixels from the prediction within which the best place is one
+_TELLING = 0.6  # share of displacements that must be valid for a template to count
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was seen.
+
+    Attributes:
+        places: templates that were judged.
+        independent: about how many of them share no pixels.
+        hits: share of them whose best match lies where the left-out model predicts it.
+        chance: the share that pure chance would give.
+        before: mean structural similarity at the georeference's own claim.
+        after: mean structural similarity at the left-out models' prediction.
+    """
+
+    places: int
+    independent: float
+    hits: float
+    chance: float
+    before: float
+    after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For reports (JSON)."""
+        return {
+            "places": self.places,
+            "independent_places": round(self.independent, 1),
+            "hits": round(self.hits, 4),
+            "hits_by_chance": round(self.chance, 4),
+            "similarity_before": round(self.before, 4),
+            "similarity_after": round(self.after, 4),
+        }
+
+
+def check_alignment(
+    scene: Scene,
+    judge: Matcher,
+    start: Start,
+    transform: Transform,
+    left_out: Sequence[Transform | None],
+    fold: Any,
+    threads: int = 2,
+) -> Check:
+    """Judge a transform at places all over the overlap.
+
+    Args:
+        scene: the rasters.
+        judge: a matcher that returns surfaces.
+        start: for the texture.
+        transform: claimed -> true.
+        left_out: one model per fold; the transform itself where that is empty.
+        fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
+        threads: for reading.
+    """
+    radius = int(_RADIUS)
+    pairs = plan(
+        scene.frame.grid.shape,
+        1.0,
+        tile=judge.tile,
+        margin=judge.reach + radius,
+        most=_TILES,
+        texture=start.texture,
+        texture_factor=start.factor,
+        to_moving=lambda xy: scene.frame.unclaim(transform.inverse(xy)),
+        to_reference=scene.frame.to_reference,
+    )
+    after = _surfaces(scene, judge, pairs, transform, _RADIUS, threads)
+    before = _surfaces(scene, judge, pairs, None, 2.0, threads)
+    similarity_before = _central(before) if before is not None else 0.0
+    if after is None:
+        return Check(0, 0.0, 0.0, 1.0, similarity_before, 0.0)
+    telling = np.isfinite(after.score).mean(axis=(1, 2)) >= _TELLING
+    after = after.select(telling)
+    if not len(after):
+        return Check(0, 0.0, 0.0, 1.0, similarity_before, 0.0)
+    offset = _offsets(after.center, transform, left_out, fold)
+    side = 2 * after.radius + 1
+    score = np.nan_to_num(after.score, nan=-1.0)
+    row, column = np.divmod(score.reshape(len(score), -1).argmax(axis=1), side)
+    best = (np.stack([column, row], axis=1) - after.radius) * after.step
+    distance = np.hypot(*(best - offset).T)
+    chance = math.pi * _HIT**2 / (side * after.step) ** 2
+    place = np.clip(np.rint(np.nan_to_num(offset, nan=1e6) / after.step), -1e6, 1e6)
+    index = place.astype(np.int64) + after.radius
+    known = ((index >= 0) & (index < side)).all(axis=1)
+    index = np.clip(index, 0, side - 1)
+    values = after.score[np.arange(len(after)), index[:, 1], index[:, 0]]
+    similarity = float(np.nanmean(np.where(known, values, 0.0)))
+    independent = len(np.unique(np.floor(after.center / after.size), axis=0))
+    return Check(
+        len(after),
+        float(independent),
+        float((distance <= _HIT).mean()),
+        chance,
+        similarity_before,
+        similarity,
+    )
+
+
+def _offsets(
+    center: Array, transform: Transform, left_out: Sequence[Transform | None], fold: Any
+) -> Array:
+    """(N, 2) where the left-out models place what the transform places at `center`, relative."""
+    if not left_out:
+        return np.zeros_like(center)
+    claimed = transform.inverse(center)
+    number = fold(center)
+    offset = np.full_like(center, np.nan)
+    for k, model in enumerate(left_out):
+        mine = number == k
+        if model is not None and mine.any():
+            offset[mine] = model.forward(claimed[mine]) - center[mine]
+    return offset
+
+
+def _surfaces(
+    scene: Scene,
+    judge: Matcher,
+    pairs: list[TilePair],
+    transform: Transform | None,
+    radius: float,
+    threads: int,
+) -> Surfaces | None:
+    """Surfaces of all tiles, centres in frame pixels."""
+    parts = []
+    for group, batch in read_batches(
+        pairs,
+        scene.moving_view(transform),
+        scene.reference_view(),
+        radius=radius,
+        goal="track",
+        threads=threads,
+    ):
+        found = run(judge, batch)
+        if not isinstance(found, Surfaces):
+            continue
+        for number, pair in enumerate(group):
+            mine = found.select(found.tile == number)
+            inside = pair.counts(mine.center)
+            lifted = Surfaces(mine.tile, pair.lift(mine.center), mine.score, mine.step, mine.size)
+            parts.append(lifted.select(inside))
+    parts = [p for p in parts if len(p)]
+    return Surfaces.concat(parts) if parts else None
+
+
+def _central(surfaces: Surfaces) -> float:
+    middle = surfaces.score[:, surfaces.radius, surfaces.radius]
+    return float(np.nanmean(middle)) if np.isfinite(middle).any() else 0.0

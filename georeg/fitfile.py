@@ -1,0 +1,239 @@
+"""A fit as a file: all that is needed to apply it to other files of the same scene.
+
+The transform lives in the pixels of a frame. Any other band, product or resolution of the moving
+scene finds its way there by its own georeference; a scan without one by its own pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from georeg import transforms
+from georeg.crs import CrsPath, crs_name
+from georeg.errors import GeoregError, InputError, OutputError, SettingsError
+from georeg.georef import AffineGeoref, Georef
+from georeg.grid import Grid
+from georeg.raster import Header
+from georeg.transforms import Transform
+
+Array = npt.NDArray[np.float64]
+
+FORMAT = "georeg-fit"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FitFile:
+    """A transform, its frame, and where it comes from.
+
+    Attributes:
+        transform: claimed -> true frame pixels.
+        frame: grid of the frame.
+        reference: grid of the reference raster; None where that has no geotransform.
+        placement: pixel -> map of a moving raster without (trusted) georeference, else None.
+        moving_shape: (rows, columns) of the moving raster that was aligned.
+        moving_crs: CRS that was taken for the moving raster instead of its own, else None.
+        info: settings, statistics and versions, for people.
+    """
+
+    transform: Transform
+    frame: Grid
+    reference: Grid | None
+    placement: Affine | None
+    moving_shape: tuple[int, int]
+    moving_crs: CRS | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "frame": _grid_dict(self.frame),
+            "reference": None if self.reference is None else _grid_dict(self.reference),
+            "moving": {
+                "shape": list(self.moving_shape),
+                "placement": None if self.placement is None else list(self.placement)[:6],
+                "crs": None if self.moving_crs is None else self.moving_crs.to_wkt(),
+            },
+            "transform": self.transform.to_dict(),
+            "info": dict(self.info),
+        }
+
+    def save(self, path: str, *, overwrite: bool = True) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        write_json(path, self.to_dict(), overwrite=overwrite)
+
+    def georef_of(self, header: Header, name: str) -> tuple[Georef, CRS | None]:
+        """Where a raster of the same scene claims to be.
+
+        Raises:
+            InputError: it has no georeference that the fit could start from.
+        """
+        if self.placement is not None:
+            rows, columns = header.shape
+            scale = Affine.scale(self.moving_shape[1] / columns, self.moving_shape[0] / rows)
+            return AffineGeoref(self.placement * scale), self.frame.crs
+        crs = self.moving_crs or header.crs
+        if header.georef is None or crs is None:
+            raise InputError(
+                f"{name} has no georeference, but the fit belongs to a georeferenced raster"
+            )
+        return header.georef, crs
+
+    def mapping(self, header: Header, name: str, grid: Grid) -> Any:
+        """(N, 2) pixels of an output grid -> (N, 2) pixels of a raster of the scene.
+
+        Raises:
+            InputError: the raster has no georeference that the fit could start from.
+        """
+        georef, crs = self.georef_of(header, name)
+        rows, columns = header.shape
+        source_x = float(georef.to_map(np.array([[columns / 2, rows / 2]]))[0, 0])
+        frame_x = float(self.frame.center[0])
+        to_frame = CrsPath(grid.crs, self.frame.crs, float(grid.center[0]), frame_x)
+        to_source = CrsPath(crs, self.frame.crs, source_x, frame_x)
+
+        def mapping(xy: Array) -> Array:
+            true = self.frame.to_pixel(to_frame.forward(grid.to_map(xy)))
+            claimed = self.frame.to_map(self.transform.inverse(true))
+            return georef.to_pixel(to_source.inverse(claimed))
+
+        return mapping
+
+    def corrected(self, header: Header, name: str, xy: Array, crs: CRS | None) -> Array:
+        """(N, 2) pixels of a raster of the scene -> (N, 2) corrected map positions in `crs`.
+
+        Raises:
+            InputError: the raster has no georeference that the fit could start from.
+        """
+        georef, own = self.georef_of(header, name)
+        frame_x = float(self.frame.center[0])
+        to_frame = CrsPath(own, self.frame.crs, None, frame_x)
+        claimed = self.frame.to_pixel(to_frame.forward(georef.to_map(xy)))
+        true = self.frame.to_map(self.transform.forward(claimed))
+        return CrsPath(self.frame.crs, crs, frame_x, None).forward(true)
+
+    def shifted(self, header: Header, name: str) -> Grid:
+        """The pixel grid of a raster of the scene under its corrected geotransform.
+
+        Raises:
+            SettingsError: the fit is more than a shift, or the raster has no geotransform.
+            InputError: the raster has no georeference that the fit could start from.
+        """
+        georef, crs = self.georef_of(header, name)
+        if self.transform.name != "shift" or not isinstance(georef, AffineGeoref):
+            raise SettingsError(
+                f"--shift-only needs a shift of a raster with a geotransform, but the fit is "
+                f"'{self.transform.name}': align with --transform shift"
+            )
+        rows, columns = header.shape
+        middle = np.array([[columns / 2, rows / 2]])
+        step = self.corrected(header, name, middle, crs)[0] - georef.to_map(middle)[0]
+        return Grid(header.shape, Affine.translation(*step) * georef.transform, crs)
+
+
+def load_fit(path: str) -> FitFile:
+    """Read a fit file.
+
+    Raises:
+        InputError: it is missing or is no fit file.
+    """
+    data = read_json(path, "a fit file")
+    if data.get("format") != FORMAT:
+        raise InputError(f"{path} is not a fit file of georeg: make one with --fit")
+    if int(data.get("version", 0)) > VERSION:
+        raise InputError(f"{path} was written by a newer georeg: upgrade to read it")
+    try:
+        moving = data["moving"]
+        return FitFile(
+            transforms.from_dict(data["transform"]),
+            _grid(data["frame"]),
+            None if data["reference"] is None else _grid(data["reference"]),
+            None if moving["placement"] is None else Affine(*moving["placement"]),
+            (int(moving["shape"][0]), int(moving["shape"][1])),
+            None if moving["crs"] is None else CRS.from_wkt(moving["crs"]),
+            data.get("info", {}),
+        )
+    except (KeyError, TypeError, ValueError, IndexError, CRSError, GeoregError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+
+
+def _grid_dict(grid: Grid) -> dict[str, Any]:
+    return {
+        "shape": list(grid.shape),
+        "transform": list(grid.transform)[:6],
+        "crs": None if grid.crs is None else grid.crs.to_wkt(),
+        "crs_name": crs_name(grid.crs),
+    }
+
+
+def _grid(data: dict[str, Any]) -> Grid:
+    crs = None if data["crs"] is None else CRS.from_wkt(data["crs"])
+    rows, columns = data["shape"]
+    return Grid((int(rows), int(columns)), Affine(*data["transform"]), crs)
+
+
+def read_json(path: str, what: str) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        InputError: missing, unreadable or no JSON object.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {error}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not {what}: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is not {what}")
+    return data
+
+
+def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) -> None:
+    """A JSON file, whole or not at all; NaN and infinity become null.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    text = json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n"
+    temporary = f"{path}.georeg-{os.getpid()}"
+    try:
+        with open(temporary, "w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror}") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    return value
