@@ -1,0 +1,1 @@
+"""The command line: one file per command, thin over the engine."""

@@ -35,9 +35,9 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
     """
     if not len(surfaces):
         return TilePoints.none()
-    score = np.nan_to_num(surfaces.score.astype(np.float64), nan=-1.0)
+    score: Array = np.nan_to_num(surfaces.score.astype(np.float64), nan=-1.0)
     offsets = (np.arange(score.shape[-1]) - surfaces.radius) * surfaces.step
-    candidates = score
+    candidates: Array = score
     if expected is not None:
         dx = offsets[None, None, :] - expected[:, 0, None, None]
         dy = offsets[None, :, None] - expected[:, 1, None, None]
@@ -46,7 +46,7 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
     y, x = np.divmod(flat, score.shape[-1])
     displacement, width, ok = _vertex(score, y, x)
     index = np.arange(len(score))
-    peak: Array = score[index, y, x]
+    peak: Array = np.asarray(score[index, y, x], np.float64)
     ok &= peak >= _NEAR_BEST * score.max(axis=(1, 2)) - 1e-3
     lead = _lead(score, surfaces, y, x, peak, offsets)
     center = surfaces.center
