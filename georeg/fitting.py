@@ -28,12 +28,14 @@ from georeg.transforms import Transform
 Array = npt.NDArray[np.float64]
 
 FOLDS = 5
-_BLOCKS = 6  # along the longer side of the points' bounding box
+_LOCAL = ("tps", "field")
+_BLOCKS = 10  # along the longer side of the points' bounding box
 _CONSENSUS = 3.0  # pixels; MAGSAC's largest noise scale
 _WIDE = 6.0  # pixels; first scale of the annealing
 _FLOOR = 0.25  # pixels; tie points aren't better than that, whatever a lucky fit says
 _STEP = 0.05  # pixels; least drop of the held-out error that is worth it
 _GAIN = 0.12  # relative drop of the held-out error that is worth a more flexible model
+_LOCAL_GAIN = 0.3  # the same for a model that can follow single objects, not only the terrain
 _SURE = 2.0  # standard errors (over blocks) by which it must drop
 _SMOOTH_POINTS = 30  # least points for a smooth model instead of an affine one
 _CAP = 3.0  # pixels beyond which a held-out residual counts no more
@@ -338,6 +340,7 @@ def _better(
     per_block = np.bincount(number, gain)
     spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
     before = math.sqrt(total / float(weights.sum()))
-    least = before - max(_GAIN * before, _STEP)
+    gain_share = _LOCAL_GAIN if new.name in _LOCAL else _GAIN
+    least = before - max(gain_share * before, _STEP)
     needed = total - max(least, 0.0) ** 2 * float(weights.sum())
     return bool(gain.sum() > needed and gain.sum() > _SURE * spread)

@@ -109,8 +109,9 @@ def plan(
     scored = []
     for window, core in windows:
         value = _score(core, factor, texture, texture_factor)
-        if value is not None:
-            scored.append((value, window, core))
+        # A single tile is all there is: its templates tell for themselves what they show.
+        if value is not None or len(windows) == 1:
+            scored.append((value or 0.0, window, core))
     chosen = _spread(scored, most, (rows, columns))
     pairs = []
     for window, core in chosen:
