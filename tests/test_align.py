@@ -1,0 +1,246 @@
+"""The whole engine on scenes with known truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import scenes
+from affine import Affine
+
+from georeg.align import Alignment, align, apply_fit, measure
+from georeg.errors import NoOverlapError, SettingsError
+from georeg.fitfile import load_fit
+from georeg.outgrid import OutputSettings
+from georeg.settings import Settings
+
+SHAPE = (400, 400)
+
+
+def corrected(result: Alignment, gsd: float = 1.0) -> scenes.Warp:
+    """Claimed -> true reference pixels by what was found."""
+    fit = result.fit
+    assert fit is not None
+    base = Affine(gsd, 0, scenes.ORIGIN[0], 0, -gsd, scenes.ORIGIN[1])
+
+    def mapping(xy: scenes.Array) -> scenes.Array:
+        to_map = xy * [base.a, base.e] + [base.c, base.f]
+        true = fit.frame.to_map(fit.transform.forward(fit.frame.to_pixel(to_map)))
+        return np.asarray((true - [base.c, base.f]) / [base.a, base.e])
+
+    return mapping
+
+
+@pytest.mark.parametrize(
+    ("truth", "model", "limit"),
+    [
+        (scenes.shift(5.3, -7.8), "shift", 0.1),
+        (scenes.similarity(1.5, 1.01, 30, 20, SHAPE), "similarity", 0.15),
+        (scenes.similarity(-8.0, 0.93, -10, 15, SHAPE), "similarity", 0.2),
+        (scenes.waves(3.0, 300, 2.0, -3.0), "field", 0.5),
+    ],
+)
+def test_finds_the_truth(tmp_path: Path, truth: scenes.Warp, model: str, limit: float) -> None:
+    pair = scenes.make_pair(tmp_path, truth, SHAPE)
+    result = measure(pair.moving, pair.reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    assert result.fit is not None
+    assert result.fit.transform.name == model
+    assert np.median(pair.errors(corrected(result))) < limit
+
+
+def test_output_shows_the_reference(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 6.0, 4.0), SHAPE)
+    out = str(tmp_path / "out.tif")
+    report = str(tmp_path / "report.json")
+    result = align(
+        pair.moving,
+        pair.reference,
+        out,
+        output_settings=OutputSettings(grid="reference"),
+        report_path=report,
+    )
+    assert result.output == out
+    with rasterio.open(out) as file, rasterio.open(pair.reference) as reference:
+        assert file.transform == reference.transform
+        got, valid = file.read(1).astype(float), file.read_masks(1) > 0
+        assert file.tags(ns="GEOREG")["STATUS"] == "aligned"
+    expected = scenes.other_sensor(pair.image)
+    inner = np.zeros(SHAPE, bool)
+    inner[30:-30, 30:-30] = True
+    both = valid & inner
+    assert both.sum() > 0.9 * inner.sum()
+    assert np.corrcoef(got[both], expected[both])[0, 1] > 0.97
+    stored = json.loads(Path(report).read_text())
+    assert stored["verdict"]["ok"] is True
+    assert stored["ladder"]
+    assert stored["versions"]["georeg"]
+
+
+def test_already_aligned_is_a_success(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(0.0, 0.0), SHAPE)
+    verdict = measure(pair.moving, pair.reference, Settings()).verdict
+    assert verdict.ok
+    assert verdict.status == "already aligned"
+    assert "already aligned within" in verdict.sentence()
+
+
+def test_unrelated_places_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    one = scenes.make_pair(tmp_path / "one", scenes.shift(3, 2), SHAPE, seed=1)
+    two = scenes.make_pair(tmp_path / "two", scenes.shift(3, 2), SHAPE, seed=2)
+    before = sorted(tmp_path.rglob("*"))
+    out = str(tmp_path / "out.tif")
+    result = align(one.moving, two.reference, out, fit_path=str(tmp_path / "fit.json"))
+    assert not result.verdict.ok
+    assert result.output is None
+    assert result.verdict.reasons
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_force_writes_and_marks(tmp_path: Path) -> None:
+    one = scenes.make_pair(tmp_path / "one", scenes.shift(3, 2), SHAPE, seed=1)
+    two = scenes.make_pair(tmp_path / "two", scenes.shift(3, 2), SHAPE, seed=2)
+    out = str(tmp_path / "out.tif")
+    result = align(one.moving, two.reference, out, Settings(force=True))
+    assert not result.verdict.ok
+    if result.output is not None:
+        with rasterio.open(out) as file:
+            assert file.tags(ns="GEOREG")["NOT_TRUSTWORTHY"]
+
+
+def test_one_fit_serves_other_files(tmp_path: Path) -> None:
+    """Coordinates warped through a stored fit land where the truth says."""
+    pair = scenes.make_pair(tmp_path, scenes.similarity(1.0, 1.005, 9, -6, SHAPE), SHAPE)
+    fit_path = str(tmp_path / "fit.json")
+    align(pair.moving, pair.reference, fit_path=fit_path)
+    # Half the resolution of the same scene: a product of its own.
+    shape = (200, 200)
+    xy = scenes.pixels(shape) * 2
+    bands = np.stack([xy[:, 0].reshape(shape), xy[:, 1].reshape(shape)]).astype(np.float32) + 100
+    transform = Affine(2, 0, scenes.ORIGIN[0], 0, -2, scenes.ORIGIN[1])
+    other = scenes.write(tmp_path / "other.tif", bands, transform, dtype="float32")
+    out = str(tmp_path / "warped.tif")
+    apply_fit(
+        load_fit(fit_path), other, out, OutputSettings(grid="reference", resampling="bilinear")
+    )
+    with rasterio.open(out) as file:
+        got, valid = file.read().astype(float) - 100, file.read_masks(1) > 0
+    valid[:30], valid[-30:], valid[:, :30], valid[:, -30:] = False, False, False, False
+    claimed = np.stack([got[0][valid], got[1][valid]], axis=1)
+    true = scenes.pixels(SHAPE).reshape(*SHAPE, 2)[valid]
+    assert len(claimed) > 80_000
+    assert np.median(np.hypot(*(pair.truth(claimed) - true).T)) < 0.15
+
+
+def test_same_bytes_twice(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 6.0, 4.0), SHAPE)
+    files = []
+    for name in ("a", "b"):
+        out, fit = tmp_path / f"{name}.tif", tmp_path / f"{name}.json"
+        align(pair.moving, pair.reference, str(out), fit_path=str(fit))
+        files.append((out.read_bytes(), fit.read_bytes()))
+    assert files[0] == files[1]
+
+
+def test_shift_only_touches_no_pixel(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.0, -4.0), SHAPE)
+    out = str(tmp_path / "out.tif")
+    align(
+        pair.moving,
+        pair.reference,
+        out,
+        Settings(transform="shift"),
+        OutputSettings(shift_only=True),
+    )
+    with rasterio.open(out) as file, rasterio.open(pair.moving) as moving:
+        assert (file.read() == moving.read()).all()
+        step = (file.transform.c - moving.transform.c, file.transform.f - moving.transform.f)
+    assert step == pytest.approx((7.0, 4.0), abs=0.1)
+
+
+def test_shift_only_refuses_more_than_a_shift(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.similarity(2.0, 1.0, 5, 5, SHAPE), SHAPE)
+    with pytest.raises(SettingsError, match="shift"):
+        align(
+            pair.moving,
+            pair.reference,
+            str(tmp_path / "out.tif"),
+            output_settings=OutputSettings(shift_only=True),
+        )
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_finds_a_scan_without_georeference(tmp_path: Path, turn: int) -> None:
+    image = scenes.texture((600, 600), seed=4)
+    base = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+    reference = scenes.write(tmp_path / "reference.tif", image, base)
+    part = np.rot90(scenes.other_sensor(image[100:500, 150:550]), turn)
+    scan = scenes.write(tmp_path / "scan.png", np.ascontiguousarray(part), crs=None, driver="PNG")
+    result = measure(scan, reference, Settings(georef=False, search="wide"))
+    assert result.verdict.ok, result.verdict.reasons
+    fit = result.fit
+    assert fit is not None
+    corners = {0: (0, 0), 1: (0, 400), 2: (400, 400)}
+    with rasterio.open(scan) as file:
+        assert file.crs is None
+    from georeg.raster import Raster
+
+    with Raster(scan) as raster:
+        at = fit.corrected(raster.header, scan, np.array([corners[turn]], float), fit.frame.crs)
+    assert at[0] == pytest.approx((scenes.ORIGIN[0] + 150, scenes.ORIGIN[1] - 100), abs=0.5)
+
+
+def test_other_crs_and_coarser_pixels(tmp_path: Path) -> None:
+    """A geographic moving raster at twice the GSD of a projected reference."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(0, 0), (500, 500))
+    from rasterio.warp import Resampling, calculate_default_transform, reproject
+
+    with rasterio.open(pair.moving) as file:
+        data = file.read(1)
+        transform, width, height = calculate_default_transform(
+            file.crs, "EPSG:4326", file.width, file.height, *file.bounds, resolution=2.4e-5
+        )
+        out = np.zeros((height, width), np.uint8)
+        moved = Affine.translation(6, -4) * file.transform  # metres: the error to be found
+        reproject(
+            data,
+            out,
+            src_transform=moved,
+            src_crs=file.crs,
+            dst_transform=transform,
+            dst_crs="EPSG:4326",
+            src_nodata=0,
+            resampling=Resampling.average,
+        )
+    moving = scenes.write(tmp_path / "geo.tif", out, transform, "EPSG:4326", nodata=0)
+    result = measure(moving, pair.reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    assert result.verdict.displacement_m == pytest.approx(np.hypot(6, 4), abs=0.4)
+
+
+def test_far_apart_is_no_overlap(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(0, 0), (200, 200))
+    away = Affine(1, 0, scenes.ORIGIN[0] + 50_000, 0, -1, scenes.ORIGIN[1])
+    far = scenes.write(tmp_path / "far.tif", pair.image, away)
+    with pytest.raises(NoOverlapError, match="don't overlap"):
+        measure(far, pair.reference, Settings())
+
+
+def test_max_rmse_refuses(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 300, 2.0, -3.0), SHAPE)
+    result = measure(pair.moving, pair.reference, Settings(max_rmse=0.01))
+    assert not result.verdict.ok
+    assert "max-rmse" in result.verdict.sentence()
+
+
+def test_stated_error_is_honest(tmp_path: Path) -> None:
+    """The held-out RMSE is neither far below nor far above the true one."""
+    pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 300, 2.0, -3.0), (500, 500))
+    result = measure(pair.moving, pair.reference, Settings())
+    accuracy = result.verdict.accuracy
+    assert accuracy is not None
+    true = float(np.sqrt(np.mean(pair.errors(corrected(result)) ** 2)))
+    assert 0.7 * true < accuracy.rmse_px < 6 * true
