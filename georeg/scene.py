@@ -131,7 +131,7 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
             (reference_georef, reference.header.shape),
             path,
             resolution=resolution,
-            max_shift=settings.max_shift / frame.reference_pixels,
+            max_shift=_frame_pixels(settings.max_shift, settings.max_shift_unit, frame),
         )
     for message in warnings:
         log.warning(message)
@@ -144,6 +144,17 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
         max_shift,
         tuple(warnings),
     )
+
+
+def _frame_pixels(length: float, unit: str, frame: Frame) -> float:
+    """A length in reference pixels or metres as frame pixels."""
+    if unit == "px":
+        return length / frame.reference_pixels
+    if frame.metres is None:
+        raise SettingsError(
+            f"--max-shift {length:g}m: without a CRS there are no metres, give pixels instead"
+        )
+    return length / frame.metres
 
 
 def _corners(raster: Raster) -> Array:
