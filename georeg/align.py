@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from georeg import matching
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
+from georeg.applying import check_wanted
 from georeg.checking import check_alignment
+from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, write_json
 from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
@@ -90,6 +92,8 @@ def align(
     tell = progress or (lambda step, share: None)
     if output is not None:
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
+        check_wanted(moving, output_settings, settings)
+        settings = _for_shift_only(settings, output_settings)
     began = time.perf_counter()
     with gdal_env(settings.threads):
         result = measure(moving, reference, settings, tell)
@@ -120,6 +124,15 @@ def align(
         output if deliver else None,
         report,
     )
+
+
+def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
+    """Only a shift can be written without touching a pixel."""
+    if not wanted.shift_only or settings.transform == "shift":
+        return settings
+    if settings.transform != "auto":
+        raise SettingsError(f"--shift-only needs --transform shift, not {settings.transform}")
+    return replace(settings, transform="shift")
 
 
 def measure(
@@ -267,7 +280,7 @@ def _result(
             if fit is None
             else frame.to_reference(fit.transform.forward(points.claimed)) - matches.reference_xy
         )
-        report["tie_points"] = _statistics(points, inlier, pixels)
+        report["tie_points"] = _statistics(points, inlier, pixels, frame.metres)
     stored = None
     if fit is not None:
         georef = frame.moving
@@ -285,13 +298,17 @@ def _result(
 
 
 def _statistics(
-    points: TiePoints, inlier: np.ndarray[Any, np.dtype[np.bool_]], pixels: float
+    points: TiePoints,
+    inlier: np.ndarray[Any, np.dtype[np.bool_]],
+    pixels: float,
+    metres: float | None,
 ) -> dict[str, Any]:
     """How far the moving raster was off, before any correction, by the tie points."""
     used = inlier if inlier.any() else np.ones(len(points), np.bool_)
     offset = (points.true - points.claimed)[used] * pixels
     length = np.hypot(*offset.T)
     mean = offset.mean(axis=0)
+    rmse = float(np.sqrt((length**2).mean()))
     return {
         "count": len(points),
         "inliers": int(inlier.sum()),
@@ -300,7 +317,8 @@ def _statistics(
             "mean_x_px": float(mean[0]),
             "mean_y_px": float(mean[1]),
             "median_px": float(np.median(length)),
-            "rmse_px": float(np.sqrt((length**2).mean())),
+            "rmse_px": rmse,
+            "rmse_m": None if metres is None else rmse / pixels * metres,
             "ce90_px": float(np.percentile(length, 90)),
         },
     }

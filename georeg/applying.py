@@ -4,18 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from georeg.crs import parse_crs
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
 from georeg.outgrid import output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
-from georeg.settings import OutputSettings, Settings
-from georeg.warping import WarpOptions, gdal_env
+from georeg.settings import GRIDS, OutputSettings, Settings
+from georeg.warping import WarpOptions, gdal_env, layout_of
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
 from georeg.writers.place import check_output
 
 Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done (0..1); may raise."""
+
+
+def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> None:
+    """Find out before the long work whether the output can be made as it is wanted.
+
+    Raises:
+        SettingsError: a value makes no sense, or doesn't suit the raster.
+        InputError: the raster, or the one that gives the grid, can't be read.
+    """
+    _options(wanted, settings)
+    if wanted.dst_crs is not None:
+        parse_crs(wanted.dst_crs)
+    if wanted.grid not in GRIDS:
+        with Raster(wanted.grid):
+            pass
+    with Raster(raster, nodata=settings.moving_nodata) as source:
+        layout_of(source, wanted.dst_nodata)
+
+
+def _options(wanted: OutputSettings, settings: Settings) -> tuple[WarpOptions, WriteOptions]:
+    warp = WarpOptions(
+        wanted.resampling,
+        wanted.dst_nodata,
+        memory=settings.memory * 2**20,
+        threads=settings.threads,
+    )
+    write = WriteOptions(wanted.driver, wanted.creation, wanted.overwrite, threads=settings.threads)
+    return warp, write
 
 
 def apply_fit(
@@ -49,7 +78,7 @@ def apply_fit(
     wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
-    write = WriteOptions(wanted.driver, wanted.creation, wanted.overwrite, threads=settings.threads)
+    warp, write = _options(wanted, settings)
     tags = raster_tags(fit.info)
     with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
         if wanted.shift_only:
@@ -60,14 +89,8 @@ def apply_fit(
             )  # fmt: skip
             return grid
         grid = output_grid(fit, source.header, source.name, wanted)
-        options = WarpOptions(
-            wanted.resampling,
-            wanted.dst_nodata,
-            memory=settings.memory * 2**20,
-            threads=settings.threads,
-        )
         write_warped(
-            source, grid, fit.mapping(source.header, source.name, grid), output, options, write,
+            source, grid, fit.mapping(source.header, source.name, grid), output, warp, write,
             inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
         )  # fmt: skip
     return grid

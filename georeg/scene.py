@@ -162,6 +162,17 @@ def _corners(raster: Raster) -> Array:
     return outline(columns, rows, 2)
 
 
+def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
+    """Where a reference raster lies, as `open_scene` would take it.
+
+    Raises:
+        InputError, SettingsError: as `open_scene`.
+    """
+    own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
+    with Raster(name, nodata=settings.reference_nodata, crs=own) as raster:
+        return _reference_georef(raster, settings), raster.header.crs
+
+
 def _reference_georef(reference: Raster, settings: Settings) -> Georef:
     header = reference.header
     if header.georef is None:

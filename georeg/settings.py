@@ -17,6 +17,7 @@ UNITS = ("px", "m")
 MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
 DRIVERS = ("COG", "GTiff")
+GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
 
 
 @dataclass(frozen=True)

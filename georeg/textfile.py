@@ -77,7 +77,7 @@ def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
         _write(path, path, text)
         return
     if not overwrite and os.path.lexists(path):
-        raise SettingsError(f"{path} exists: give another name or ask to overwrite it")
+        raise SettingsError(f"{path} exists: give another name, or --overwrite")
     temporary = f"{path}.georeg-{os.getpid()}"
     try:
         _write(temporary, path, text)

@@ -55,7 +55,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
 
 
 def _exists(output: str) -> SettingsError:
-    return SettingsError(f"{output} exists: give another name or ask to overwrite it")
+    return SettingsError(f"{output} exists: give another name, or --overwrite")
 
 
 def _same(output: str, name: str) -> bool:
