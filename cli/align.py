@@ -103,7 +103,7 @@ def judged(session: Session, result: Alignment, nothing: str, settings: Settings
         return
     sentence = result.verdict.sentence()
     if result.fit is None or not settings.force:
-        raise RefusedError(f"{sentence}; {nothing}")
+        raise RefusedError(f"{result.report['moving']}: {sentence}; {nothing}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
 
 

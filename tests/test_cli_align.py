@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from cli_cases import FAST, Outcome, pair, run, snapshot, truth
 
+from cli_cases import FAST, Outcome, pair, run, snapshot, truth
 from georeg import load_fit
 from georeg.raster import Raster
 from georeg.writers.points import read_points
@@ -107,7 +107,8 @@ def test_refusal_writes_the_report_and_nothing_else(scene: tuple[str, str], tmp_
         "--fit", tmp_path / "fit.json", "--points", tmp_path / "p.csv", "--max-rmse", "1e-6", *FAST,
     )  # fmt: skip
     assert result.code == 3
-    assert result.line.startswith("georeg: error: no trustworthy alignment: the error")
+    said = f"georeg: error: {scene[0]}: no trustworthy alignment: the error"
+    assert result.line.startswith(said)
     assert result.line.endswith(f"nothing was written but the report {tmp_path / 'a.report.json'}")
     assert set(snapshot(tmp_path)) == {"a.report.json"}
     report = json.loads((tmp_path / "a.report.json").read_text())
