@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from georeg import matching
+from georeg.applying import Progress as Progress
+from georeg.applying import apply_fit as apply_fit
+from georeg.applying import check_wanted
 from georeg.checking import check_alignment
+from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, write_json
 from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
-from georeg.grid import Grid
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
-from georeg.outgrid import OutputSettings, output_grid
-from georeg.provenance import raster_tags, versions
-from georeg.raster import Raster
+from georeg.provenance import versions
 from georeg.scene import Scene, open_scene
-from georeg.settings import Settings
-from georeg.tracking import TiePoints, track
+from georeg.settings import OutputSettings, Settings
+from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import Verdict, judge, no_verdict
-from georeg.warping import WarpOptions, gdal_env
-from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
+from georeg.warping import gdal_env
 from georeg.writers.place import check_output
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[str, float], None]
-"""Called with the name of the step and the share of it that is done (0..1); may raise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +92,8 @@ def align(
     tell = progress or (lambda step, share: None)
     if output is not None:
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
+        check_wanted(moving, output_settings, settings)
+        settings = _for_shift_only(settings, output_settings)
     began = time.perf_counter()
     with gdal_env(settings.threads):
         result = measure(moving, reference, settings, tell)
@@ -125,6 +124,15 @@ def align(
         output if deliver else None,
         report,
     )
+
+
+def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
+    """Only a shift can be written without touching a pixel."""
+    if not wanted.shift_only or settings.transform == "shift":
+        return settings
+    if settings.transform != "auto":
+        raise SettingsError(f"--shift-only needs --transform shift, not {settings.transform}")
+    return replace(settings, transform="shift")
 
 
 def measure(
@@ -172,59 +180,47 @@ def measure(
         return _result(scene, settings, matcher.name, verdict, points, fit)
 
 
-def apply_fit(
-    fit: FitFile,
-    raster: str,
-    output: str,
-    output_settings: OutputSettings | None = None,
-    *,
+def fit_matches(
+    moving: str,
+    reference: str,
+    matches: Matches,
     settings: Settings | None = None,
-    inputs: tuple[str, ...] = (),
     progress: Progress | None = None,
-) -> Grid:
-    """Resample a raster of the fitted scene, once, from its original pixels.
-
-    Args:
-        fit: from `align` or a fit file.
-        raster: the raster that was aligned, or any other band or product of its scene.
-        output: name of the result.
-        output_settings: what it looks like.
-        settings: threads and memory.
-        inputs: further files that must not be overwritten.
-        progress: told what is being done.
-
-    Returns:
-        The grid of the output.
+) -> Alignment:
+    """Fit tie points that come from elsewhere (a file, a person), and judge the fit.
 
     Raises:
-        InputError, SettingsError, OutputError: as `align`.
+        InputError, SettingsError: as `align`.
+        PointsError: the points are too few, degenerate, or agree on nothing.
     """
+    from georeg.matching.running import pick_device, set_threads  # imports torch
+
     settings = settings or Settings()
-    wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
-    check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
-    write = WriteOptions(wanted.driver, wanted.creation, wanted.overwrite, threads=settings.threads)
-    tags = raster_tags(fit.info)
-    with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
-        if wanted.shift_only:
-            grid = fit.shifted(source.header, source.name)
-            shift_only(
-                source, output, grid.transform, write,
-                inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
-            )  # fmt: skip
-            return grid
-        grid = output_grid(fit, source.header, source.name, wanted)
-        options = WarpOptions(
-            wanted.resampling,
-            wanted.dst_nodata,
-            memory=settings.memory * 2**20,
-            threads=settings.threads,
+    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
+        tell("fit", 0.0)
+        frame = scene.frame
+        points = TiePoints(
+            frame.claim(matches.moving_xy),
+            frame.from_reference(matches.reference_xy),
+            matches.score,
+            matches.sigma / frame.reference_pixels,
+            len(matches),
+            0.0,
         )
-        write_warped(
-            source, grid, fit.mapping(source.header, source.name, grid), output, options, write,
-            inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
+        fit = fit_points(points, settings)
+        tell("fit", 1.0)
+        # Nobody had to search for these points, so there is no rival estimate to beat.
+        start = survey(scene, fit.transform, math.inf)
+        set_threads(settings.threads)
+        judging = matching.load("structural", pick_device(settings.device, settings.seed))
+        check = check_alignment(
+            scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
+            settings.threads or 2,
         )  # fmt: skip
-    return grid
+        tell("check", 1.0)
+        verdict = judge(frame, start, points, fit, check, settings)
+        return _result(scene, settings, "points", verdict, points, fit)
 
 
 def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
@@ -284,7 +280,7 @@ def _result(
             if fit is None
             else frame.to_reference(fit.transform.forward(points.claimed)) - matches.reference_xy
         )
-        report["tie_points"] = _statistics(points, inlier, pixels)
+        report["tie_points"] = _statistics(points, inlier, pixels, frame.metres)
     stored = None
     if fit is not None:
         georef = frame.moving
@@ -302,13 +298,17 @@ def _result(
 
 
 def _statistics(
-    points: TiePoints, inlier: np.ndarray[Any, np.dtype[np.bool_]], pixels: float
+    points: TiePoints,
+    inlier: np.ndarray[Any, np.dtype[np.bool_]],
+    pixels: float,
+    metres: float | None,
 ) -> dict[str, Any]:
     """How far the moving raster was off, before any correction, by the tie points."""
     used = inlier if inlier.any() else np.ones(len(points), np.bool_)
     offset = (points.true - points.claimed)[used] * pixels
     length = np.hypot(*offset.T)
     mean = offset.mean(axis=0)
+    rmse = float(np.sqrt((length**2).mean()))
     return {
         "count": len(points),
         "inliers": int(inlier.sum()),
@@ -317,7 +317,8 @@ def _statistics(
             "mean_x_px": float(mean[0]),
             "mean_y_px": float(mean[1]),
             "median_px": float(np.median(length)),
-            "rmse_px": float(np.sqrt((length**2).mean())),
+            "rmse_px": rmse,
+            "rmse_m": None if metres is None else rmse / pixels * metres,
             "ce90_px": float(np.percentile(length, 90)),
         },
     }

@@ -6,8 +6,6 @@ scene finds its way there by its own georeference; a scan without one by its own
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +18,12 @@ from pyproj.exceptions import CRSError
 
 from georeg import transforms
 from georeg.crs import CrsPath, crs_name
-from georeg.errors import GeoregError, InputError, OutputError, SettingsError
+from georeg.errors import GeoregError, InputError, SettingsError
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Grid
 from georeg.raster import Header
+from georeg.textfile import read_json
+from georeg.textfile import write_json as write_json
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -186,54 +186,3 @@ def _grid(data: dict[str, Any]) -> Grid:
     crs = None if data["crs"] is None else CRS.from_wkt(data["crs"])
     rows, columns = data["shape"]
     return Grid((int(rows), int(columns)), Affine(*data["transform"]), crs)
-
-
-def read_json(path: str, what: str) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        InputError: missing, unreadable or no JSON object.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read: {error}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not {what}: {error}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path} is not {what}")
-    return data
-
-
-def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) -> None:
-    """A JSON file, whole or not at all; NaN and infinity become null.
-
-    Raises:
-        OutputError: it can't be written.
-    """
-    text = json.dumps(_finite(data), indent=1, ensure_ascii=False) + "\n"
-    temporary = f"{path}.georeg-{os.getpid()}"
-    try:
-        with open(temporary, "w" if overwrite else "x", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror}") from None
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    if isinstance(value, np.generic):
-        return _finite(value.item())
-    return value

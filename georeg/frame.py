@@ -90,7 +90,10 @@ def footprint(georef: Georef, shape: tuple[int, int], path: CrsPath) -> Polygon:
     xy = path.forward(georef.to_map(outline(shape[1], shape[0], 33)))
     xy = xy[np.isfinite(xy).all(axis=1)]
     if len(xy) < 12:
-        raise InputError("the outline can't be transformed to the reference's CRS")
+        raise InputError(
+            "the outline can't be transformed to the reference's CRS: check the georeference of "
+            "both, or name the right --moving-crs and --reference-crs"
+        )
     polygon = Polygon(xy)
     return polygon if polygon.is_valid else MultiPoint(xy).convex_hull
 
@@ -160,7 +163,10 @@ def _resolution(
         edges = (corners[1:] - corners[0]) * scale
         sizes.append(math.sqrt(abs(edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0])))
     if not np.isfinite(sizes).all() or min(sizes) <= 0:
-        raise InputError("the georeferences of the two rasters don't lead to common ground")
+        raise InputError(
+            "the georeferences don't lead to common ground: check both, or name the right "
+            "--moving-crs and --reference-crs"
+        )
     if sizes[1] >= sizes[0] * 0.999 and isinstance(reference, AffineGeoref):
         t = reference.transform
         rx, ry = math.hypot(t.a, t.d), math.hypot(t.b, t.e)

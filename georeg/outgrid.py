@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,56 +13,11 @@ from georeg.errors import InputError, SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid, outline
 from georeg.raster import Header, Raster
+from georeg.settings import OutputSettings as OutputSettings
 
 Array = npt.NDArray[np.float64]
 
 _MOST = 2_000_000  # pixels along a side: beyond that something is wrong
-
-
-@dataclass(frozen=True)
-class OutputSettings:
-    """What the output looks like; the command line's options have the same names.
-
-    Attributes:
-        grid: 'auto' (the moving raster's resolution in the reference's CRS, the corrected
-            footprint, on whole pixels), 'reference', 'moving', or the name of a raster.
-        resolution: pixel size instead, in units of the output's CRS: one or (x, y).
-        bounds: (left, bottom, right, top) instead, in the output's CRS.
-        dst_crs: CRS instead.
-        resampling: nearest, bilinear, cubic, lanczos, average, mode; auto is cubic, or nearest
-            for palettes.
-        driver: COG or GTiff.
-        creation: GDAL creation options.
-        overwrite: whether an existing output may be replaced.
-        dst_nodata: nodata value of the output; the input's own if None.
-        shift_only: correct the geotransform and touch no pixel; only for a shift.
-    """
-
-    grid: str = "auto"
-    resolution: tuple[float, ...] = ()
-    bounds: tuple[float, float, float, float] | None = None
-    dst_crs: str | None = None
-    resampling: str = "auto"
-    driver: str = "COG"
-    creation: dict[str, str] = field(default_factory=dict)
-    overwrite: bool = False
-    dst_nodata: float | None = None
-    shift_only: bool = False
-
-    def __post_init__(self) -> None:
-        """Check what can be checked without the rasters.
-
-        Raises:
-            SettingsError: a value makes no sense.
-        """
-        if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
-            raise SettingsError("--resolution must be one or two numbers above 0")
-        if self.bounds is not None:
-            left, bottom, right, top = self.bounds
-            if not (left < right and bottom < top and all(map(math.isfinite, self.bounds))):
-                raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
-        if self.shift_only and (self.resolution or self.bounds or self.dst_crs):
-            raise SettingsError("--shift-only keeps the pixel grid: give no resolution or bounds")
 
 
 def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSettings) -> Grid:

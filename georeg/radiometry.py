@@ -68,7 +68,10 @@ def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] 
     shape = (max(1, round(rows / factor)), max(1, round(columns / factor)))
     whole = raster.read(Window(0, 0, columns, rows), shape, chosen)
     if not whole.mask.any():
-        raise InputError(f"{raster.name} has no valid pixel: all of it is nodata or NaN")
+        raise InputError(
+            f"{raster.name} has no valid pixel: all of it is nodata or NaN; choose another file, "
+            "or name the right nodata value"
+        )
     if modality == "auto":
         modality = guess_modality(raster, chosen)
     data = log_scale(whole.data) if modality == "sar" else whole.data
@@ -81,7 +84,10 @@ def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] 
         low, high = values.min(axis=1), values.max(axis=1)
         flat = high <= low
     if flat.all():
-        raise InputError(f"{raster.name} is constant: every valid pixel holds {low[0]:g}")
+        raise InputError(
+            f"{raster.name} is constant: every valid pixel holds {low[0]:g}; choose another file, "
+            "or other bands"
+        )
     weights = np.where(flat, 0.0, 1.0)
     weights /= weights.sum()
     return Radiometry(

@@ -7,6 +7,7 @@ the original pixels through `Raster.dataset` instead.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -289,9 +290,12 @@ def _open(name: str) -> Any:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:
             text = "no such file"
+        elif os.path.isdir(name):
+            text = "it is a folder"
         elif "not recognized" in text:
             text = "not a raster that GDAL can read"
-        text = text.removeprefix(f"{name}: ").removeprefix(f"'{name}' ")
+        for prefix in (f"{os.path.basename(name)}: ", f"{name}: ", f"{name}:", f"'{name}' "):
+            text = text.removeprefix(prefix)
         raise InputError(f"{name} can't be opened: {text}") from None
 
 

@@ -28,6 +28,8 @@ Array = npt.NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
+_LEAST = 16  # pixels a side; features alone need some
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -104,7 +106,14 @@ def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scen
             (reference, settings.reference_nodata, settings.reference_crs),
         ):
             own = None if crs is None else parse_crs(crs)
-            pair.append(stack.enter_context(Raster(name, nodata=nodata, crs=own)))
+            raster = stack.enter_context(Raster(name, nodata=nodata, crs=own))
+            rows, columns = raster.header.shape
+            if min(rows, columns) < _LEAST:
+                raise InputError(
+                    f"{name} has only {columns} x {rows} pixels: there is nothing to match in "
+                    f"less than {_LEAST} x {_LEAST}"
+                )
+            pair.append(raster)
         yield _place(pair[0], pair[1], settings)
 
 
@@ -118,21 +127,18 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
     ballpark = ballpark_warning(source, target, corners)
     if ballpark:
         warnings.append(ballpark)
-    resolution = settings.working_resolution
-    frame, max_shift = build_frame(
+    pair = (
         (moving_georef, moving.header.shape),
         (reference_georef, reference.header.shape),
         path,
-        resolution=resolution,
     )
-    if settings.max_shift is not None:
-        frame, max_shift = build_frame(
-            (moving_georef, moving.header.shape),
-            (reference_georef, reference.header.shape),
-            path,
-            resolution=resolution,
-            max_shift=settings.max_shift / frame.reference_pixels,
-        )
+    with _naming(moving, reference):
+        frame, max_shift = build_frame(*pair, resolution=settings.working_resolution)
+        if settings.max_shift is not None:
+            most = _frame_pixels(settings.max_shift, settings.max_shift_unit, frame)
+            frame, max_shift = build_frame(
+                *pair, resolution=settings.working_resolution, max_shift=most
+            )
     for message in warnings:
         log.warning(message)
     return Scene(
@@ -146,9 +152,40 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
     )
 
 
+@contextmanager
+def _naming(moving: Raster, reference: Raster) -> Iterator[None]:
+    """Name the rasters in errors about both of them."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{moving.name} and {reference.name}: {error}") from None
+
+
+def _frame_pixels(length: float, unit: str, frame: Frame) -> float:
+    """A length in reference pixels or metres as frame pixels."""
+    if unit == "px":
+        return length / frame.reference_pixels
+    if frame.metres is None:
+        raise SettingsError(
+            f"--max-shift {length:g}m: without a CRS there are no metres, give pixels instead"
+        )
+    return length / frame.metres
+
+
 def _corners(raster: Raster) -> Array:
     rows, columns = raster.header.shape
     return outline(columns, rows, 2)
+
+
+def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
+    """Where a reference raster lies, as `open_scene` would take it.
+
+    Raises:
+        InputError, SettingsError: as `open_scene`.
+    """
+    own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
+    with Raster(name, nodata=settings.reference_nodata, crs=own) as raster:
+        return _reference_georef(raster, settings), raster.header.crs
 
 
 def _reference_georef(reference: Raster, settings: Settings) -> Georef:

@@ -1,13 +1,23 @@
-"""What a user can decide about an alignment; the command line's options have the same names."""
+"""What a user can decide about an alignment; the command line's options have the same names.
+
+Nothing heavy is imported here: the command line reads defaults and choices from this module.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from georeg.errors import SettingsError
 
 SEARCHES = ("normal", "wide")
+UNITS = ("px", "m")
+MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
+RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
+DRIVERS = ("COG", "GTiff")
+GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,7 @@ class Settings:
         search: normal (rotation +-10 degrees, scale +-10 %) or wide (any rotation, scale 1/4..4).
         max_shift: largest shift to look for; 5 % of the overlap's diagonal, at least 64 working
             pixels, if None.
+        max_shift_unit: px (reference pixels) or m (metres on the ground).
         georef: False ignores the moving raster's georeference, or does without one.
         moving_bands: 1-based bands to look at; chosen by the data if empty.
         reference_bands: the same of the reference.
@@ -44,6 +55,7 @@ class Settings:
     transform: str = "auto"
     search: str = "normal"
     max_shift: float | None = None
+    max_shift_unit: str = "px"
     georef: bool = True
     moving_bands: tuple[int, ...] = ()
     reference_bands: tuple[int, ...] = ()
@@ -70,6 +82,11 @@ class Settings:
         """
         if self.search not in SEARCHES:
             raise SettingsError(f"search '{self.search}' is none of {', '.join(SEARCHES)}")
+        if self.max_shift_unit not in UNITS:
+            raise SettingsError(f"unit '{self.max_shift_unit}' is none of {', '.join(UNITS)}")
+        for side in (self.moving_modality, self.reference_modality):
+            if side not in MODALITIES:
+                raise SettingsError(f"modality '{side}' is none of {', '.join(MODALITIES)}")
         for name in ("max_shift", "working_resolution", "max_rmse"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -84,3 +101,55 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What the output looks like; the command line's options have the same names.
+
+    Attributes:
+        grid: 'auto' (the moving raster's resolution in the reference's CRS, the corrected
+            footprint, on whole pixels), 'reference', 'moving', or the name of a raster.
+        resolution: pixel size instead, in units of the output's CRS: one or (x, y).
+        bounds: (left, bottom, right, top) instead, in the output's CRS.
+        dst_crs: CRS instead.
+        resampling: nearest, bilinear, cubic, lanczos, average, mode; auto is cubic, or nearest
+            for palettes.
+        driver: COG or GTiff.
+        creation: GDAL creation options.
+        overwrite: whether an existing output may be replaced.
+        dst_nodata: nodata value of the output; the input's own if None.
+        shift_only: correct the geotransform and touch no pixel; only for a shift.
+    """
+
+    grid: str = "auto"
+    resolution: tuple[float, ...] = ()
+    bounds: tuple[float, float, float, float] | None = None
+    dst_crs: str | None = None
+    resampling: str = "auto"
+    driver: str = "COG"
+    creation: Mapping[str, str] = field(default_factory=dict)
+    overwrite: bool = False
+    dst_nodata: float | None = None
+    shift_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the rasters.
+
+        Raises:
+            SettingsError: a value makes no sense.
+        """
+        if self.resampling not in RESAMPLINGS:
+            raise SettingsError(
+                f"resampling '{self.resampling}' is none of {', '.join(RESAMPLINGS)}"
+            )
+        if self.driver not in DRIVERS:
+            raise SettingsError(f"output format '{self.driver}' is none of {', '.join(DRIVERS)}")
+        if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
+            raise SettingsError("--resolution must be one or two numbers above 0")
+        if self.bounds is not None:
+            left, bottom, right, top = self.bounds
+            if not (left < right and bottom < top and all(map(math.isfinite, self.bounds))):
+                raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
+        if self.shift_only and (self.resolution or self.bounds or self.dst_crs):
+            raise SettingsError("--shift-only keeps the pixel grid: give no resolution or bounds")

@@ -1,11 +1,13 @@
-"""What all matchers share: device and threads, and smaller batches where memory runs out."""
+"""What all matchers share: device and threads, and smaller batches where memory runs out.
+
+torch is imported when something is computed, so that all that only plans or warps does without.
+"""
 
 from __future__ import annotations
 
 import logging
 
 import numpy as np
-import torch
 
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TilePoints
@@ -19,6 +21,8 @@ def pick_device(name: str, seed: int = 0) -> Device:
     Raises:
         SettingsError: there is no such device.
     """
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -37,6 +41,8 @@ def pick_device(name: str, seed: int = 0) -> Device:
 def set_threads(threads: int | None) -> None:
     """CPU threads of torch; its own choice if None."""
     if threads is not None:
+        import torch
+
         torch.set_num_threads(threads)
 
 
@@ -46,6 +52,8 @@ def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
     Raises:
         OutOfDeviceMemoryError: not even one tile pair fits.
     """
+    import torch
+
     try:
         return matcher.match(batch)
     except torch.OutOfMemoryError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +18,8 @@ from georeg.raster import GDAL_ERRORS
 # What GDAL looks for beside a raster: left over from a predecessor, these would describe it.
 _SIDECARS = (".aux.xml", ".ovr", ".msk")
 _LITTLE = 16  # MB, with the unfinished file still on the disk
+# Folders in the works, so that a process that must go at once can leave nothing behind.
+_unfinished: set[str] = set()
 
 
 def is_virtual(name: str) -> bool:
@@ -39,6 +43,8 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         return
     if os.path.isdir(output):
         raise OutputError(f"{output} can't be written: it is a folder")
+    if os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode):
+        raise OutputError(f"{output} can't be written: it is not a regular file")
     folder = os.path.dirname(output) or "."
     if not os.path.isdir(folder):
         raise OutputError(f"{output} can't be written: there is no folder {folder}")
@@ -49,7 +55,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
 
 
 def _exists(output: str) -> SettingsError:
-    return SettingsError(f"{output} exists: give another name or ask to overwrite it")
+    return SettingsError(f"{output} exists: give another name, or --overwrite")
 
 
 def _same(output: str, name: str) -> bool:
@@ -79,10 +85,13 @@ def placed(
     """
     check_output(output, inputs, overwrite=overwrite)
     virtual = is_virtual(output)
-    parent = None if virtual else os.path.dirname(os.path.abspath(output))
-    with writing(output):
-        folder = tempfile.mkdtemp(prefix=".georeg-", dir=parent)
+    parent = tempfile.gettempdir() if virtual else os.path.dirname(os.path.abspath(output))
+    folder = os.path.join(parent, f".georeg-{uuid.uuid4().hex}")
+    # Known before it exists: a signal may arrive between any two instructions.
+    _unfinished.add(folder)
     try:
+        with writing(output):
+            os.mkdir(folder, 0o700)
         path = os.path.join(folder, "output" + os.path.splitext(output)[1])
         yield folder, path
         with writing(output):
@@ -92,12 +101,19 @@ def placed(
                 _replace(path, output)
     except OutputError as error:
         # GDAL's words for a full disk are "Write error at scanline 0".
-        free = shutil.disk_usage(folder).free // 2**20
+        free = shutil.disk_usage(parent).free // 2**20
         if free >= _LITTLE:
             raise
         raise OutputError(f"{error} (the disk has only {free} MB left)") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _unfinished.discard(folder)
+
+
+def abandon() -> None:
+    """Remove whatever is unfinished: for a process that is told to end, at its very end."""
+    while _unfinished:
+        shutil.rmtree(_unfinished.pop(), ignore_errors=True)
 
 
 def _replace(path: str, output: str) -> None:

@@ -1,0 +1,137 @@
+"""`georeg align`: align a raster to a reference and write it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from georeg.errors import RefusedError
+
+from .command import Command, Session
+from .console import RESULT
+from .options import (
+    INPUTS,
+    MATCHING,
+    OUTPUT,
+    RESOURCES,
+    TALK,
+    argument,
+    options,
+    output_settings_of,
+    required,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from georeg.align import Alignment
+    from georeg.settings import Settings
+
+
+@click.command("align", cls=Command)
+@argument("moving")
+@required("--reference", metavar="REF", help="The raster that MOVING is aligned to.")
+@required("-o", "--output", metavar="OUT", help="The aligned raster.")
+@options("fit", "report", "points", *MATCHING, "force", *INPUTS, *OUTPUT, *RESOURCES)
+@click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
+@options(*TALK)
+@click.pass_obj
+def command(session: Session, /, **params: Any) -> None:
+    """Align MOVING to a reference, of whatever modality, and write it.
+
+    MOVING is never changed. The report is always written; where no trustworthy alignment is
+    found (exit code 3), nothing else is.
+    """
+    moving, reference, output = params["moving"], params["reference"], params["output"]
+    settings, wanted = settings_of(params), output_settings_of(params)
+    from georeg import align as engine
+
+    from .outputs import check_outputs, report_path
+
+    report = report_path(output, params["report"])
+    texts = {"--fit": params["fit"], "--report": report}
+    texts |= {f"--points {path}": path for path in params["points"]}
+    check_points(params["points"])
+    check_outputs(output, texts, (moving, reference), overwrite=wanted.overwrite)
+    if params["dry_run"]:
+        from georeg.planning import plan_alignment
+
+        plan = plan_alignment(moving, reference, settings)
+        click.echo(json.dumps({**plan, "output": output, "report": report}, indent=1))
+        return
+    result = engine(
+        moving,
+        reference,
+        output,
+        settings,
+        wanted,
+        fit_path=params["fit"],
+        report_path=report,
+        progress=session.tell,
+    )
+    judged(session, result, f"nothing was written but the report {report}", settings)
+    for path in params["points"]:
+        store_points(path, result, reference, settings, overwrite=wanted.overwrite)
+    session.console.event(
+        RESULT,
+        "result",
+        f"{result.verdict.sentence()}: {output}",
+        output=output,
+        report=report,
+        fit=params["fit"],
+        points=list(params["points"]),
+        verdict=result.verdict.to_dict(),
+    )
+
+
+def judged(session: Session, result: Alignment, nothing: str, settings: Settings) -> None:
+    """Say what must be kept in mind.
+
+    Args:
+        session: to tell it to.
+        result: the alignment.
+        nothing: what was (not) written on a refusal.
+        settings: whether to go on with --force.
+
+    Raises:
+        RefusedError: the alignment isn't trustworthy.
+    """
+    for warning in result.verdict.warnings:
+        session.console.event(30, "log", warning)
+    if result.verdict.ok:
+        return
+    sentence = result.verdict.sentence()
+    if result.fit is None or not settings.force:
+        raise RefusedError(f"{result.report['moving']}: {sentence}; {nothing}")
+    session.console.event(30, "log", f"written because of --force, but {sentence}")
+
+
+def check_points(paths: tuple[str, ...]) -> None:
+    """Look at the suffixes.
+
+    Raises:
+        SettingsError: there is no such format.
+    """
+    if paths:
+        from georeg.writers.points import check_suffix
+
+        for path in paths:
+            check_suffix(path)
+
+
+def store_points(
+    path: str, result: Alignment, reference: str, settings: Settings, *, overwrite: bool
+) -> None:
+    """Write the tie points of an alignment.
+
+    Raises:
+        SettingsError, OutputError: the file can't be written.
+        InputError: the reference can't be read again.
+    """
+    from georeg.scene import reference_georef
+    from georeg.writers.points import PointTable, write_points
+
+    georef, crs = reference_georef(reference, settings)
+    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs)
+    write_points(path, table, overwrite=overwrite)

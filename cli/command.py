@@ -1,0 +1,171 @@
+"""What all commands share: one line for every error, exit codes, logs, signals, config files."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from georeg import __version__
+from georeg.errors import EXIT_UNEXPECTED, GeoregError
+
+from . import config
+from .console import Console, logged, one_line, open_log
+from .stopping import Stopped, Stopping, stoppable
+
+STYLE = "georeg.log_format"  # key in a context's meta
+_PRINTING = "georeg.print_config"
+
+
+class Session:
+    """One run of one command: whom to tell what."""
+
+    def __init__(self, console: Console, stopping: Stopping) -> None:
+        """Store."""
+        self.console, self.stopping = console, stopping
+
+    def tell(self, step: str, share: float) -> None:
+        """Progress for the engine.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        self.stopping.check()
+        self.console.progress(step, share)
+
+
+class _Lenient(click.Parameter):
+    """A parameter that isn't required while the options are only printed."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        try:
+            return super().process_value(ctx, value)
+        except click.MissingParameter:
+            if ctx.meta.get(_PRINTING):
+                return None
+            raise
+
+
+class Argument(_Lenient, click.Argument):
+    """A positional argument."""
+
+
+class Option(_Lenient, click.Option):
+    """An option, with the heading under which the help lists it."""
+
+    def __init__(self, *args: Any, section: str = "Options", **kwargs: Any) -> None:
+        """Take what click's option takes."""
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Command(click.Command):
+    """A command of georeg."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List options under their headings."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None and isinstance(param, click.Option):
+                sections.setdefault(getattr(param, "section", "General"), []).append(record)
+        for name, records in sections.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and turn whatever goes wrong into one line and an exit code."""
+        if ctx.meta.get(_PRINTING):
+            click.echo(config.dump(ctx))
+            return None
+        take = ctx.params.pop
+        style, verbosity = take("log_format", "text"), take("verbose", 0) - take("quiet", 0)
+        progress, log_path = take("progress", None), take("log_file", None)
+        with ExitStack() as stack:
+            try:
+                log_file = open_log(log_path)
+            except GeoregError as error:
+                Console(style).error(str(error), error.exit_code, type(error).__name__)
+                ctx.exit(error.exit_code)
+            if log_file is not None:
+                stack.enter_context(log_file)
+            console = Console(style, verbosity, progress, log_file)
+            stack.enter_context(logged(console))
+            code = self._run(ctx, console)
+        if code:
+            ctx.exit(code)
+        return None
+
+    def _run(self, ctx: click.Context, console: Console) -> int:
+        """The command's exit code."""
+
+        def last_words(stopped: Stopped) -> None:
+            console.error(str(stopped), stopped.exit_code, "Stopped")
+
+        try:
+            with stoppable(last_words) as stopping:
+                ctx.obj = Session(console, stopping)
+                level = 10 if console.style == "text" else 20
+                console.event(level, "start", ctx.command_path, version=__version__)
+                super().invoke(ctx)
+            return 0
+        except click.exceptions.Exit as error:
+            return error.exit_code
+        except BrokenPipeError:
+            raise  # click ends the program without a word, as everybody expects
+        except Stopped as error:
+            code, kind, message = error.exit_code, "Stopped", str(error)
+        except GeoregError as error:
+            code, kind, message = error.exit_code, type(error).__name__, str(error)
+        except click.ClickException as error:
+            code, kind, message = error.exit_code, type(error).__name__, usage_line(error)
+        except MemoryError:
+            code, kind = EXIT_UNEXPECTED, "MemoryError"
+            message = "not enough memory: give a smaller --memory, or close other programs"
+        except Exception as error:
+            code, kind = EXIT_UNEXPECTED, type(error).__name__
+            message = f"unexpected {kind}: {error} (a bug: please report it; -v shows where)"
+        if console.verbosity > 0 and code == EXIT_UNEXPECTED:
+            for line in traceback.format_exc().splitlines():
+                console.event(20, "log", f"| {line}" if console.style == "text" else line)
+        console.error(message, code, kind)
+        return code
+
+
+def usage_line(error: click.ClickException) -> str:
+    """A usage error in one line."""
+    message = one_line(error.format_message()).rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    return f"{message} (see '{ctx.command_path} --help')" if ctx is not None else message
+
+
+def fail(error: Exception, code: int, kind: str, style: str) -> int:
+    """Report an error outside of any command; returns the exit code."""
+    message = usage_line(error) if isinstance(error, click.ClickException) else str(error)
+    Console(style, progress=False).error(message, code, kind)
+    return code
+
+
+def take_config(ctx: click.Context, _: click.Parameter, path: str | None) -> None:
+    """Callback of --config: what the file says becomes the defaults."""
+    if path is None:
+        return
+    try:
+        ctx.default_map = config.load(path, ctx.command)
+    except GeoregError as error:
+        wrapped = click.UsageError(str(error), ctx)
+        wrapped.exit_code = error.exit_code  # type: ignore[misc]
+        raise wrapped from None
+
+
+def take_print_config(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    """Callback of --print-config."""
+    ctx.meta[_PRINTING] = value
+
+
+def take_style(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    """Callback of --log-format: errors of other options want to know."""
+    ctx.meta[STYLE] = value
+    return value

@@ -1,0 +1,84 @@
+"""`georeg fit`: a transform from tie points in a file, found or made by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from georeg.errors import PointsError
+
+from .align import judged
+from .command import Command, Session
+from .console import RESULT
+from .options import INPUTS, RESOURCES, TALK, argument, options, required, settings_of
+
+
+@click.command("fit", cls=Command)
+@argument("points")
+@required("--moving", metavar="MOVING", help="The raster to be aligned.")
+@required("--reference", metavar="REF", help="The raster that it is aligned to.")
+@required("-o", "--output", metavar="FIT.json", help="The fit, for 'georeg warp'.")
+@options("transform", "max-rmse", "force", "overwrite", "search", "max-shift", *INPUTS, *RESOURCES)
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+@options(*TALK)
+@click.pass_obj
+def command(session: Session, /, **params: Any) -> None:
+    """Fit a transform to the tie points in POINTS (.csv, .geojson), and judge it.
+
+    Points with enabled = 0 are left out. Prints the models that were tried and their errors at
+    left-out points.
+    """
+    moving, reference, output = params["moving"], params["reference"], params["output"]
+    settings = settings_of(params)
+    from georeg.align import fit_matches
+    from georeg.scene import reference_georef
+    from georeg.writers.points import read_points
+
+    from .outputs import check_outputs
+
+    inputs = (params["points"], moving, reference)
+    check_outputs(None, {"--output": output}, inputs, overwrite=params["overwrite"])
+    table = read_points(params["points"])
+    try:
+        matches = table.matches(*reference_georef(reference, settings))
+        result = fit_matches(moving, reference, matches, settings)
+    except PointsError as error:
+        raise PointsError(f"{params['points']}: {error}") from None
+    report = result.report
+    click.echo(json.dumps(_numbers(report)) if params["as_json"] else _text(report))
+    judged(session, result, "no fit was written", settings)
+    if result.fit is not None:
+        result.fit.save(output)
+    session.console.event(
+        RESULT,
+        "result",
+        f"{result.verdict.sentence()}: {output}",
+        output=output,
+        verdict=result.verdict.to_dict(),
+    )
+
+
+def _numbers(report: Mapping[str, Any]) -> dict[str, Any]:
+    from georeg.textfile import finite
+
+    names = ("transform", "ladder", "tie_points", "verdict", "warnings")
+    found: dict[str, Any] = finite({name: report[name] for name in names if name in report})
+    return found
+
+
+def _text(report: Mapping[str, Any]) -> str:
+    """The ladder, for people."""
+    lines = [f"{'transform':<12} {'error (px, left-out points)':>28}"]
+    for rung in report["ladder"]:
+        error = rung["held_out_rmse_px"]
+        said = f"{error:.3f}" if error is not None and math.isfinite(error) else rung["note"]
+        mark = "  <- chosen" if rung["transform"] == report["transform"] else ""
+        lines.append(f"{rung['transform']:<12} {said:>28}{mark}")
+    points = report.get("tie_points")
+    if points:
+        lines.append(f"{points['inliers']} of {points['count']} tie points agree")
+    return "\n".join(lines)

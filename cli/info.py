@@ -1,0 +1,129 @@
+"""`georeg info`: what georeg sees in a raster."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from georeg.errors import GeoregError
+
+from .command import Command, Session
+from .options import TALK, argument, options, settings_of
+
+if TYPE_CHECKING:
+    from georeg.raster import Header, Raster
+    from georeg.settings import Settings
+
+
+@click.command("info", cls=Command)
+@argument("raster")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@options("moving-bands", "modality", "moving-nodata", "moving-crs", *TALK)
+@click.pass_obj
+def command(session: Session, /, **params: Any) -> None:
+    """Print what georeg sees in RASTER: size, bands, CRS, pixel size, and how it looks at it."""
+    settings = settings_of({**params, "moving_modality": params["modality"]})
+    from georeg.crs import parse_crs
+    from georeg.raster import Raster
+
+    crs = None if settings.moving_crs is None else parse_crs(settings.moving_crs)
+    with Raster(params["raster"], nodata=settings.moving_nodata, crs=crs) as raster:
+        seen = _seen(raster, settings)
+    click.echo(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
+    if seen["problem"]:
+        session.console.event(30, "log", seen["problem"])
+
+
+def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:
+    from georeg.crs import crs_name
+    from georeg.radiometry import fit_radiometry
+    from georeg.textfile import finite
+
+    header = raster.header
+    look, problem = None, None
+    try:
+        look = fit_radiometry(raster, settings.moving_modality, settings.moving_bands)
+    except GeoregError as error:
+        problem = str(error)
+    grid = header.grid
+    found: dict[str, Any] = finite(
+        {
+            "name": raster.name,
+            "width": header.shape[1],
+            "height": header.shape[0],
+            "bands": [
+                {
+                    "band": i + 1,
+                    "dtype": header.dtypes[i],
+                    "nodata": _nodata(header.nodata[i]),
+                    "colour": header.colorinterp[i],
+                    "name": header.descriptions[i],
+                }
+                for i in range(header.count)
+            ],
+            "mask": header.masked,
+            "palette": header.palette is not None,
+            "crs": None if header.crs is None else crs_name(header.crs),
+            "georeference": _georeference(header),
+            "rpcs": header.has_rpcs,
+            "transform": None if grid is None else list(grid.transform)[:6],
+            "bounds": None if grid is None else list(grid.bounds()),
+            "gsd_m": _gsd(header),
+            "modality": None if look is None else look.modality,
+            "looks_at_bands": None if look is None else list(look.bands),
+            "problem": problem,
+        }
+    )
+    return found
+
+
+def _nodata(value: float | None) -> float | str | None:
+    """NaN is no JSON, but a nodata value."""
+    return "nan" if value is not None and value != value else value
+
+
+def _georeference(header: Header) -> str:
+    if header.georef is None:
+        return "none"
+    georef = header.georef.to_dict()
+    return f"{georef['count']} GCPs" if georef["kind"] == "gcps" else str(georef["kind"])
+
+
+def _gsd(header: Header) -> list[float] | None:
+    """Metres per pixel in the middle, along columns and rows."""
+    import numpy as np
+
+    from georeg.crs import metres_per_unit
+
+    if header.georef is None:
+        return None
+    rows, columns = header.shape
+    middle = np.array([columns / 2, rows / 2])
+    at = header.georef.to_map(middle + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    scale = metres_per_unit(header.crs, at[0])
+    if scale is None:
+        return None
+    return [float(v) for v in np.hypot(*((at[1:] - at[0]) * scale).T)]
+
+
+def _text(seen: dict[str, Any]) -> str:
+    gsd = seen["gsd_m"]
+    hints = [name for name in ("palette", "mask") if seen[name]]
+    rows = [
+        ("file", seen["name"]),
+        ("size", f"{seen['width']} x {seen['height']} pixels"),
+        ("crs", seen["crs"] or "none"),
+        ("georeference", seen["georeference"] + (", RPCs" if seen["rpcs"] else "")),
+        ("pixel size", "unknown" if gsd is None else f"{gsd[0]:.6g} x {gsd[1]:.6g} m"),
+        ("bands", f"{len(seen['bands'])}{' with ' + ' and '.join(hints) if hints else ''}"),
+    ]
+    for band in seen["bands"]:
+        nodata = "" if band["nodata"] is None else f", nodata {band['nodata']}"
+        name = f", {band['name']}" if band["name"] else ""
+        rows.append((f"  band {band['band']}", f"{band['dtype']}, {band['colour']}{nodata}{name}"))
+    if seen["modality"] is not None:
+        bands = ", ".join(map(str, seen["looks_at_bands"]))
+        rows.append(("seen as", f"{seen['modality']}, by band {bands}"))
+    return "\n".join(f"{name:<13} {value}" for name, value in rows)

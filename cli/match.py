@@ -1,0 +1,54 @@
+"""`georeg match`: tie points only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .align import check_points, judged, store_points
+from .command import Command, Session
+from .console import RESULT
+from .options import (
+    INPUTS,
+    MATCHING,
+    RESOURCES,
+    TALK,
+    argument,
+    options,
+    required,
+    settings_of,
+)
+
+
+@click.command("match", cls=Command)
+@argument("moving")
+@required("--reference", metavar="REF", help="The raster that MOVING is matched with.")
+@required("-o", "--output", metavar="POINTS", help="Tie points: .csv or .geojson.")
+@options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, *TALK)
+@click.pass_obj
+def command(session: Session, /, **params: Any) -> None:
+    """Find tie points between MOVING and a reference, for 'georeg fit' or for other tools.
+
+    Tie points that don't add up to a trustworthy alignment are written with --force only.
+    """
+    moving, reference, output = params["moving"], params["reference"], params["output"]
+    settings = settings_of(params)
+    check_points((output,))
+    from georeg.align import measure
+
+    from .outputs import check_outputs
+
+    check_outputs(None, {"--output": output}, (moving, reference), overwrite=params["overwrite"])
+    result = measure(moving, reference, settings, session.tell)
+    judged(session, result, "nothing was written", settings)
+    store_points(output, result, reference, settings, overwrite=params["overwrite"])
+    session.console.event(
+        RESULT,
+        "result",
+        f"{len(result.matches)} tie points, {int(result.inlier.sum())} inliers: {output}",
+        output=output,
+        points=len(result.matches),
+        inliers=int(result.inlier.sum()),
+        verdict=result.verdict.to_dict(),
+    )

@@ -1,0 +1,320 @@
+"""All options, each defined once. Names and defaults are those of the engine's settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+import click
+
+from georeg.settings import (
+    DRIVERS,
+    MODALITIES,
+    RESAMPLINGS,
+    SEARCHES,
+    OutputSettings,
+    Settings,
+)
+
+from .command import (
+    Argument,
+    Option,
+    take_config,
+    take_print_config,
+    take_style,
+)
+from .values import ALL, BANDS, LENGTH, PAIR, SIZE, THREADS, Length, NameType
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Modules that are no choices: what the packages share.
+_SHARED = {"protocol", "running", "mind", "correlation", "base"}
+
+
+def _names(package: str) -> Sequence[str]:
+    """Matchers or transforms, by their file names; the package isn't imported."""
+    spec = importlib.util.find_spec("georeg")
+    roots = [] if spec is None else spec.submodule_search_locations or []
+    folders = [os.path.join(root, package) for root in roots]
+    found = {m.name for m in pkgutil.iter_modules(folders)}
+    return ["auto", *sorted(n for n in found - _SHARED if not n.startswith("_"))]
+
+
+def matchers() -> Sequence[str]:
+    """Values of --matcher: the files, and entry points of other packages."""
+    from importlib.metadata import entry_points
+
+    names = _names("matching")
+    return [*names, *sorted({e.name for e in entry_points(group="georeg.matchers")} - {*names})]
+
+
+def transforms() -> Sequence[str]:
+    """Values of --transform."""
+    return _names("transforms")
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    found = {f.name: f.default for f in fields(kind)}
+    return {name: None if value is MISSING else value for name, value in found.items()}
+
+
+_OURS = {**_defaults(Settings), **_defaults(OutputSettings)}
+_MATCH, _INPUT, _OUT = "Matching", "Inputs", "Output"
+_RUN, _FILES, _TALK = "Resources", "Further files", "Messages and configuration"
+_CHOICE = click.Choice(MODALITIES)
+
+
+def _option(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
+    if "default" in kwargs and kwargs["default"] is not None:
+        kwargs.setdefault("show_default", True)
+    return click.option(*names, cls=Option, section=section, **kwargs)
+
+
+def _setting(name: str, *names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option whose default is that of the field `name`."""
+    return _option(*names, name, section=section, default=_OURS[name], **kwargs)
+
+
+REGISTRY: dict[str, Callable[[Any], Any]] = {
+    # Matching
+    "matcher": _setting(
+        "matcher", "--matcher", section=_MATCH, type=NameType(matchers),
+        help="How to find tie points.",
+    ),
+    "transform": _setting(
+        "transform", "--transform", section=_MATCH, type=NameType(transforms),
+        help="What to fit; auto is the simplest one that predicts well.",
+    ),
+    "search": _setting(
+        "search", "--search", section=_MATCH, type=click.Choice(SEARCHES),
+        help="normal: rotation +-10 degrees, scale +-10 %; wide: any rotation, scale 1/4 to 4.",
+    ),
+    "max-shift": _option(
+        "--max-shift", section=_MATCH, type=LENGTH, default=None,
+        help="Largest shift to look for, in reference pixels (80) or metres (800m).  "
+        "[default: 5 % of the overlap's diagonal, at least 64 px]",
+    ),
+    "working-resolution": _setting(
+        "working_resolution", "--working-resolution", section=_MATCH, type=float,
+        help="Pixel size to match at, in map units of the reference.  "
+        "[default: the coarser one of the two]",
+    ),
+    "max-tiles": _setting(
+        "max_tiles", "--max-tiles", section=_MATCH, type=int,
+        help="Most tiles to match in full resolution, evenly spread.",
+    ),
+    "max-rmse": _setting(
+        "max_rmse", "--max-rmse", section=_MATCH, type=float,
+        help="Refuse if the error at left-out tie points is larger, in reference pixels.",
+    ),
+    "seed": _setting("seed", "--seed", section=_MATCH, type=int, help="Of everything random."),
+    "force": _setting(
+        "force", "--force", section=_MATCH, is_flag=True,
+        help="Deliver even what isn't trustworthy, and mark it.",
+    ),
+    # Inputs
+    "georef": _option(
+        "--georef/--no-georef", "georef", section=_INPUT, default=_OURS["georef"],
+        help="--no-georef ignores the moving raster's georeference, or does without one.",
+    ),
+    "moving-bands": _option(
+        "--moving-bands", section=_INPUT, type=BANDS, multiple=True,
+        help="Bands to look at, from 1: 3,2,1 or repeated.  [default: by the data]",
+    ),
+    "reference-bands": _option(
+        "--reference-bands", section=_INPUT, type=BANDS, multiple=True,
+        help="The same of the reference.",
+    ),
+    "modality": _option(
+        "--modality", section=_INPUT, type=_CHOICE, default="auto",
+        help="What both rasters show.",
+    ),
+    "moving-modality": _option(
+        "--moving-modality", section=_INPUT, type=_CHOICE, default=None,
+        help="What the moving raster shows.  [default: --modality]",
+    ),
+    "reference-modality": _option(
+        "--reference-modality", section=_INPUT, type=_CHOICE, default=None,
+        help="What the reference shows.  [default: --modality]",
+    ),
+    "moving-nodata": _setting(
+        "moving_nodata", "--moving-nodata", section=_INPUT, type=float,
+        help="Taken instead of the file's own nodata value.",
+    ),
+    "reference-nodata": _setting(
+        "reference_nodata", "--reference-nodata", section=_INPUT, type=float,
+        help="The same of the reference.",
+    ),
+    "moving-crs": _setting(
+        "moving_crs", "--moving-crs", section=_INPUT, metavar="CRS",
+        help="Taken instead of the file's own CRS, e.g. EPSG:32633.",
+    ),
+    "reference-crs": _setting(
+        "reference_crs", "--reference-crs", section=_INPUT, metavar="CRS",
+        help="The same of the reference.",
+    ),
+    # Output
+    "grid": _setting(
+        "grid", "--grid", section=_OUT, metavar="auto|reference|moving|FILE",
+        help="Pixel grid of the output; auto: the moving raster's resolution in the reference's "
+        "CRS around the corrected footprint.",
+    ),
+    "resolution": _option(
+        "--resolution", "--res", section=_OUT, type=SIZE, default=None,
+        help="Pixel size instead, in units of the output's CRS: one number, or x,y.",
+    ),
+    "bounds": _option(
+        "--bounds", section=_OUT, type=float, nargs=4, default=None,
+        metavar="LEFT BOTTOM RIGHT TOP", help="Bounds instead, in the output's CRS.",
+    ),
+    "dst-crs": _setting(
+        "dst_crs", "--dst-crs", section=_OUT, metavar="CRS", help="CRS of the output."
+    ),
+    "resampling": _setting(
+        "resampling", "-r", "--resampling", section=_OUT, type=click.Choice(RESAMPLINGS),
+        help="auto is cubic, or nearest for palettes.",
+    ),
+    "driver": _setting(
+        "driver", "--driver", "--of", "-of", section=_OUT,
+        type=click.Choice(DRIVERS, case_sensitive=False), help="Format of the output.",
+    ),
+    "co": _option(
+        "--co", "-co", section=_OUT, type=PAIR, multiple=True,
+        help="Creation option of the driver; repeatable.",
+    ),
+    "dst-nodata": _setting(
+        "dst_nodata", "--dst-nodata", section=_OUT, type=float,
+        help="Nodata value of the output.  [default: the input's]",
+    ),
+    "shift-only": _setting(
+        "shift_only", "--shift-only", section=_OUT, is_flag=True,
+        help="Correct the geotransform and touch no pixel; only for a shift.",
+    ),
+    "overwrite": _setting(
+        "overwrite", "--overwrite", section=_OUT, is_flag=True, help="Replace existing outputs."
+    ),
+    # Further files
+    "fit": _option(
+        "--fit", section=_FILES, metavar="FIT.json",
+        help="Store the fit, for 'georeg warp' to apply to other files of the scene.",
+    ),
+    "report": _option(
+        "--report", section=_FILES, metavar="FILE.json",
+        help="Where the report goes; it is always written.  [default: OUTPUT.report.json]",
+    ),
+    "points": _option(
+        "--points", section=_FILES, metavar="FILE", multiple=True,
+        help="Store the tie points; the suffix picks the format (.csv, .geojson); repeatable.",
+    ),
+    # Resources
+    "threads": _option(
+        "--threads", section=_RUN, type=THREADS, default=_OURS["threads"] or ALL,
+        help="CPU threads.",
+    ),
+    "device": _setting(
+        "device", "--device", section=_RUN, metavar="auto|cpu|cuda[:N]", help="Where to match."
+    ),
+    "memory": _setting(
+        "memory", "--memory", section=_RUN, type=int,
+        help="Megabytes that tiles and blocks in the works may take.",
+    ),
+    # Messages and configuration
+    "config": _option(
+        "--config", section=_TALK, metavar="FILE.toml", is_eager=True, expose_value=False,
+        callback=take_config, help="Options from a file, keys being their names; those given "
+        "here win.",
+    ),
+    "print-config": _option(
+        "--print-config", section=_TALK, is_flag=True, is_eager=True, expose_value=False,
+        callback=take_print_config, help="Print the options in force as TOML, and exit.",
+    ),
+    "verbose": _option(
+        "-v", "--verbose", section=_TALK, count=True, help="Say more; -vv says all."
+    ),
+    "quiet": _option("-q", "--quiet", section=_TALK, count=True, help="Say less."),
+    "progress": _option(
+        "--progress/--no-progress", section=_TALK, default=None,
+        help="Show progress.  [default: on a terminal]",
+    ),
+    "log-format": _option(
+        "--log-format", section=_TALK, type=click.Choice(("text", "json")), default="text",
+        is_eager=True, callback=take_style, help="json: one object per line on stderr.",
+    ),
+    "log-file": _option(
+        "--log-file", section=_TALK, metavar="FILE", help="Append messages to a file, too."
+    ),
+}  # fmt: skip
+
+MATCHING = (
+    "matcher", "transform", "search", "max-shift", "working-resolution", "max-tiles", "max-rmse",
+    "seed",
+)  # fmt: skip
+INPUTS = (
+    "georef", "moving-bands", "reference-bands", "modality", "moving-modality",
+    "reference-modality", "moving-nodata", "reference-nodata", "moving-crs", "reference-crs",
+)  # fmt: skip
+OUTPUT = (
+    "grid", "resolution", "bounds", "dst-crs", "resampling", "driver", "co", "dst-nodata",
+    "shift-only", "overwrite",
+)  # fmt: skip
+RESOURCES = ("threads", "device", "memory")
+TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")
+
+
+def options(*names: str) -> Callable[[F], F]:
+    """Add options of the registry to a command, in this order."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(names):
+            function = REGISTRY[name](function)
+        return function
+
+    return decorate
+
+
+def argument(name: str) -> Callable[[F], F]:
+    """A positional argument."""
+    return click.argument(name, cls=Argument)
+
+
+def required(*names: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option that must be given."""
+    return _option(*names, section=_FILES, required=True, **kwargs)
+
+
+def settings_of(params: Mapping[str, Any]) -> Settings:
+    """The engine's settings from a command's parameters, whichever of them it has.
+
+    Raises:
+        SettingsError: a value makes no sense.
+    """
+    chosen = {f.name: params[f.name] for f in fields(Settings) if f.name in params}
+    for side in ("moving", "reference"):
+        if f"{side}_bands" in chosen:
+            chosen[f"{side}_bands"] = tuple(b for part in chosen[f"{side}_bands"] for b in part)
+        if f"{side}_modality" in chosen:
+            chosen[f"{side}_modality"] = params[f"{side}_modality"] or params["modality"]
+    if chosen.get("threads") == ALL:
+        chosen["threads"] = None
+    shift = chosen.get("max_shift")
+    if isinstance(shift, Length):
+        chosen |= {"max_shift": shift.value, "max_shift_unit": shift.unit}
+    return Settings(**chosen)
+
+
+def output_settings_of(params: Mapping[str, Any]) -> OutputSettings:
+    """What the output looks like, from a command's parameters.
+
+    Raises:
+        SettingsError: a value makes no sense.
+    """
+    chosen = {f.name: params[f.name] for f in fields(OutputSettings) if f.name in params}
+    chosen["resolution"] = params.get("resolution") or ()
+    chosen["creation"] = {
+        name: value for name, _, value in (pair.partition("=") for pair in params.get("co", ()))
+    }
+    return OutputSettings(**chosen)

@@ -1,0 +1,58 @@
+"""Where the outputs of a command go, looked at before any work is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from georeg.errors import SettingsError
+from georeg.writers.place import check_output, is_virtual
+
+
+def report_path(output: str, given: str | None) -> str:
+    """Where the report goes: beside the output unless it is named.
+
+    Raises:
+        SettingsError: the output has no local folder that the report could go to.
+    """
+    if given is not None:
+        return given
+    if is_virtual(output):
+        raise SettingsError(f"{output} is no local file: name one for the report with --report")
+    return os.path.splitext(output)[0] + ".report.json"
+
+
+def check_outputs(
+    raster: str | None,
+    texts: Mapping[str, str | None],
+    inputs: Sequence[str],
+    *,
+    overwrite: bool,
+) -> None:
+    """Find out early whether all outputs may be written.
+
+    Args:
+        raster: name of the output raster.
+        texts: paths of small files by option; the report is always replaced.
+        inputs: files that must not be overwritten.
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        SettingsError: an output is an input or another output, or exists.
+        OutputError: it can't be written.
+    """
+    taken = {} if raster is None else {os.path.abspath(raster): "--output"}
+    if raster is not None:
+        check_output(raster, inputs, overwrite=overwrite)
+    for option, path in texts.items():
+        if path is None:
+            continue
+        if is_virtual(path):
+            raise SettingsError(f"{option} {path}: must be a local file")
+        place = os.path.abspath(path)
+        if place in taken:
+            raise SettingsError(f"{option} and {taken[place]} are the same file: {path}")
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            continue  # a pipe or /dev/stdout
+        taken[place] = option
+        check_output(path, inputs, overwrite=overwrite or option == "--report")

@@ -1,0 +1,96 @@
+"""One fit applied to any file of its scene. Nothing here knows how the fit was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from georeg.crs import parse_crs
+from georeg.fitfile import FitFile
+from georeg.grid import Grid
+from georeg.outgrid import output_grid
+from georeg.provenance import raster_tags
+from georeg.raster import Raster
+from georeg.settings import GRIDS, OutputSettings, Settings
+from georeg.warping import WarpOptions, gdal_env, layout_of
+from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
+from georeg.writers.place import check_output
+
+Progress = Callable[[str, float], None]
+"""Called with the name of the step and the share of it that is done (0..1); may raise."""
+
+
+def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> None:
+    """Find out before the long work whether the output can be made as it is wanted.
+
+    Raises:
+        SettingsError: a value makes no sense, or doesn't suit the raster.
+        InputError: the raster, or the one that gives the grid, can't be read.
+    """
+    _options(wanted, settings)
+    if wanted.dst_crs is not None:
+        parse_crs(wanted.dst_crs)
+    if wanted.grid not in GRIDS:
+        with Raster(wanted.grid):
+            pass
+    with Raster(raster, nodata=settings.moving_nodata) as source:
+        layout_of(source, wanted.dst_nodata)
+
+
+def _options(wanted: OutputSettings, settings: Settings) -> tuple[WarpOptions, WriteOptions]:
+    warp = WarpOptions(
+        wanted.resampling,
+        wanted.dst_nodata,
+        memory=settings.memory * 2**20,
+        threads=settings.threads,
+    )
+    write = WriteOptions(wanted.driver, wanted.creation, wanted.overwrite, threads=settings.threads)
+    return warp, write
+
+
+def apply_fit(
+    fit: FitFile,
+    raster: str,
+    output: str,
+    output_settings: OutputSettings | None = None,
+    *,
+    settings: Settings | None = None,
+    inputs: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Grid:
+    """Resample a raster of the fitted scene, once, from its original pixels.
+
+    Args:
+        fit: from `align` or a fit file.
+        raster: the raster that was aligned, or any other band or product of its scene.
+        output: name of the result.
+        output_settings: what it looks like.
+        settings: threads and memory.
+        inputs: further files that must not be overwritten.
+        progress: told what is being done.
+
+    Returns:
+        The grid of the output.
+
+    Raises:
+        InputError, SettingsError, OutputError: as `align`.
+    """
+    settings = settings or Settings()
+    wanted = output_settings or OutputSettings()
+    tell = progress or (lambda step, share: None)
+    check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
+    warp, write = _options(wanted, settings)
+    tags = raster_tags(fit.info)
+    with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
+        if wanted.shift_only:
+            grid = fit.shifted(source.header, source.name)
+            shift_only(
+                source, output, grid.transform, write,
+                inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
+            )  # fmt: skip
+            return grid
+        grid = output_grid(fit, source.header, source.name, wanted)
+        write_warped(
+            source, grid, fit.mapping(source.header, source.name, grid), output, warp, write,
+            inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
+        )  # fmt: skip
+    return grid

@@ -1,0 +1,121 @@
+"""Small text and JSON files: written whole or not at all, read with errors that help."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from georeg.errors import InputError, OutputError, SettingsError
+
+
+class _Scalar(Protocol):
+    """A NumPy scalar, without importing NumPy."""
+
+    def item(self) -> Any: ...
+
+
+def read_text(path: str) -> str:
+    """A text file in UTF-8, with or without byte order mark.
+
+    Raises:
+        InputError: missing, unreadable or no text.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline=None) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from None
+
+
+def read_json(path: str, what: str) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Args:
+        path: of the file.
+        what: it should be, for messages: 'a fit file'.
+
+    Raises:
+        InputError: missing, unreadable or no JSON object.
+    """
+    try:
+        data = json.loads(read_text(path))
+    except ValueError as error:
+        raise InputError(f"{path} is not {what}: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is not {what}")
+    return data
+
+
+def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) -> None:
+    """A JSON file, whole or not at all; NaN and infinity become null.
+
+    Raises:
+        OutputError: it can't be written.
+        SettingsError: it exists and may not be overwritten.
+    """
+    text = json.dumps(finite(data), indent=1, ensure_ascii=False) + "\n"
+    write_text(path, text, overwrite=overwrite)
+
+
+def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
+    """A text file in UTF-8, whole or not at all; pipes and devices are written to as they are.
+
+    Raises:
+        OutputError: it can't be written.
+        SettingsError: it exists and may not be overwritten.
+    """
+    if _is_stream(path):
+        # Renaming onto /dev/stdout or /dev/null would replace the device by a file.
+        _write(path, path, text)
+        return
+    if not overwrite and os.path.lexists(path):
+        raise SettingsError(f"{path} exists: give another name, or --overwrite")
+    temporary = f"{path}.georeg-{os.getpid()}"
+    try:
+        _write(temporary, path, text)
+        try:
+            os.replace(temporary, path)
+        except OSError as error:
+            raise OutputError(f"{path} can't be written: {error.strerror}") from None
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _is_stream(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write(path: str, name: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except UnicodeEncodeError:
+        raise OutputError(f"{name} can't be written: a name in it is not valid UTF-8") from None
+    except OSError as error:
+        raise OutputError(f"{name} can't be written: {error.strerror}") from None
+
+
+def finite(value: Any) -> Any:
+    """The same with plain numbers for JSON; NaN and infinity become None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if hasattr(value, "item"):
+        return finite(cast("_Scalar", value).item())
+    return value

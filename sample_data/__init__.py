@@ -1,0 +1,1 @@
+"""The sample pair of `georeg demo`; installed as georeg_cli._sample."""
