@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,6 +18,14 @@ from pyproj.transformer import TransformerGroup
 from georeg.errors import InputError, SettingsError
 
 Array = npt.NDArray[np.float64]
+
+_CYLINDRICAL = (  # how PROJ's names of the methods in which x is proportional to longitude begin
+    "Mercator",
+    "Popular Visualisation",
+    "Equidistant Cylindrical",
+    "Equirectangular",
+    "Lambert Cylindrical",
+)
 
 
 def parse_crs(text: str) -> CRS:
@@ -40,12 +50,32 @@ def wrap_longitude(x: Array, around: float, period: float) -> Array:
     return np.where(np.abs(x - around) <= period / 2, x, turned)
 
 
-def _period(crs: CRS | None) -> float | None:
-    """The length of a full turn of longitude in the CRS's own unit, if it is geographic."""
-    if crs is None or not crs.is_geographic:
+@lru_cache(maxsize=32)
+def turn(crs: CRS | None) -> float | None:
+    """The length of a full turn of longitude along x, in the CRS's own unit.
+
+    None unless x is longitude, or proportional to it (Mercator, equidistant cylindrical).
+    """
+    if crs is None:
         return None
-    per_radian = crs.axis_info[0].unit_conversion_factor
-    return float(2 * np.pi / per_radian)
+    flat = crs.to_2d()
+    if flat.is_geographic:
+        return 2 * math.pi / float(flat.axis_info[0].unit_conversion_factor)
+    operation = flat.coordinate_operation
+    if operation is None or flat.geodetic_crs is None:
+        return None
+    if not operation.method_name.startswith(_CYLINDRICAL):
+        return None
+    quarter = 0.5 * math.pi / float(flat.geodetic_crs.axis_info[0].unit_conversion_factor)
+    start = np.array([[_central_meridian(operation), 0.0]])
+    x = _transform(flat.geodetic_crs, flat, start + [[0.0, 0.0], [quarter, 0.0]], None)[:, 0]
+    length = 4 * abs(float(x[1] - x[0]))
+    return length if math.isfinite(length) and length > 0 else None
+
+
+def _central_meridian(operation: Any) -> float:
+    names = ("Longitude of natural origin", "Longitude of false origin")
+    return float(next((p.value for p in operation.params if p.name in names), 0.0))
 
 
 @dataclass(frozen=True)
@@ -76,7 +106,7 @@ def _transform(source: CRS | None, target: CRS | None, xy: Array, around: float 
     else:
         x, y = _transformer(source, target).transform(xy[:, 0], xy[:, 1])
         out = np.stack([x, y], axis=1)
-    period = _period(target)
+    period = None if around is None else turn(target)
     if around is not None and period is not None:
         out[:, 0] = wrap_longitude(out[:, 0], around, period)
     return out
@@ -96,48 +126,86 @@ def crs_name(crs: CRS | None) -> str:
     """A short name for messages: EPSG:32633 where there is a code, else the CRS's own name."""
     if crs is None:
         return "no CRS"
-    authority = crs.to_authority()
-    return ":".join(authority) if authority else str(crs.name)
+    authority = crs.to_authority(min_confidence=100)
+    if authority:
+        return ":".join(authority)
+    return "a CRS without a name" if crs.name in ("", "unknown") else str(crs.name)
 
 
-def ballpark_warning(source: CRS | None, target: CRS | None, lonlat: Array) -> str | None:
+def ballpark_warning(
+    source: CRS | None, target: CRS | None, lonlat: Array, pixel: float | None = None
+) -> str | None:
     """A sentence if PROJ only has a ballpark datum shift here, naming the grid that is missing.
 
     Args:
         source: CRS of the moving raster.
         target: CRS of the reference raster.
         lonlat: (N, 2) degrees, outline of the area in question.
+        pixel: metres; a second-best transformation that is accurate to half of it is fine.
     """
     if source is None or target is None or source == target:
         return None
-    area: Any = None  # pyproj declares another class of that name than it documents
-    if lonlat.size and np.isfinite(lonlat).all():
-        west, south = np.clip(lonlat.min(axis=0), [-180, -90], [180, 90])
-        east, north = np.clip(lonlat.max(axis=0), [-180, -90], [180, 90])
-        area = AreaOfInterest(float(west), float(south), float(east), float(north))
     try:
-        group = TransformerGroup(source, target, always_xy=True, area_of_interest=area)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # says what we are about to say
+            group = TransformerGroup(source, target, always_xy=True, area_of_interest=_area(lonlat))
     except ProjError:
         return None
     used = group.transformers[0] if group.transformers else None
     ballpark = used is None or "ballpark" in used.description.lower()
-    if group.best_available and not ballpark:
-        return None
-    grids = [
+    accuracy = None if used is None or used.accuracy < 0 else float(used.accuracy)
+    grids = dict.fromkeys(
         grid.short_name
         for operation in group.unavailable_operations
         for grid in operation.grids
         if not grid.available
-    ]
-    accuracy = "of unknown accuracy"
-    if used is not None and used.accuracy is not None and used.accuracy >= 0:
-        accuracy = f"accurate to {used.accuracy:g} m"
-    missing = f"; missing grid: {', '.join(dict.fromkeys(grids))}" if grids else ""
-    kind = "ballpark" if ballpark else "second-best"
-    return (
-        f"PROJ has only a {kind} transformation from {crs_name(source)} to {crs_name(target)} "
-        f"here ({accuracy}{missing}); install it with 'projsync' for an exact datum shift"
     )
+    if not ballpark:
+        if group.best_available:
+            return None
+        if accuracy is not None and pixel is not None and accuracy <= pixel / 2:
+            return None
+    elif not grids and _same_ellipsoid(source, target):
+        return None  # no datum is named on one side, and a shift would be next to nothing
+    known = "of unknown accuracy" if accuracy is None else f"accurate to {accuracy:g} m"
+    kind = "ballpark" if ballpark else "second-best"
+    text = (
+        f"PROJ has only a {kind} transformation from {crs_name(source)} to {crs_name(target)} "
+        f"here ({known}"
+    )
+    if grids:
+        return (
+            f"{text}; missing grid: {', '.join(grids)}); install it with 'projsync' for an exact "
+            "datum shift"
+        )
+    return f"{text}): the datum shift between them is unknown, positions are taken as they are"
+
+
+def _area(lonlat: Array) -> Any:
+    """The area of interest; west of 180 and east of it where longitudes jump between."""
+    if not lonlat.size or not np.isfinite(lonlat).all():
+        return None
+    longitude = wrap_longitude(lonlat[:, 0], float(lonlat[0, 0]), 360.0)
+    south, north = np.clip([lonlat[:, 1].min(), lonlat[:, 1].max()], -90, 90).tolist()
+    west, east = float(longitude.min()), float(longitude.max())
+    if east - west >= 359:
+        west, east = -180.0, 180.0
+    return AreaOfInterest(_within(west), south, _within(east), north)
+
+
+def _within(longitude: float) -> float:
+    """The same longitude in [-180, 180]."""
+    return longitude if abs(longitude) <= 180 else (longitude + 180) % 360 - 180
+
+
+def _same_ellipsoid(one: CRS, other: CRS) -> bool:
+    """Whether the ellipsoids agree to a metre (WGS 84 and GRS 80 do)."""
+    shapes = []
+    for crs in (one, other):
+        if crs.ellipsoid is None:
+            return False
+        shapes.append((crs.ellipsoid.semi_major_metre, crs.ellipsoid.semi_minor_metre))
+    return all(abs(a - b) < 1.0 for a, b in zip(*shapes, strict=True))
 
 
 def to_lonlat(crs: CRS | None, xy: Array) -> Array:

@@ -87,7 +87,7 @@ class FitFile:
         if self.placement is not None:
             rows, columns = header.shape
             scale = Affine.scale(self.moving_shape[1] / columns, self.moving_shape[0] / rows)
-            return AffineGeoref(self.placement * scale), self.frame.crs
+            return AffineGeoref(self.placement @ scale), self.frame.crs
         crs = self.moving_crs or header.crs
         if header.georef is None or crs is None:
             raise InputError(
@@ -144,7 +144,7 @@ class FitFile:
         rows, columns = header.shape
         middle = np.array([[columns / 2, rows / 2]])
         step = self.corrected(header, name, middle, crs)[0] - georef.to_map(middle)[0]
-        return Grid(header.shape, Affine.translation(*step) * georef.transform, crs)
+        return Grid(header.shape, Affine.translation(*step) @ georef.transform, crs)
 
 
 def load_fit(path: str) -> FitFile:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from shapely import MultiPoint, Polygon
+from shapely.affinity import scale
 
 from georeg.crs import CrsPath, metres_per_unit
 from georeg.errors import InputError, NoOverlapError
+from georeg.footprint import far_apart, footprint, gap, lattice
 from georeg.georef import AffineGeoref, Georef
-from georeg.grid import Grid, Window, outline
+from georeg.grid import Grid, Window
 
 Array = npt.NDArray[np.float64]
 
@@ -81,23 +82,6 @@ def _gsd(to_frame: Any, at: Array) -> Array:
     return np.asarray(np.hypot(*(corners[1:] - corners[0]).T))
 
 
-def footprint(georef: Georef, shape: tuple[int, int], path: CrsPath) -> Polygon:
-    """A raster's outline in the path's target CRS.
-
-    Raises:
-        InputError: hardly any of the outline can be transformed.
-    """
-    xy = path.forward(georef.to_map(outline(shape[1], shape[0], 33)))
-    xy = xy[np.isfinite(xy).all(axis=1)]
-    if len(xy) < 12:
-        raise InputError(
-            "the outline can't be transformed to the reference's CRS: check the georeference of "
-            "both, or name the right --moving-crs and --reference-crs"
-        )
-    polygon = Polygon(xy)
-    return polygon if polygon.is_valid else MultiPoint(xy).convex_hull
-
-
 def build_frame(
     moving: tuple[Georef, tuple[int, int]],
     reference: tuple[Georef, tuple[int, int]],
@@ -123,57 +107,77 @@ def build_frame(
         NoOverlapError: the rasters lie further apart than the largest shift.
         InputError: the georeferences don't lead anywhere.
     """
-    (moving_georef, moving_shape), (reference_georef, reference_shape) = moving, reference
-    there = footprint(moving_georef, moving_shape, path)
+    (reference_georef, reference_shape) = reference
+    ground = reference_georef.to_map(lattice(reference_shape))
     here = footprint(reference_georef, reference_shape, CrsPath(path.target, path.target))
+    try:
+        there = footprint(*moving, path, ground)
+    except NoOverlapError:
+        raise NoOverlapError(far_apart(moving, reference, path)) from None
     meeting = there.intersection(here)
     common = meeting if meeting.area > 0 else here
     middle = np.array(common.representative_point().coords[0])
-    rx, ry = _resolution(moving_georef, reference_georef, path, middle, resolution)
-    width, height = (np.ptp(np.array(common.bounds).reshape(2, 2), axis=0) / [rx, ry]).tolist()
+    rx, ry = _resolution(moving, reference, path, middle, resolution)
+    # From here on in working pixels: degrees of longitude and of latitude differ in length.
+    unit = {"xfact": 1 / rx, "yfact": 1 / ry, "origin": (0, 0)}
+    there, here, common = (scale(shape, **unit) for shape in (there, here, common))
+    left, bottom, right, top = common.bounds
     if max_shift is None:
-        max_shift = max(64.0, 0.05 * math.hypot(width, height))
-    reach = there.buffer(max_shift * max(rx, ry), join_style="mitre")
-    area = reach.intersection(here)
+        max_shift = max(64.0, 0.05 * math.hypot(right - left, top - bottom))
+    area = there.buffer(max_shift, join_style="mitre").intersection(here)
     if area.is_empty or area.area <= 0:
-        gap = there.distance(here) / max(rx, ry)
-        raise NoOverlapError(
-            f"the rasters don't overlap: they lie {gap:.0f} working pixels apart, more than the "
-            f"search reaches ({max_shift:.0f}); check the CRS of both or raise --max-shift"
-        )
-    grid = _grid(area.bounds, (rx, ry), reference_georef, reference_shape, path)
-    return Frame(grid, moving_georef, reference_georef, path), max_shift
+        raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))
+    left, bottom, right, top = area.bounds
+    bounds = (left * rx, bottom * ry, right * rx, top * ry)
+    grid = _grid(bounds, (rx, ry), reference_georef, reference_shape, path)
+    return Frame(grid, moving[0], reference_georef, path), max_shift
 
 
 def _resolution(
-    moving: Georef, reference: Georef, path: CrsPath, middle: Array, given: float | None
+    moving: tuple[Georef, tuple[int, int]],
+    reference: tuple[Georef, tuple[int, int]],
+    path: CrsPath,
+    middle: Array,
+    given: float | None,
 ) -> tuple[float, float]:
     """Working pixel size (x, y) in reference map units at the map position `middle`."""
-    scale = metres_per_unit(path.target, middle) or (1.0, 1.0)
+    ground = metres_per_unit(path.target, middle) or (1.0, 1.0)
     if given is not None:
-        return given, given * scale[0] / scale[1]
-    sizes = []
-    for georef, to_map in (
-        (moving, lambda xy: path.forward(moving.to_map(xy))),
-        (reference, reference.to_map),
-    ):
-        start = path.inverse(middle[None]) if georef is moving else middle[None]
-        pixel = georef.to_pixel(start)
-        corners = to_map(np.concatenate([pixel, pixel + [1.0, 0.0], pixel + [0.0, 1.0]]))
-        edges = (corners[1:] - corners[0]) * scale
-        sizes.append(math.sqrt(abs(edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0])))
+        return given, given * ground[0] / ground[1]
+    itself = CrsPath(path.target, path.target)
+    sizes = [_pixel_size(*moving, path, middle, ground)]
+    sizes.append(_pixel_size(*reference, itself, middle, ground))
     if not np.isfinite(sizes).all() or min(sizes) <= 0:
         raise InputError(
             "the georeferences don't lead to common ground: check both, or name the right "
             "--moving-crs and --reference-crs"
         )
-    if sizes[1] >= sizes[0] * 0.999 and isinstance(reference, AffineGeoref):
-        t = reference.transform
+    if sizes[1] >= sizes[0] * 0.999 and isinstance(reference[0], AffineGeoref):
+        t = reference[0].transform
         rx, ry = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
-        if max(rx * scale[0], ry * scale[1]) < _SQUARE * min(rx * scale[0], ry * scale[1]):
+        wide, high = rx * ground[0], ry * ground[1]
+        if t.b == t.d == 0 and max(wide, high) < _SQUARE * min(wide, high):
             return rx, ry
     size = max(sizes)
-    return size / scale[0], size / scale[1]
+    return size / ground[0], size / ground[1]
+
+
+def _pixel_size(
+    georef: Georef,
+    shape: tuple[int, int],
+    path: CrsPath,
+    middle: Array,
+    ground: tuple[float, float],
+) -> float:
+    """Side in metres of a square as large as the raster's pixel next to a map position."""
+    rows, columns = shape
+    pixel = georef.to_pixel(path.inverse(middle[None]))
+    if not np.isfinite(pixel).all():
+        pixel = np.array([[columns / 2, rows / 2]])
+    pixel = np.clip(pixel, 0, [columns, rows])
+    corners = path.forward(georef.to_map(pixel + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    edges = (corners[1:] - corners[0]) * ground
+    return math.sqrt(abs(edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0]))
 
 
 def _grid(

@@ -54,7 +54,11 @@ class AffineGeoref:
 
 @dataclass(frozen=True, eq=False)
 class GcpGeoref:
-    """GCPs, interpolated as gdalwarp does by default: second order from 10 points on."""
+    """GCPs, interpolated as gdalwarp does by default: a polynomial from map to pixel.
+
+    First order, second order from 6 points on (GDALCreateGCPTransformer with order 0); beyond
+    the GCPs it goes on linearly.
+    """
 
     model: Transform
     count: int
@@ -66,8 +70,7 @@ class GcpGeoref:
         Raises:
             InputError: fewer than three usable GCPs.
         """
-        # The order is GDAL's own choice (GDALCreateGCPTransformer with order 0).
-        name = "polynomial2" if len(pixel_xy) >= 10 else "affine"
+        name = "polynomial2" if len(pixel_xy) >= 6 else "affine"
         try:
             model = transforms.load(name).from_points(pixel_xy, map_xy)
         except PointsError:

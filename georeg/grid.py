@@ -130,12 +130,12 @@ class Grid:
     def crop(self, window: Window) -> Grid:
         """The grid of a window, which may reach beyond the edges."""
         shift = Affine.translation(window.x, window.y)
-        return replace(self, shape=window.shape, transform=self.transform * shift)
+        return replace(self, shape=window.shape, transform=self.transform @ shift)
 
     def zoom(self, factor: float) -> Grid:
         """The same ground with pixels `factor` times as large; the last ones may stick out."""
         rows, columns = (max(1, math.ceil(n / factor - 1e-6)) for n in self.shape)
-        return replace(self, shape=(rows, columns), transform=self.transform * Affine.scale(factor))
+        return replace(self, shape=(rows, columns), transform=self.transform @ Affine.scale(factor))
 
     def outline(self, per_side: int = 21) -> Array:
         """(4 * per_side, 2) pixel positions along the edge."""

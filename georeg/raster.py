@@ -10,32 +10,33 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from affine import Affine
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 from rasterio._err import CPLE_BaseError
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
 
+from georeg import blocks
 from georeg.errors import InputError, SettingsError
-from georeg.georef import AffineGeoref, GcpGeoref, Georef
-from georeg.grid import Grid, Window
+from georeg.grid import Window
+from georeg.header import Header, read_header
+
+__all__ = ["GDAL_ERRORS", "Header", "Image", "Mask", "Pixels", "Raster", "decoding"]
 
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
 
 # Some of rasterio's functions let GDAL's own errors through.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-_STRIP_PIXELS = 8_000_000  # pixels of one strip where GDAL can't reduce for us
+_ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
 class Pixels(NamedTuple):
@@ -45,42 +46,16 @@ class Pixels(NamedTuple):
     mask: Mask
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a raster says about itself; nothing here needs its pixels."""
+class _Handle:
+    """An open dataset that is closed with the thread that owns it."""
 
-    shape: tuple[int, int]
-    dtypes: tuple[str, ...]
-    nodata: tuple[float | None, ...]
-    colorinterp: tuple[str, ...]
-    descriptions: tuple[str | None, ...]
-    crs: CRS | None
-    georef: Georef | None
-    palette: npt.NDArray[np.uint8] | None  # (n, 4) RGBA of band 1
-    masked: bool  # by alpha or by a mask band
-    has_rpcs: bool
+    def __init__(self, name: str) -> None:
+        self.dataset = _open(name)
 
-    @property
-    def count(self) -> int:
-        """Number of bands."""
-        return len(self.dtypes)
-
-    @property
-    def alpha(self) -> int | None:
-        """1-based index of the alpha band."""
-        return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
-
-    @property
-    def is_complex(self) -> bool:
-        """Whether the first band is complex (single look SAR)."""
-        return self.dtypes[0].startswith("complex")
-
-    @property
-    def grid(self) -> Grid | None:
-        """The pixel grid, where the georeference is a geotransform."""
-        if not isinstance(self.georef, AffineGeoref):
-            return None
-        return Grid(self.shape, self.georef.transform, self.crs)
+    def __del__(self) -> None:
+        dataset = getattr(self, "dataset", None)
+        if dataset is not None:
+            dataset.close()
 
 
 class Raster:
@@ -99,9 +74,13 @@ class Raster:
         """
         self.name = str(name)
         self._local = threading.local()
-        self._open: list[Any] = []
+        self._open: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self.header = _header(self.name, self.dataset(), nodata, crs)
+        try:
+            self.header = read_header(self.name, self.dataset(), nodata, crs)
+        except InputError:
+            self.close()
+            raise
 
     def dataset(self) -> Any:
         """The rasterio dataset of this thread.
@@ -109,19 +88,19 @@ class Raster:
         Raises:
             InputError: it can't be opened.
         """
-        handle = getattr(self._local, "handle", None)
+        handle: _Handle | None = getattr(self._local, "handle", None)
         if handle is None:
-            handle = _open(self.name)
-            self._local.handle = handle
+            handle = _Handle(self.name)
             with self._lock:
-                self._open.append(handle)
-        return handle
+                self._open.add(handle)
+            self._local.handle = handle
+        return handle.dataset
 
     def close(self) -> None:
         """Close the handles of all threads."""
         with self._lock:
-            for handle in self._open:
-                handle.close()
+            for handle in list(self._open):
+                handle.dataset.close()
             self._open.clear()
         self._local = threading.local()
 
@@ -151,6 +130,9 @@ class Raster:
     ) -> Pixels:
         """Pixels of a window, which may reach beyond the raster, averaged down to `shape`.
 
+        A reduced pixel is the mean of the valid ones under it, rounded to the file's type where
+        GDAL or an overview made it, and invalid if there are none.
+
         Args:
             window: whole pixels of the full resolution.
             shape: (rows, columns) of the result, at most the window's; the window's if None.
@@ -159,110 +141,128 @@ class Raster:
 
         Raises:
             InputError: the file can't be decoded.
+            ValueError: the shape is larger than the window.
         """
         shape = shape or window.shape
+        if shape[0] > window.height or shape[1] > window.width or min(shape) < 1:
+            raise ValueError(f"can't read {window.shape} pixels as {shape}")
         full = Window(0, 0, self.header.shape[1], self.header.shape[0])
         inside = window.intersect(full)
-        channels = self._channels(bands)
+        channels = 3 if self._paletted(bands) else len(bands)
+        if inside.empty:
+            return Pixels(np.zeros((channels, *shape), np.float32), np.zeros(shape, np.bool_))
+        with decoding(self.name):
+            if shape != window.shape:
+                return self._reduced(window, inside, shape, bands, channels)
+            part = self._finish(*self._gather(inside, inside.shape, bands), bands)
+        if inside == window:
+            return part
         data = np.zeros((channels, *shape), np.float32)
         mask = np.zeros(shape, np.bool_)
-        if inside.empty:
-            return Pixels(data, mask)
-        sy, sx = shape[0] / window.height, shape[1] / window.width
-        y0, x0 = round((inside.y - window.y) * sy), round((inside.x - window.x) * sx)
-        rows = max(1, min(round(inside.height * sy), shape[0] - y0))
-        columns = max(1, min(round(inside.width * sx), shape[1] - x0))
-        if y0 >= shape[0] or x0 >= shape[1]:
-            return Pixels(data, mask)
-        with decoding(self.name):
-            part = self._read_inside(inside, (rows, columns), bands)
-        data[:, y0 : y0 + rows, x0 : x0 + columns] = part.data
-        mask[y0 : y0 + rows, x0 : x0 + columns] = part.mask
+        y, x = inside.y - window.y, inside.x - window.x
+        data[:, y : y + inside.height, x : x + inside.width] = part.data
+        mask[y : y + inside.height, x : x + inside.width] = part.mask
         return Pixels(data, mask)
 
-    def _channels(self, bands: Sequence[int]) -> int:
-        return 3 if self._paletted(bands) else len(bands)
+    def _reduced(
+        self,
+        window: Window,
+        inside: Window,
+        shape: tuple[int, int],
+        bands: Sequence[int],
+        channels: int,
+    ) -> Pixels:
+        """By GDAL, and overviews, where it averages what we mean; else by ourselves."""
+        header = self.header
+        ours = header.is_complex or self._paletted(bands) or header.nodata_given
+        if not ours and inside == window:
+            raw, valid = self._gather(window, shape, bands)
+            if np.issubdtype(raw.dtype, np.integer) or _sane(raw)[:, valid].all():
+                return self._finish(raw, valid, bands)
+
+        def read(strip: Window) -> Pixels:
+            return self._finish(*self._gather(strip, strip.shape, bands), bands)
+
+        return Pixels(*blocks.average(read, channels, window, inside, shape))
 
     def _paletted(self, bands: Sequence[int]) -> bool:
         return self.header.palette is not None and list(bands) == [1]
 
-    def _read_inside(self, window: Window, shape: tuple[int, int], bands: Sequence[int]) -> Pixels:
-        reduced = shape != window.shape
-        if reduced and (self.header.is_complex or self._paletted(bands)):
-            # Averages of phases or of colour numbers mean nothing: look first, then average.
-            return self._reduce(window, shape, bands)
+    def _gather(
+        self, window: Window, shape: tuple[int, int], bands: Sequence[int]
+    ) -> tuple[npt.NDArray[Any], Mask]:
+        """Values as the file has them, or GDAL's averages, and which of them are valid."""
         dataset = self.dataset()
-        how = Resampling.average if reduced else Resampling.nearest
-        place = RioWindow(window.x, window.y, window.width, window.height)
-        raw = dataset.read(
-            list(bands), window=place, out_shape=(len(bands), *shape), resampling=how
-        )
+        options = {
+            "window": RioWindow(window.x, window.y, window.width, window.height),
+            "resampling": Resampling.nearest if shape == window.shape else Resampling.average,
+        }
+        if len({dataset.dtypes[band - 1] for band in bands}) == 1:
+            raw = dataset.read(list(bands), out_shape=(len(bands), *shape), **options)
+        else:  # rasterio doesn't read mixed types at once
+            raw = np.stack([dataset.read(band, out_shape=shape, **options) for band in bands])
         valid = self._valid(raw, bands)
         if self.header.masked:
-            valid &= dataset.dataset_mask(window=place, out_shape=shape, resampling=how) > 127
-        if self._paletted(bands):
-            return self._colours(raw[0], valid)
-        if np.iscomplexobj(raw):
-            raw = np.abs(raw)
-        data = raw.astype(np.float32)
-        valid &= np.isfinite(data).all(axis=0)
-        data[:, ~valid] = 0
-        return Pixels(data, valid)
+            share = dataset.dataset_mask(out_shape=shape, **options)
+            valid &= share > (127 if shape == window.shape else 0)
+        return raw, valid
 
     def _valid(self, raw: npt.NDArray[Any], bands: Sequence[int]) -> Mask:
-        """Valid where any band holds something else than its nodata value, as GDAL has it."""
-        valid = np.zeros(raw.shape[1:], np.bool_)
+        """Where no band holds its nodata value; black and white only count in all bands at once.
+
+        A nodata value of 0 or 255 also occurs as a colour, one like -9999 doesn't.
+        """
+        colour = np.zeros(raw.shape[1:], np.bool_)  # some band differs from a colour-like nodata
+        colours = 0
+        valid = np.ones(raw.shape[1:], np.bool_)
         for values, band in zip(raw, bands, strict=True):
             nodata = self.header.nodata[band - 1]
             if nodata is None:
-                valid[:] = True
-            elif np.isnan(nodata):
-                valid |= ~np.isnan(values)
+                continue
+            if np.isnan(nodata):
+                valid &= ~np.isnan(values)
+                continue
+            differs = values != _as_dtype(nodata, values.dtype)
+            if _like_colour(nodata, values.dtype):
+                colour |= differs
+                colours += 1
             else:
-                valid |= values != _as_dtype(nodata, values.dtype)
-        return valid
+                valid &= differs
+        return valid & colour if colours == len(bands) else valid
 
-    def _colours(self, index: npt.NDArray[Any], valid: Mask) -> Pixels:
+    def _finish(self, raw: npt.NDArray[Any], valid: Mask, bands: Sequence[int]) -> Pixels:
+        """Magnitudes or colours as float32, 0 where invalid."""
         palette = self.header.palette
-        if palette is None:  # pragma: no cover - asked only for paletted bands
-            raise InputError(f"{self.name} has no palette")
-        rgba = palette[np.clip(index.astype(np.int64), 0, len(palette) - 1)]
-        valid = valid & (rgba[..., 3] > 0)
-        data = np.moveaxis(rgba[..., :3], -1, 0).astype(np.float32)
+        if palette is not None and list(bands) == [1]:
+            rgba = np.take(palette, raw[0], axis=0, mode="clip")
+            valid = valid & (rgba[..., 3] > 0)
+            data = np.ascontiguousarray(np.moveaxis(rgba[..., :3], -1, 0), dtype=np.float32)
+        else:
+            with np.errstate(over="ignore"):
+                data = (np.abs(raw) if np.iscomplexobj(raw) else raw).astype(np.float32)
+            valid = valid & _sane(data).all(axis=0)
         data[:, ~valid] = 0
         return Pixels(data, valid)
 
-    def _reduce(self, window: Window, shape: tuple[int, int], bands: Sequence[int]) -> Pixels:
-        """Average down by strips of full resolution, so that memory stays bounded."""
-        rows, columns = shape
-        data = np.zeros((self._channels(bands), rows, columns), np.float32)
-        mask = np.zeros(shape, np.bool_)
-        edges_y = np.linspace(0, window.height, rows + 1).round().astype(int)
-        edges_x = np.linspace(0, window.width, columns + 1).round().astype(int)
-        step = max(1, int(_STRIP_PIXELS / window.width / (window.height / rows)))
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            top = int(edges_y[first])
-            strip = Window(window.x, window.y + top, window.width, int(edges_y[last]) - top)
-            part = self._read_inside(strip, strip.shape, bands)
-            starts = edges_y[first:last] - top
-            weight = _block_sum(part.mask[None].astype(np.float32), starts, edges_x[:-1])[0]
-            total = _block_sum(part.data, starts, edges_x[:-1])
-            mask[first:last] = weight > 0
-            data[:, first:last] = total / np.maximum(weight, 1)
-        return Pixels(data, mask)
+
+def _sane(data: npt.NDArray[Any]) -> Mask:
+    """Finite, and nothing like a nodata value of -3.4e38 that nobody declared."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(data) < _ABSURD)
 
 
-def _block_sum(
-    data: Image, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    return np.asarray(np.add.reduceat(np.add.reduceat(data, rows, axis=1), columns, axis=2))
+def _like_colour(nodata: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a nodata value is black or white."""
+    if nodata == 0:
+        return True
+    return bool(np.issubdtype(dtype, np.unsignedinteger) and nodata == np.iinfo(dtype).max)
 
 
 def _as_dtype(value: float, dtype: np.dtype[Any]) -> Any:
     """The nodata value as the band's type holds it (float32 files with float64 nodata)."""
     if np.issubdtype(dtype, np.floating):
-        return dtype.type(value)
+        with np.errstate(over="ignore"):
+            return dtype.type(value)
     return value
 
 
@@ -297,77 +297,3 @@ def _open(name: str) -> Any:
         for prefix in (f"{os.path.basename(name)}: ", f"{name}: ", f"{name}:", f"'{name}' "):
             text = text.removeprefix(prefix)
         raise InputError(f"{name} can't be opened: {text}") from None
-
-
-def _header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) -> Header:
-    if dataset.count == 0:
-        subdatasets = list(dataset.subdatasets)
-        hint = f": name one of its subdatasets, e.g. {subdatasets[0]}" if subdatasets else ""
-        raise InputError(f"{name} has no bands{hint}")
-    own = dataset.nodatavals
-    flags = dataset.mask_flag_enums
-    interp = tuple(c.name for c in dataset.colorinterp)
-    palette = _palette(dataset) if interp[0] == "palette" else None
-    georef, file_crs = _georef(name, dataset)
-    return Header(
-        shape=(int(dataset.height), int(dataset.width)),
-        dtypes=tuple(_dtype_name(d) for d in dataset.dtypes),
-        nodata=tuple(own if nodata is None else [nodata] * dataset.count),
-        colorinterp=interp,
-        descriptions=tuple(dataset.descriptions),
-        crs=crs if crs is not None else file_crs,
-        georef=georef,
-        palette=palette,
-        masked=any(MaskFlags.per_dataset in f for f in flags),
-        has_rpcs=dataset.rpcs is not None,
-    )
-
-
-def _dtype_name(name: str) -> str:
-    return "complex64" if name in ("complex_int16", "cint16") else str(name)
-
-
-def _palette(dataset: Any) -> npt.NDArray[np.uint8] | None:
-    try:
-        table = dataset.colormap(1)
-    except ValueError:
-        return None
-    colours = np.zeros((max(table) + 1, 4), np.uint8)
-    for index, rgba in table.items():
-        colours[index] = rgba
-    return colours
-
-
-def _georef(name: str, dataset: Any) -> tuple[Georef | None, CRS | None]:
-    transform: Affine = dataset.transform
-    gcps, gcp_crs = dataset.gcps
-    if transform == Affine.identity() and gcps:
-        pixel = np.array([[g.col, g.row] for g in gcps], np.float64)
-        ground = np.array([[g.x, g.y] for g in gcps], np.float64)
-        try:
-            return GcpGeoref.from_gcps(pixel, ground), _crs(name, gcp_crs or dataset.crs)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-    crs = _crs(name, dataset.crs)
-    if transform == Affine.identity() and crs is None:
-        return None, None
-    values = np.array(list(transform)[:6])
-    corners = np.abs(values).max() + np.abs(values[[0, 1, 3, 4]]).max() * max(dataset.shape)
-    if not np.isfinite(values).all() or abs(transform.determinant) < 1e-24 or corners > 1e12:
-        raise InputError(
-            f"{name} has an absurd geotransform {tuple(values.tolist())}: "
-            "repair it, e.g. with gdal_edit.py -a_ullr"
-        )
-    return AffineGeoref(transform), crs
-
-
-def _crs(name: str, crs: Any) -> CRS | None:
-    if not crs:
-        return None
-    try:
-        return CRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
-    except (CRSError, RasterioError):
-        try:
-            return CRS.from_wkt(crs.to_wkt())
-        except (CRSError, RasterioError):
-            raise InputError(f"{name} has a CRS that PROJ can't read: override it") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -13,11 +12,11 @@ import numpy.typing as npt
 from affine import Affine
 from pyproj import CRS
 
-from georeg.crs import CrsPath, ballpark_warning, crs_name, parse_crs, to_lonlat
+from georeg.crs import ballpark_warning, parse_crs, to_lonlat
 from georeg.errors import InputError, SettingsError
 from georeg.frame import Frame, build_frame
 from georeg.georef import AffineGeoref, Georef
-from georeg.grid import outline
+from georeg.placing import place, place_reference
 from georeg.radiometry import MODALITIES, Radiometry, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
@@ -79,7 +78,7 @@ class Scene:
             return self
         grid = self.frame.grid.transform
         (a, b, c), (d, e, f), _ = matrix.tolist()
-        better = grid * Affine(a, b, c, d, e, f) * ~grid * georef.transform
+        better = grid @ Affine(a, b, c, d, e, f) @ ~grid @ georef.transform
         frame, max_shift = build_frame(
             (AffineGeoref(better), self.moving.header.shape),
             (self.frame.reference, self.reference.header.shape),
@@ -117,28 +116,32 @@ def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scen
         yield _place(pair[0], pair[1], settings)
 
 
+def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
+    """Where a reference raster lies, as `open_scene` would take it.
+
+    Raises:
+        InputError, SettingsError: as `open_scene`.
+    """
+    own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
+    with Raster(name, nodata=settings.reference_nodata, crs=own) as raster:
+        return place_reference(raster, settings), raster.header.crs
+
+
 def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
-    reference_georef = _reference_georef(reference, settings)
-    target = reference.header.crs
-    moving_georef, source = _moving_georef(moving, reference, reference_georef, settings)
-    warnings = []
-    path = _path(source, target, moving_georef, moving, reference_georef, reference)
-    corners = to_lonlat(target, reference_georef.to_map(_corners(reference)))
-    ballpark = ballpark_warning(source, target, corners)
-    if ballpark:
-        warnings.append(ballpark)
-    pair = (
-        (moving_georef, moving.header.shape),
-        (reference_georef, reference.header.shape),
-        path,
-    )
+    places = place(moving, reference, settings)
+    pair = ((places.moving, moving.header.shape), (places.reference, reference.header.shape))
+    resolution = settings.working_resolution
     with _naming(moving, reference):
-        frame, max_shift = build_frame(*pair, resolution=settings.working_resolution)
+        frame, max_shift = build_frame(*pair, places.path, resolution=resolution)
         if settings.max_shift is not None:
             most = _frame_pixels(settings.max_shift, settings.max_shift_unit, frame)
             frame, max_shift = build_frame(
-                *pair, resolution=settings.working_resolution, max_shift=most
+                *pair, places.path, resolution=resolution, max_shift=most
             )
+    target = places.path.target
+    corners = to_lonlat(target, frame.grid.to_map(frame.grid.outline(2)))
+    ballpark = ballpark_warning(places.path.source, target, corners, frame.metres)
+    warnings = () if ballpark is None else (ballpark,)
     for message in warnings:
         log.warning(message)
     return Scene(
@@ -148,7 +151,7 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
         fit_radiometry(reference, settings.reference_modality, settings.reference_bands),
         frame,
         max_shift,
-        tuple(warnings),
+        warnings,
     )
 
 
@@ -170,92 +173,3 @@ def _frame_pixels(length: float, unit: str, frame: Frame) -> float:
             f"--max-shift {length:g}m: without a CRS there are no metres, give pixels instead"
         )
     return length / frame.metres
-
-
-def _corners(raster: Raster) -> Array:
-    rows, columns = raster.header.shape
-    return outline(columns, rows, 2)
-
-
-def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
-    """Where a reference raster lies, as `open_scene` would take it.
-
-    Raises:
-        InputError, SettingsError: as `open_scene`.
-    """
-    own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
-    with Raster(name, nodata=settings.reference_nodata, crs=own) as raster:
-        return _reference_georef(raster, settings), raster.header.crs
-
-
-def _reference_georef(reference: Raster, settings: Settings) -> Georef:
-    header = reference.header
-    if header.georef is None:
-        if settings.georef:
-            raise InputError(
-                f"{reference.name} has no georeference{_rpc_hint(reference)}: choose another "
-                "reference, or --no-georef to align in its pixels"
-            )
-        # Rows count downwards, map coordinates upwards: so the frame is the reference itself.
-        return AffineGeoref(Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
-    if header.crs is None and settings.georef:
-        raise InputError(
-            f"{reference.name} has no CRS: name it with --reference-crs, e.g. EPSG:32633"
-        )
-    return header.georef
-
-
-def _moving_georef(
-    moving: Raster, reference: Raster, reference_georef: Georef, settings: Settings
-) -> tuple[Georef, CRS | None]:
-    header = moving.header
-    if not settings.georef:
-        return _placed(moving, reference, reference_georef), reference.header.crs
-    if header.georef is None:
-        raise InputError(
-            f"{moving.name} has no georeference{_rpc_hint(moving)}: "
-            "use --no-georef to search for it in the reference"
-        )
-    if header.crs is None:
-        raise InputError(f"{moving.name} has no CRS: name it with --moving-crs, e.g. EPSG:32633")
-    return header.georef, header.crs
-
-
-def _rpc_hint(raster: Raster) -> str:
-    return " but RPCs, which need orthorectification first" if raster.header.has_rpcs else ""
-
-
-def _placed(moving: Raster, reference: Raster, georef: Georef) -> AffineGeoref:
-    """A first placement of an image that has none: filling the reference, about its middle."""
-    rows, columns = moving.header.shape
-    reference_rows, reference_columns = reference.header.shape
-    scale = min(reference_rows / rows, reference_columns / columns)
-    middle = np.array([[reference_columns / 2, reference_rows / 2]])
-    x0, y0 = georef.to_map(middle)[0]
-    right, down = (
-        georef.to_map(middle + step)[0] - (x0, y0) for step in ([[1.0, 0.0]], [[0.0, 1.0]])
-    )
-    linear = Affine(right[0], down[0], x0, right[1], down[1], y0)
-    center = Affine.translation(-columns / 2, -rows / 2)
-    return AffineGeoref(linear * Affine.scale(scale) * center)
-
-
-def _path(
-    source: CRS | None,
-    target: CRS | None,
-    moving_georef: Georef,
-    moving: Raster,
-    reference_georef: Georef,
-    reference: Raster,
-) -> CrsPath:
-    """The way between the CRSs, with longitudes unwrapped around either raster's middle."""
-    centers = []
-    for georef, raster in ((moving_georef, moving), (reference_georef, reference)):
-        rows, columns = raster.header.shape
-        centers.append(float(georef.to_map(np.array([[columns / 2, rows / 2]]))[0, 0]))
-    if not all(math.isfinite(x) for x in centers):
-        raise InputError(
-            f"the georeference of {moving.name} or {reference.name} leads nowhere "
-            f"({crs_name(source)}, {crs_name(target)})"
-        )
-    return CrsPath(source, target, centers[0], centers[1])

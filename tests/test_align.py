@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import scenes
 from affine import Affine
 
+import scenes
 from georeg.align import Alignment, align, apply_fit, measure
 from georeg.errors import NoOverlapError, SettingsError
 from georeg.fitfile import load_fit
@@ -163,13 +163,13 @@ def test_shift_only_touches_no_pixel(tmp_path: Path) -> None:
 
 def test_shift_only_refuses_more_than_a_shift(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.similarity(2.0, 1.0, 5, 5, SHAPE), SHAPE)
+    out = str(tmp_path / "out.tif")
+    wanted = OutputSettings(shift_only=True)
     with pytest.raises(SettingsError, match="shift"):
-        align(
-            pair.moving,
-            pair.reference,
-            str(tmp_path / "out.tif"),
-            output_settings=OutputSettings(shift_only=True),
-        )
+        align(pair.moving, pair.reference, out, Settings(transform="affine"), wanted)
+    result = align(pair.moving, pair.reference, out, output_settings=wanted)
+    assert not result.verdict.ok
+    assert not Path(out).exists()
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2])

@@ -1,4 +1,4 @@
-"""Each bad input: the right exit code, one line that names the file, nothing left, nothing changed."""
+"""Each bad input: the right exit code, one line that names the file, no trace left behind."""
 
 from __future__ import annotations
 

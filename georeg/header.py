@@ -1,0 +1,171 @@
+"""What a raster says about itself: bands, types, validity, palette, CRS and georeference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from affine import Affine
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from georeg.crs import turn, wrap_longitude
+from georeg.errors import InputError
+from georeg.georef import AffineGeoref, GcpGeoref, Georef
+from georeg.grid import Grid, outline
+
+_FARTHEST = 1e12  # map units: no ground is that far from the origin of its CRS
+_COLLINEAR = 1e-9  # sine of the angle between columns and rows below which they coincide
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a raster says about itself; nothing here needs its pixels."""
+
+    shape: tuple[int, int]
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    colorinterp: tuple[str, ...]
+    descriptions: tuple[str | None, ...]
+    crs: CRS | None
+    georef: Georef | None
+    palette: npt.NDArray[np.uint8] | None  # (n, 4) RGBA of band 1, the last one for all beyond
+    masked: bool  # by alpha or by a mask band
+    has_rpcs: bool
+    units: tuple[str | None, ...] = ()
+    nodata_given: bool = False  # by the user, so that GDAL doesn't know of it
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.dtypes)
+
+    @property
+    def alpha(self) -> int | None:
+        """1-based index of the alpha band."""
+        return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the first band is complex (single look SAR)."""
+        return self.dtypes[0].startswith("complex")
+
+    @property
+    def grid(self) -> Grid | None:
+        """The pixel grid, where the georeference is a geotransform."""
+        if not isinstance(self.georef, AffineGeoref):
+            return None
+        return Grid(self.shape, self.georef.transform, self.crs)
+
+
+def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) -> Header:
+    """The header of an open rasterio dataset.
+
+    Args:
+        name: for messages.
+        dataset: open.
+        nodata: taken instead of the file's own nodata value in every band.
+        crs: taken instead of the file's own CRS.
+
+    Raises:
+        InputError: no bands, a CRS that PROJ can't read, or a georeference that leads nowhere.
+    """
+    if dataset.count == 0:
+        subdatasets = list(dataset.subdatasets)
+        hint = f": name one of its subdatasets, e.g. {subdatasets[0]}" if subdatasets else ""
+        raise InputError(f"{name} has no bands{hint}")
+    crs = crs if crs is not None else _crs(name, dataset)
+    own = tuple(dataset.nodatavals)
+    given = own if nodata is None else (float(nodata),) * len(own)
+    interp = tuple(c.name for c in dataset.colorinterp)
+    # A mask that is neither nothing nor nodata is alpha or a mask band.
+    flags = [{flag.name for flag in band} for band in dataset.mask_flag_enums]
+    return Header(
+        shape=(int(dataset.height), int(dataset.width)),
+        dtypes=tuple(_dtype_name(d) for d in dataset.dtypes),
+        nodata=given,
+        colorinterp=interp,
+        descriptions=tuple(dataset.descriptions),
+        crs=crs,
+        georef=_georef(name, dataset, crs),
+        palette=_palette(dataset) if interp[0] == "palette" else None,
+        masked=any(not band & {"all_valid", "nodata"} for band in flags),
+        has_rpcs=dataset.rpcs is not None,
+        units=tuple(dataset.units),
+        nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
+    )
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == other or (np.isnan(one) and np.isnan(other))
+
+
+def _dtype_name(name: str) -> str:
+    return "complex64" if name in ("complex_int16", "cint16") else str(name)
+
+
+def _palette(dataset: Any) -> npt.NDArray[np.uint8] | None:
+    """The colours of band 1; None where they tell nothing."""
+    try:
+        table = dataset.colormap(1)
+    except ValueError:
+        return None
+    colours = np.zeros((max(table) + 1, 4), np.uint8)
+    for index, rgba in table.items():
+        colours[index] = rgba
+    if len(np.unique(colours, axis=0)) < 2:
+        return None
+    # Numbers beyond the table are black, as for GDAL; they are clipped to this last entry.
+    return np.concatenate([colours, np.array([[0, 0, 0, 255]], np.uint8)])
+
+
+def _georef(name: str, dataset: Any, crs: CRS | None) -> Georef | None:
+    """By geotransform, else by GCPs; None where there is neither (GDAL says identity then)."""
+    transform: Affine = dataset.transform
+    if transform != Affine.identity():
+        _check_transform(name, transform, dataset.shape)
+        return AffineGeoref(transform)
+    gcps, _ = dataset.gcps
+    if not gcps:
+        return None
+    pixel = np.array([[g.col, g.row] for g in gcps], np.float64)
+    ground = np.array([[g.x, g.y] for g in gcps], np.float64)
+    full = turn(crs)
+    if full is not None:  # they may jump from one side of the antimeridian to the other
+        ground[:, 0] = wrap_longitude(ground[:, 0], float(ground[0, 0]), full)
+    try:
+        return GcpGeoref.from_gcps(pixel, ground)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _check_transform(name: str, transform: Affine, shape: tuple[int, int]) -> None:
+    values = np.array(list(transform)[:6])
+    (a, b, _, d, e, _) = values.tolist()
+    corners = AffineGeoref(transform).to_map(outline(shape[1], shape[0], 2))
+    with np.errstate(invalid="ignore", over="ignore"):
+        thin = not abs(a * e - b * d) > _COLLINEAR * np.hypot(a, d) * np.hypot(b, e)
+        wrong = not np.isfinite(values).all() or not (np.abs(corners) < _FARTHEST).all()
+    if wrong or thin:
+        raise InputError(
+            f"{name} has an absurd geotransform {tuple(values.tolist())}: "
+            "repair it, e.g. with gdal_edit.py -a_ullr"
+        )
+
+
+def _crs(name: str, dataset: Any) -> CRS | None:
+    gcps, gcp_crs = dataset.gcps
+    own = dataset.crs
+    crs = gcp_crs or own if gcps and dataset.transform == Affine.identity() else own
+    if not crs:
+        return None
+    for options in ({"version": "WKT2_2019"}, {}):
+        try:
+            return CRS.from_wkt(crs.to_wkt(**options))
+        except (ValueError, CRSError):  # rasterio's CRSError is a ValueError
+            continue
+    raise InputError(f"{name} has a CRS that PROJ can't read: override it")
