@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.matching.protocol import Surfaces, TilePoints
+from georeg.subpixel import sharpen, vertex
 
 Array = npt.NDArray[np.float64]
 
 _RIVAL = 4.0  # pixels from a peak beyond which another one is a rival
 _NEAR_BEST = 0.97  # a peak near the prediction must reach this share of the template's best
+_RETURN = 3.0  # pixels from where it started within which the way back must end
 # P(right) = 1 / (1 + exp(-(a + b * lead))), lead = lead over the rival in standard deviations of
 # the surface: fitted to 9 100 templates of real pairs with known truth (within 3 px or not).
 _SCORE = (-0.17, 1.44)
@@ -20,8 +22,9 @@ _SIGMA = (0.10, 0.06)  # floor in pixels, and share of the peak's width that noi
 def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float = 6.0) -> TilePoints:
     """One point per template that has a clear peak near the expected displacement.
 
-    The peak must lie inside the searched window, must be (nearly) the template's best, and is
-    placed between the steps by a quadratic surface through its 3 x 3 neighbourhood.
+    The peak must lie inside the searched window, must be (nearly) the template's best, must be
+    found again on the way back where that was looked at, and is placed between the steps by a
+    smooth surface through its neighbourhood (see subpixel.py).
 
     Args:
         surfaces: K templates.
@@ -35,8 +38,9 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
     """
     if not len(surfaces):
         return TilePoints.none()
-    score: Array = np.nan_to_num(surfaces.score.astype(np.float64), nan=-1.0)
-    offsets = (np.arange(score.shape[-1]) - surfaces.radius) * surfaces.step
+    raw: Array = surfaces.score.astype(np.float64)
+    score: Array = np.nan_to_num(raw, nan=-1.0)
+    offsets = _steps(surfaces)
     candidates: Array = score
     if expected is not None:
         dx = offsets[None, None, :] - expected[:, 0, None, None]
@@ -44,47 +48,57 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
         candidates = np.where(dx**2 + dy**2 <= reach**2, score, -1.0)
     flat = candidates.reshape(len(score), -1).argmax(axis=1)
     y, x = np.divmod(flat, score.shape[-1])
-    displacement, width, ok = _vertex(score, y, x)
-    index = np.arange(len(score))
-    peak: Array = np.asarray(score[index, y, x], np.float64)
+    start, width, ok = vertex(raw, y, x)  # NaN beside a peak makes it none
+    displacement = (sharpen(raw, y, x, start) - surfaces.radius) * surfaces.step
+    peak = np.asarray(score[np.arange(len(score)), y, x], np.float64)
     ok &= peak >= _NEAR_BEST * score.max(axis=(1, 2)) - 1e-3
-    lead = _lead(score, surfaces, y, x, peak, offsets)
+    if surfaces.back is not None:
+        ok &= detour(surfaces, displacement) <= _RETURN
+    lead = _lead(score, np.isfinite(raw), y, x, peak, offsets)
     center = surfaces.center
-    reference = center + (displacement - surfaces.radius) * surfaces.step
     probability = 1 / (1 + np.exp(-(_SCORE[0] + _SCORE[1] * lead)))
     noise = _SIGMA[1] * width * np.sqrt(np.clip(1 - peak**2, 0.01, 1)) * surfaces.step
     sigma = np.hypot(_SIGMA[0], noise)
-    return TilePoints(surfaces.tile[ok], center[ok], reference[ok], probability[ok], sigma[ok])
+    return TilePoints(
+        surfaces.tile[ok],
+        center[ok],
+        (center + displacement)[ok],
+        probability[ok],
+        sigma[ok],
+    )
 
 
-def _vertex(
-    score: Array, y: npt.NDArray[np.int64], x: npt.NDArray[np.int64]
-) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
-    """Vertex (x, y) in steps, width in steps along the flatter axis, and whether it is a peak."""
-    last = score.shape[-1] - 1
-    inside = (y > 0) & (x > 0) & (y < last) & (x < last)
-    yi, xi = np.clip(y, 1, last - 1), np.clip(x, 1, last - 1)
-    k = np.arange(len(score))
-    z = {(j, i): score[k, yi + j, xi + i] for j in (-1, 0, 1) for i in (-1, 0, 1)}
-    gx, gy = (z[0, 1] - z[0, -1]) / 2, (z[1, 0] - z[-1, 0]) / 2
-    hxx = z[0, 1] - 2 * z[0, 0] + z[0, -1]
-    hyy = z[1, 0] - 2 * z[0, 0] + z[-1, 0]
-    hxy = (z[1, 1] - z[1, -1] - z[-1, 1] + z[-1, -1]) / 4
-    determinant = hxx * hyy - hxy**2
-    ok = inside & (determinant > 1e-12) & (hxx < 0) & (hyy < 0)
-    determinant = np.where(ok, determinant, 1.0)
-    dx = -(hyy * gx - hxy * gy) / determinant
-    dy = -(hxx * gy - hxy * gx) / determinant
-    ok &= (np.abs(dx) <= 1) & (np.abs(dy) <= 1)
-    trace = hxx + hyy
-    root = np.sqrt(np.maximum((trace / 2) ** 2 - determinant, 0))
-    flatter = np.maximum(-(trace / 2 + root), 1e-4)
-    return np.stack([xi + dx, yi + dy], axis=1), 1 / np.sqrt(flatter), ok
+def _steps(surfaces: Surfaces) -> Array:
+    """Displacements along an axis in pixels."""
+    return np.asarray(
+        (np.arange(surfaces.score.shape[-1]) - surfaces.radius) * surfaces.step, np.float64
+    )
+
+
+def detour(surfaces: Surfaces, displacement: Array) -> Array:
+    """How far from its start the way there and back ends.
+
+    Args:
+        surfaces: K templates, with `back`.
+        displacement: (K, 2) pixels there.
+
+    Returns:
+        (K,) pixels; inf where there is no peak on the way back.
+    """
+    if surfaces.back is None:
+        raise ValueError("these surfaces don't know the way back")
+    raw: Array = surfaces.back.astype(np.float64)
+    clean: Array = np.nan_to_num(raw, nan=-1.0)
+    y, x = np.divmod(clean.reshape(len(clean), -1).argmax(axis=1), clean.shape[-1])
+    place, _, ok = vertex(raw, y, x)
+    radius = (clean.shape[-1] - 1) // 2
+    ends = displacement + (place - radius) * surfaces.back_step
+    return np.where(ok, np.hypot(*ends.T), np.inf)
 
 
 def _lead(
     score: Array,
-    surfaces: Surfaces,
+    valid: npt.NDArray[np.bool_],
     y: npt.NDArray[np.int64],
     x: npt.NDArray[np.int64],
     peak: Array,
@@ -94,5 +108,8 @@ def _lead(
     dx = offsets[None, None, :] - offsets[x][:, None, None]
     dy = offsets[None, :, None] - offsets[y][:, None, None]
     rivals = np.where(dx**2 + dy**2 > _RIVAL**2, score, -1.0).max(axis=(1, 2))
-    spread = np.nanstd(surfaces.score, axis=(1, 2)) + 1e-6
+    count = np.maximum(valid.sum(axis=(1, 2)), 1)
+    mean = np.where(valid, score, 0.0).sum(axis=(1, 2)) / count
+    square = np.where(valid, score - mean[:, None, None], 0.0) ** 2
+    spread = np.sqrt(square.sum(axis=(1, 2)) / count) + 1e-6
     return np.asarray((peak - rivals) / spread)

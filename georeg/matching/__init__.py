@@ -15,7 +15,7 @@ from georeg.matching.protocol import Device, Matcher
 
 __all__ = ["available", "load"]
 
-_SHARED = {"protocol", "running", "mind", "correlation"}
+_SHARED = {"protocol", "running", "pixels", "cells", "mind", "orientation", "correlation"}
 _GROUP = "georeg.matchers"
 
 

@@ -4,8 +4,6 @@ Whatever a sensor makes of a field, a road or a roof, places that look alike in 
 to look alike in another. MIND (Heinrich et al., Medical Image Analysis 16(7), 2012) describes a
 pixel by its distances to small patches around it; SSC (Heinrich et al., MICCAI 2013) adds the
 distances between those neighbours, which don't depend on one noisy centre.
-
-Features come at half resolution: cell i covers pixels 2i and 2i + 1.
 """
 
 from __future__ import annotations
@@ -14,21 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STRIDE = 2
+from georeg.matching.cells import STRIDE, normalise, pool, prepare, smooth
+
 CHANNELS = 8
 
-_D = 2  # pixels between the compared patches
-_SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
-_REACH = 2  # cells around invalid pixels whose features touch them
-_SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
-
-_ARMS = ((-_D, 0), (_D, 0), (0, -_D), (0, _D))
-_PAIRS = (
-    (_ARMS[0], _ARMS[2]),
-    (_ARMS[0], _ARMS[3]),
-    (_ARMS[1], _ARMS[2]),
-    (_ARMS[1], _ARMS[3]),
-    *((arm, (0, 0)) for arm in _ARMS),
+_D = STRIDE  # pixels between the compared patches: one cell, so that cells can be reused
+_EDGE = 2  # cells around the image that the outermost features need
+_FLAT = 1e-4  # contrast (of a full range of 1) that is no structure but rounding
+# Squared differences of the image with itself, by the places (y, x) of both in units of D.
+_MAPS = (((0, 0), (0, 1)), ((0, 0), (1, 0)), ((1, 0), (0, 1)), ((0, 0), (1, 1)))
+# Which map, moved by which (y, x), is the distance between two arms or an arm and the centre.
+_CHANNELS = (
+    (2, -1, -1),  # left, up
+    (3, 0, -1),  # left, down
+    (3, -1, 0),  # right, up
+    (2, 0, 0),  # right, down
+    (0, 0, -1),  # left
+    (0, 0, 0),  # right
+    (1, -1, 0),  # up
+    (1, 0, 0),  # down
 )
 
 
@@ -43,48 +45,38 @@ def mind_features(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         (B, 8, H // 2, W // 2) features, 0 where invalid, and the (B, H // 2, W // 2) float mask
         of cells whose features are free of invalid pixels.
     """
-    height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
-    images, masks = images[:, :height, :width], masks[:, :height, :width]
-    valid = _shrink(masks)
-    filled = _fill(images, masks)
-    reach = _D + 2
-    padded = F.pad(filled[:, None], (reach,) * 4, mode="replicate")[:, 0]
-    h, w = height + 4, width + 4
+    filled, valid = prepare(images, masks)
+    return describe(filled, valid), valid
 
-    def shifted(arm: tuple[int, int]) -> Tensor:
-        x, y = _D + arm[0], _D + arm[1]
-        return padded[:, y : y + h, x : x + w]
 
-    distance = images.new_empty((len(images), CHANNELS, h // 2, w // 2))
-    for channel, (one, other) in enumerate(_PAIRS):
-        squared = (shifted(one) - shifted(other)).square_()
-        distance[:, channel] = F.avg_pool2d(squared[:, None], 2)[:, 0]
-    distance = _smooth(_smooth(distance, 2), 3)
+def describe(filled: Tensor, valid: Tensor) -> Tensor:
+    """(B, H, W) images without holes and (B, H // 2, W // 2) masks -> features."""
+    distance = _distances(filled)
     noise = distance.mean(1, keepdim=True)
-    floor = noise.flatten(1).mean(1).mul(1e-3).add(1e-12)[:, None, None, None]
+    floor = noise.flatten(1).mean(1).mul(1e-3).add(_FLAT**2)[:, None, None, None]
     similarity = distance.div_(-torch.maximum(noise, floor)).exp_()
     similarity -= similarity.mean(1, keepdim=True)
-    length = torch.linalg.vector_norm(similarity, dim=1, keepdim=True)
-    typical = length.flatten(1).median(1).values[:, None, None, None]
-    features = similarity / (length + _SOFT * typical + 1e-6)
-    return features * valid[:, None], valid
+    return normalise(similarity, valid)
 
 
-def _fill(images: Tensor, masks: Tensor) -> Tensor:
-    """Invalid pixels take the mean of the valid ones, so that they don't dominate distances."""
-    weight = masks.to(images.dtype)
-    mean = (images * weight).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)
-    return torch.where(masks, images, mean[:, None, None])
+def _distances(filled: Tensor) -> Tensor:
+    """(B, 8, h, w) mean squared differences of patches.
 
-
-def _shrink(masks: Tensor) -> Tensor:
-    invalid = (~masks).to(torch.float32)[:, None]
-    cells = F.max_pool2d(invalid, 2)
-    size = 2 * _REACH + 1
-    return 1.0 - F.max_pool2d(cells, size, stride=1, padding=_REACH)[:, 0]
-
-
-def _smooth(x: Tensor, dim: int) -> Tensor:
-    n = x.shape[dim] - 2
-    sides = x.narrow(dim, 0, n) + x.narrow(dim, 2, n)
-    return torch.add(x.narrow(dim, 1, n) * (1 - 2 * _SIDE), sides, alpha=_SIDE)
+    Arms are as long as a cell is wide, and the eight distances are only four different ones seen
+    from neighbouring cells.
+    """
+    batch, height, width = filled.shape
+    reach = _EDGE * STRIDE
+    padded = F.pad(filled[:, None], (reach, reach + _D) * 2, mode="replicate")[:, 0]
+    h, w = height + 2 * reach, width + 2 * reach
+    maps = filled.new_empty((batch, len(_MAPS), h // STRIDE, w // STRIDE))
+    for number, places in enumerate(_MAPS):
+        one, other = (padded[:, _D * y : _D * y + h, _D * x : _D * x + w] for y, x in places)
+        maps[:, number] = pool((one - other).square_())
+    maps = smooth(maps)
+    h, w = height // STRIDE, width // STRIDE
+    first = _EDGE - 1  # the filter took one cell from each side
+    return torch.stack(
+        [maps[:, m, first + y : first + y + h, first + x : first + x + w] for m, y, x in _CHANNELS],
+        1,
+    )

@@ -8,7 +8,7 @@ pre-warped by the current estimate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -69,6 +69,10 @@ class Surfaces:
             the reference being (i, j) * step pixels away. NaN where it can't be told.
         step: pixels between displacements.
         size: side of the template in pixels.
+        back: (K, 2 Q + 1, 2 Q + 1) the same the other way round, for the forward-backward check:
+            the reference's template at the same place, the moving tile (i, j) * back_step pixels
+            away. None if it wasn't looked at.
+        back_step: pixels between displacements of `back`.
     """
 
     tile: Index
@@ -76,6 +80,8 @@ class Surfaces:
     score: Image
     step: float
     size: float
+    back: Image | None = None
+    back_step: float = 0.0
 
     def __len__(self) -> int:
         """Number of templates."""
@@ -88,17 +94,33 @@ class Surfaces:
 
     def select(self, keep: npt.NDArray[np.bool_] | Index) -> Surfaces:
         """Some of the templates."""
-        return Surfaces(self.tile[keep], self.center[keep], self.score[keep], self.step, self.size)
+        back = None if self.back is None else self.back[keep]
+        return replace(
+            self, tile=self.tile[keep], center=self.center[keep], score=self.score[keep], back=back
+        )
+
+    def moved(self, offset: Array) -> Surfaces:
+        """The same with centres `offset`, (2,) or (K, 2) pixels, further on."""
+        return replace(self, center=self.center + offset)
 
     @classmethod
     def concat(cls, parts: Sequence[Surfaces]) -> Surfaces:
-        """All templates of surfaces with the same radius and step."""
+        """All templates of surfaces with the same radius and step.
+
+        Raises:
+            ValueError: there are no parts.
+        """
+        if not parts:
+            raise ValueError("no surfaces: their radius and step are unknown")
+        backs = [p.back for p in parts if p.back is not None]
         return cls(
             np.concatenate([p.tile for p in parts]),
             np.concatenate([p.center for p in parts]),
             np.concatenate([p.score for p in parts]),
             parts[0].step,
             parts[0].size,
+            np.concatenate(backs) if len(backs) == len(parts) else None,
+            parts[0].back_step,
         )
 
 
@@ -127,6 +149,8 @@ class TilePoints:
     @classmethod
     def concat(cls, parts: Sequence[TilePoints]) -> TilePoints:
         """All matches."""
+        if not parts:
+            return cls.none()
         return cls(
             np.concatenate([p.tile for p in parts]),
             np.concatenate([p.moving_xy for p in parts]),

@@ -1,12 +1,16 @@
-"""The built-in cross-modal matcher: self-similarity features, correlated densely. No weights.
+"""The built-in cross-modal matcher: dense structural features, correlated densely. No weights.
 
-Methods and their sources: MIND/SSC features (see mind.py), masked normalised correlation by FFT
-(see correlation.py). Where single templates can't decide, the engine pools their surfaces.
+Methods and their sources: MIND/SSC self-similarity (see mind.py) and the structure tensor's
+orientation modulo pi (see orientation.py), side by side as one vector of channels; multi-channel
+correlation by FFT (Dubout and Fleuret, ECCV 2012; Henriques et al., IEEE TPAMI 37(3), 2015) with
+masked normalisation (see correlation.py); forward-backward check (Kalal et al., ICPR 2010).
+Where single templates can't decide, the engine pools their surfaces (see georeg/voting.py).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,12 +19,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from georeg.matching import mind, orientation
+from georeg.matching.cells import STRIDE, prepare
 from georeg.matching.correlation import BlockSums, correlate_blocks
-from georeg.matching.mind import STRIDE, mind_features
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
+
+Describe = Callable[[Tensor, Tensor], Tensor]
+
+# Any of them alone or together: `StructuralMatcher(features=...)`.
+FEATURES: dict[str, tuple[Describe, ...]] = {
+    "both": (mind.describe, orientation.describe),
+    "mind": (mind.describe,),
+    "orientation": (orientation.describe,),
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,15 @@ class _Plan:
 
 
 def _plan(batch: TileBatch) -> _Plan:
-    """Templates large enough to decide and small enough to be many, by the scene's extent."""
-    side = math.sqrt((batch.moving_mask & batch.reference_mask).sum() / len(batch))
+    """Templates large enough to decide and small enough to be many, by the scene's extent.
+
+    Tiles of one level must get the same templates whatever they are batched with, so only the
+    single image of 'locate' is asked how much of it is valid.
+    """
+    area = math.prod(batch.moving.shape[1:])
+    if batch.goal == "locate":
+        area = int((batch.moving_mask & batch.reference_mask).sum()) // max(len(batch), 1)
+    side = math.sqrt(area)
     wide = batch.goal == "locate" and (side >= 400 or batch.radius > 90)
     unit = 2 * STRIDE if wide else STRIDE
     if side >= 400 and batch.goal == "locate":
@@ -51,51 +72,63 @@ class StructuralMatcher:
     tile: ClassVar[int] = 320
     reach: ClassVar[int] = 52
 
-    def __init__(self, device: Device | None = None) -> None:
-        """Set where to compute."""
+    def __init__(
+        self, device: Device | None = None, *, features: str = "both", check: bool = True
+    ) -> None:
+        """Set where and how to compute.
+
+        Args:
+            device: the CPU if None.
+            features: a key of `FEATURES`.
+            check: also look from the reference back into the moving tile (not for 'locate').
+        """
         self.device = torch.device((device or Device()).name)
+        self.describe = FEATURES[features]
+        self.check = check
 
     @torch.inference_mode()
     def match(self, batch: TileBatch) -> Surfaces:
         """Surfaces of overlapping templates, 96 px wide but for small and for large scenes."""
-        one, one_mask = self._put(batch.moving, batch.moving_mask)
-        two, two_mask = self._put(batch.reference, batch.reference_mask)
+        one = self._put(batch.moving, batch.moving_mask)
+        two = self._put(batch.reference, batch.reference_mask)
         plan = _plan(batch)
         if batch.goal == "refine":
-            return self._refine(one, one_mask, two, two_mask, batch.radius, plan)
-        moving = mind_features(one, one_mask)
-        reference = mind_features(two, two_mask)
+            return self._refine(one, two, batch.radius, plan)
+        moving, reference = self._features(*one), self._features(*two)
         if plan.unit > STRIDE:
             moving, reference = _halve(*moving), _halve(*reference)
         radius = max(1, math.ceil(batch.radius / plan.unit))
         sums = correlate_blocks(*moving, *reference, plan.block, radius)
-        return _surfaces([(sums, 0, 0)], plan, float(plan.unit))
+        back = None
+        if self.check and batch.goal != "locate":
+            back = _look_back(moving, reference, batch.radius, plan)
+        return _surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
 
     def _refine(
-        self,
-        one: Tensor,
-        one_mask: Tensor,
-        two: Tensor,
-        two_mask: Tensor,
-        radius: float,
-        plan: _Plan,
+        self, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor], radius: float, plan: _Plan
     ) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
 
         The moving features are compared with reference features of all four phases of the grid
         of cells: displacements on the 2 px grid alone would pull sub-pixel peaks to it.
         """
-        moving = mind_features(one, one_mask)
+        moving = self._features(*one)
         cells = max(1, math.ceil((radius + 1) / STRIDE))
-        phases = []
-        for y in range(STRIDE):
-            for x in range(STRIDE):
-                pad = (0, x, 0, y)
-                shifted = F.pad(two[:, None], pad, mode="replicate")[:, 0, y:, x:]
-                mask = F.pad(two_mask, pad)[:, y:, x:]
-                reference = mind_features(shifted, mask)
-                phases.append((correlate_blocks(*moving, *reference, plan.block, cells), y, x))
-        return _surfaces(phases, plan, 1.0)
+        sums, back = [], None
+        for y, x, image, mask in _phases(*two):
+            reference = self._features(image, mask)
+            sums.append((correlate_blocks(*moving, *reference, plan.block, cells), y, x))
+            if self.check and (y, x) == (0, 0):
+                back = _look_back(moving, reference, radius, plan)
+        return _surfaces(sums, plan, 1.0, back)
+
+    def _features(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H // 2, W // 2) features of all kinds, and their mask."""
+        filled, valid = prepare(images, masks)
+        parts = [describe(filled, valid) for describe in self.describe]
+        if len(parts) == 1:
+            return parts[0], valid
+        return torch.cat(parts, 1).mul_(1 / math.sqrt(len(parts))), valid
 
     def _put(self, images: Image, masks: Mask) -> tuple[Tensor, Tensor]:
         return (
@@ -104,22 +137,42 @@ class StructuralMatcher:
         )
 
 
+def _phases(images: Tensor, masks: Tensor) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    """The images from pixel (y, x) on, for every place of a pixel in a cell."""
+    for y in range(STRIDE):
+        for x in range(STRIDE):
+            pad = (0, x, 0, y)
+            shifted = F.pad(images[:, None], pad, mode="replicate")[:, 0, y:, x:]
+            yield y, x, shifted, F.pad(masks, pad)[:, y:, x:]
+
+
 def _halve(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     coarse = (F.avg_pool2d(mask[:, None], 2)[:, 0] > 0.5).to(features.dtype)
     return F.avg_pool2d(features, 2) * coarse[:, None], coarse
 
 
-def _surfaces(phases: list[tuple[BlockSums, int, int]], plan: _Plan, step: float) -> Surfaces:
+def _look_back(
+    moving: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor], radius: float, plan: _Plan
+) -> BlockSums:
+    """The reference's blocks in the moving tile, in half the resolution.
+
+    That finds as many wrong matches as the full one and costs a fifth.
+    """
+    cells = math.ceil(radius / plan.unit / 2) + 1
+    return correlate_blocks(*_halve(*reference), *_halve(*moving), plan.block // 2, cells)
+
+
+def _surfaces(
+    phases: list[tuple[BlockSums, int, int]], plan: _Plan, step: float, back: BlockSums | None
+) -> Surfaces:
     """Interleave the phases' correlations and keep the templates that can tell something."""
     stride = 1 if len(phases) == 1 else STRIDE
-    parts = [
-        (sums.pooled(plan.size).correlation(plan.size, _MIN_SHARE), y, x) for sums, y, x in phases
-    ]
-    first = parts[0][0][0]
+    parts = [(_correlation(sums, plan), y, x) for sums, y, x in phases]
+    first = parts[0][0]
     width = stride * first.shape[-1]
-    score = first.new_full((*first.shape[:3], width, width), float("nan"))
-    for (part, valid), y, x in parts:
-        score[..., y::stride, x::stride] = torch.where(valid, part, score.new_tensor(torch.nan))
+    score = first.new_empty((*first.shape[:3], width, width))
+    for part, y, x in parts:
+        score[..., y::stride, x::stride] = part
     # R cells of 2 px and the odd phases reach from -2 R to 2 R + 1 px: make it symmetric.
     score = score[..., : width - stride + 1, : width - stride + 1]
     keep = score.isfinite().float().mean((-1, -2)) >= _MIN_DISPLACEMENTS
@@ -131,7 +184,15 @@ def _surfaces(phases: list[tuple[BlockSums, int, int]], plan: _Plan, step: float
         score[keep].cpu().numpy(),
         step,
         float(plan.size * side),
+        None if back is None else _correlation(back, plan)[keep].cpu().numpy(),
+        0.0 if back is None else 2.0 * plan.unit,
     )
+
+
+def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:
+    """(B, rows, columns, 2 R + 1, 2 R + 1) of templates, NaN where too little of one is valid."""
+    score, valid = sums.pooled(plan.size).correlation(plan.size, _MIN_SHARE)
+    return score.masked_fill_(~valid, torch.nan)
 
 
 MATCHER = StructuralMatcher
