@@ -201,7 +201,7 @@ def _in_level(found: Surfaces | TilePoints, group: list[TilePair]) -> Surfaces |
         keep[mine] = pair.counts(anchor[mine])
         origin[mine] = (pair.window.x, pair.window.y)
     if isinstance(found, Surfaces):
-        moved = Surfaces(found.tile, found.center + origin, found.score, found.step, found.size)
+        moved = found.moved(origin)
         return moved.select(keep)
     return TilePoints(
         found.tile[keep],
