@@ -71,7 +71,7 @@ class StructuralMatcher:
 
     name: ClassVar[str] = "structural"
     tile: ClassVar[int] = 320
-    reach: ClassVar[int] = 52
+    reach: ClassVar[int] = 32
 
     def __init__(
         self, device: Device | None = None, *, features: str = "both", check: bool = True
