@@ -142,7 +142,7 @@ def test_too_few_points() -> None:
 
 def test_clustered_points() -> None:
     rng = np.random.default_rng(0)
-    points = tp.scattered(tp.shift, within=rng.uniform(5, 120, (100, 2)))
+    points = tp.scattered(tp.shift, within=rng.uniform(10, 110, (100, 2)))
     assert "clustered" in reason(verdict(points))
 
 
