@@ -15,6 +15,7 @@ from georeg.grid import Window, outline
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 
+SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
