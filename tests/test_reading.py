@@ -1,4 +1,4 @@
-"""Tiles read ahead in threads: in order, bounded, and errors come through."""
+"""Tiles read and worked on in threads: in order, bounded, and errors come through."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import scenes
-from georeg import reading
 from georeg.errors import InputError
 from georeg.grid import Window
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
-from georeg.reading import read_batches
+from georeg.matching.protocol import TileBatch
+from georeg.reading import each_batch
 from georeg.tiling import TilePair
 from georeg.views import View
 
@@ -49,22 +49,24 @@ def tiles(count: int, side: int = SIDE) -> list[TilePair]:
     return out
 
 
-def batches(pairs: list[TilePair], moving: Any, reference: Any, threads: int = 2) -> Any:
-    return read_batches(pairs, moving, reference, radius=5.0, goal="track", threads=threads)
+def itself(batch: TileBatch) -> TileBatch:
+    return batch
+
+
+def batches(
+    pairs: list[TilePair], moving: Any, reference: Any, threads: int = 2, work: Any = itself
+) -> Any:
+    """Four tiles to a batch."""
+    return each_batch(
+        pairs, moving, reference, work, radius=5.0, goal="track", threads=threads,
+        numbers=4 * SIDE * SIDE,
+    )  # fmt: skip
 
 
 def readers() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("georeg-read")]
+    return [t for t in threading.enumerate() if t.name.startswith("georeg-tiles")]
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four tiles to a batch."""
-    monkeypatch.setattr(reading, "_NUMBERS", 4 * SIDE * SIDE)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("threads", [1, 3])
 def test_batches_come_in_order_and_are_complete(threads: int) -> None:
     pairs = tiles(10)
     got = list(batches(pairs, Numbered(delay=0.003), Numbered(delay=0.001), threads))
@@ -78,18 +80,16 @@ def test_batches_come_in_order_and_are_complete(threads: int) -> None:
         assert (batch.radius, batch.goal) == (5.0, "track")
 
 
-@pytest.mark.usefixtures("small")
 def test_reads_only_a_little_ahead() -> None:
     """What is in memory doesn't grow with the number of tiles."""
     view = Numbered()
     stream = batches(tiles(100), view, Numbered())
     next(stream)
     time.sleep(0.1)
-    assert len(view.seen) <= 4 * (reading._AHEAD + 1)
+    assert len(view.seen) <= 4 * (2 + 1)
     stream.close()
 
 
-@pytest.mark.usefixtures("small")
 def test_reads_the_next_batch_while_the_caller_computes() -> None:
     view = Numbered()
     stream = batches(tiles(12), view, Numbered())
@@ -101,7 +101,6 @@ def test_reads_the_next_batch_while_the_caller_computes() -> None:
     stream.close()
 
 
-@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("fails_at", [0, 6, 9])
 def test_an_error_in_a_reader_reaches_the_caller(fails_at: int) -> None:
     done = 0
@@ -112,7 +111,6 @@ def test_an_error_in_a_reader_reaches_the_caller(fails_at: int) -> None:
     assert not readers()
 
 
-@pytest.mark.usefixtures("small")
 def test_stopping_early_ends_the_threads() -> None:
     view = Numbered(delay=0.001)
     stream = batches(tiles(400), view, Numbered())
@@ -123,7 +121,27 @@ def test_stopping_early_ends_the_threads() -> None:
     assert len(view.seen) < 40
 
 
-@pytest.mark.usefixtures("small")
+def test_an_error_of_the_work_reaches_the_caller() -> None:
+    def work(batch: TileBatch) -> None:
+        if batch.moving[0, 0, 0] == 8:
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        list(batches(tiles(40), Numbered(), Numbered(), work=work))
+    assert not readers()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_order_whoever_is_first(threads: int) -> None:
+    def work(batch: TileBatch) -> int:
+        time.sleep(0.01 * (int(batch.moving[0, 0, 0]) % 3))
+        return int(batch.moving[:, 0, 0].sum())
+
+    got = list(batches(tiles(30), Numbered(), Numbered(), threads, work))
+    assert [total for _, total in got] == [sum(p.window.x for p in group) for group, _ in got]
+    assert len(got) == 8
+
+
 def test_an_error_of_the_caller_ends_the_threads() -> None:
     def work() -> None:
         stream = batches(tiles(100), Numbered(), Numbered())
