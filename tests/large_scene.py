@@ -88,7 +88,13 @@ def make(folder: Path, size: int) -> tuple[str, str]:
 
 
 def run_align(
-    moving: str, reference: str, output: str | None, *, driver: str = "COG", **settings: Any
+    moving: str,
+    reference: str,
+    output: str | None,
+    *,
+    driver: str = "COG",
+    environment: dict[str, str] | None = None,
+    **settings: Any,
 ) -> Run:
     """Align in a process of its own and measure that process's peak of resident memory.
 
@@ -97,9 +103,10 @@ def run_align(
     wanted = {"driver": driver, "grid": "reference"}
     argument = json.dumps([moving, reference, output, settings, wanted])
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    variables = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, argument],
-        capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, "PYTHONPATH": path},
+        capture_output=True, text=True, check=False, cwd=ROOT, env=variables,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return Run(**json.loads(done.stdout))

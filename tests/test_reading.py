@@ -67,6 +67,7 @@ def readers() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("georeg-tiles")]
 
 
+@pytest.mark.parametrize("threads", [1, 3])
 def test_batches_come_in_order_and_are_complete(threads: int) -> None:
     pairs = tiles(10)
     got = list(batches(pairs, Numbered(delay=0.003), Numbered(delay=0.001), threads))
@@ -103,11 +104,8 @@ def test_reads_the_next_batch_while_the_caller_computes() -> None:
 
 @pytest.mark.parametrize("fails_at", [0, 6, 9])
 def test_an_error_in_a_reader_reaches_the_caller(fails_at: int) -> None:
-    done = 0
     with pytest.raises(InputError, match=r"tile\.tif can't be decoded"):
-        for group, _ in batches(tiles(10), Numbered(), Numbered(fails_at=fails_at)):
-            done += len(group)
-    assert done == fails_at // 4 * 4
+        list(batches(tiles(10), Numbered(), Numbered(fails_at=fails_at)))
     assert not readers()
 
 

@@ -32,8 +32,10 @@ def test_text_round_trip(tmp_path: Path) -> None:
 
 def test_numbers_that_json_has_no_word_for_become_null(tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
-    data = {"a": math.nan, "b": [math.inf, 1.5], "c": np.float32(2), "d": np.int64(3),
-            "e": np.bool_(True), "f": (-math.inf, None, "x", False), "g": {"h": np.float64("nan")}}  # fmt: skip
+    data = {
+        "a": math.nan, "b": [math.inf, 1.5], "c": np.float32(2), "d": np.int64(3),
+        "e": np.bool_(True), "f": (-math.inf, None, "x", False), "g": {"h": np.float64("nan")},
+    }  # fmt: skip
     write_json(path, data)
     assert read_json(path, "JSON") == {
         "a": None, "b": [None, 1.5], "c": 2.0, "d": 3, "e": True, "f": [None, None, "x", False],

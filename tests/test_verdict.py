@@ -29,9 +29,10 @@ from georeg.verdict import Verdict, judge, no_verdict
 
 GOOD = Check(200, 40.0, 0.9, 0.03, 0.1, 0.5)
 GSD = 10.0
+UTM = CRS.from_epsg(32633)
 
 
-def frame(reference_gsd: float = GSD, crs: CRS | None = CRS.from_epsg(32633)) -> Frame:
+def frame(reference_gsd: float = GSD, crs: CRS | None = UTM) -> Frame:
     """1000 x 1000 pixels of 10 m; the reference may have finer ones."""
     grid = Grid((1000, 1000), Affine(GSD, 0, scenes.ORIGIN[0], 0, -GSD, scenes.ORIGIN[1]), crs)
     step = reference_gsd
