@@ -150,9 +150,7 @@ def _score(core: Window, factor: float, texture: Image, texture_factor: float) -
     return contrast * math.sqrt(valid.sum() / area)
 
 
-def _spread(
-    scored: list[tuple[float, Window, Window]], most: int
-) -> list[tuple[Window, Window]]:
+def _spread(scored: list[tuple[float, Window, Window]], most: int) -> list[tuple[Window, Window]]:
     """The best tile of every cell of a grid that is just coarse enough."""
     if len(scored) <= most:
         return [(window, core) for _, window, core in scored]

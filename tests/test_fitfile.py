@@ -37,12 +37,8 @@ def round_trip(fit: FitFile, folder: Path) -> FitFile:
 def test_round_trip_of_every_transform(name: str, tmp_path: Path) -> None:
     fit = fit_file(name)
     back = round_trip(fit, tmp_path)
-    np.testing.assert_array_equal(
-        back.transform.forward(PLACES), fit.transform.forward(PLACES)
-    )
-    np.testing.assert_array_equal(
-        back.transform.inverse(PLACES), fit.transform.inverse(PLACES)
-    )
+    np.testing.assert_array_equal(back.transform.forward(PLACES), fit.transform.forward(PLACES))
+    np.testing.assert_array_equal(back.transform.inverse(PLACES), fit.transform.inverse(PLACES))
     assert back.to_dict() == fit.to_dict()
     assert back.frame == fit.frame
     assert back.reference == fit.reference
@@ -58,7 +54,9 @@ grids = st.builds(Grid, sides, affines, systems)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     frame=grids,
     reference=st.none() | grids,
@@ -215,9 +213,7 @@ def test_the_crs_that_was_given_for_the_moving_raster_counts_for_the_others(tmp_
 def test_places_a_scan_and_its_other_resolutions(tmp_path: Path) -> None:
     """No georeference: the pixels themselves are where the fit starts from."""
     placement = TRUE @ Affine.translation(100, 200) @ Affine.rotation(90) @ Affine.scale(0.5)
-    fit = round_trip(
-        fit_file("similarity", placement=placement, moving_shape=(600, 800)), tmp_path
-    )
+    fit = round_trip(fit_file("similarity", placement=placement, moving_shape=(600, 800)), tmp_path)
     xy = np.array([[0.0, 0.0], [800.0, 600.0], [123.4, 432.1]])
     expected = true_map(AffineGeoref(placement).to_map(xy))
     scan = header(tmp_path, None, (600, 800), None)

@@ -60,9 +60,7 @@ def test_the_left_out_block_has_no_say() -> None:
     fit = points.fit("similarity")
     fold = fit.folding.fold(points.true)
     moved = points.true + np.where((fold == 2)[:, None], 0.4, 0.0)
-    other = fit_transform(
-        points.claimed, moved, points.score, points.sigma, models=("similarity",)
-    )
+    other = fit_transform(points.claimed, moved, points.score, points.sigma, models=("similarity",))
     # The folding follows the points: compare only where it stayed.
     assert np.isclose(other.folding.side, fit.folding.side, atol=1)
     one, two = fit.fold_models[2], other.fold_models[2]

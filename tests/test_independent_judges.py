@@ -56,7 +56,10 @@ def test_gdalinfo_reads_what_we_meant(pair: scenes.Pair, written: Path) -> None:
     if shutil.which("gdalinfo") is None:
         pytest.skip("gdalinfo is not on PATH")
     done = subprocess.run(
-        ["gdalinfo", "-json", "-mdd", "GEOREG", "-checksum", "--config", "GDAL_PAM_ENABLED", "NO", str(written)],
+        [
+            "gdalinfo", "-json", "-mdd", "GEOREG", "-checksum",
+            "--config", "GDAL_PAM_ENABLED", "NO", str(written),
+        ],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "ERROR" not in done.stderr

@@ -70,7 +70,9 @@ rows = st.lists(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326"]))
 def test_round_trip_of_anything(suffix: str, tmp_path: Path, points: Any, crs: Any) -> None:
     """To the last bit, whatever the names: commas, quotes, comment signs, line breaks."""
@@ -259,7 +261,9 @@ def test_wrong_geojson_says_where(data: Any, said: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(junk=st.binary(max_size=80))
 def test_junk_is_an_error_of_ours(suffix: str, tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / f"p.{suffix}"

@@ -13,9 +13,9 @@ import pytest
 import scenes
 from georeg.errors import InputError
 from georeg.grid import Window
+from georeg.matching.protocol import TileBatch
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
-from georeg.matching.protocol import TileBatch
 from georeg.reading import each_batch
 from georeg.tiling import TilePair
 from georeg.views import View

@@ -146,7 +146,9 @@ def test_the_best_textured_tile_of_a_cell_is_taken() -> None:
     some = windows((2000, 2000), texture=texture, most=30)
 
     def contrast(pairs: list[TilePair]) -> float:
-        return float(np.mean([texture[max(0, p.core.y // 4) :][: STRIDE // 4].mean() for p in pairs]))
+        return float(
+            np.mean([texture[max(0, p.core.y // 4) :][: STRIDE // 4].mean() for p in pairs])
+        )
 
     assert contrast(some) > contrast(all_pairs)
     assert {p.core for p in some} <= {p.core for p in all_pairs}
