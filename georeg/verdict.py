@@ -135,7 +135,8 @@ def judge(
     scale, low, high, folded = _distortion(fit.transform, nodes)
     reasons = _evidence(start, check, inliers, points, coverage)
     least, most = _SCALE[settings.search]
-    if settings.georef and settings.search == "normal" and not least <= scale <= most:
+    normal = settings.georef and settings.search == "normal" and not folded
+    if normal and not least <= scale <= most:
         reasons.append(f"the fit changes lengths by {scale:.2f}: try --search wide")
     if folded or low < 1 / _STRETCH or high > _STRETCH:
         reasons.append(
@@ -144,7 +145,7 @@ def judge(
         )
     moved = displacement * pixels
     already = moved <= _ALREADY
-    if not already and check.after <= check.before:
+    if not already and not check.after > check.before:  # NaN is no proof either
         reasons.append(
             "the rasters are no more alike after the alignment than before "
             f"(similarity {check.before:.2f} -> {check.after:.2f})"
