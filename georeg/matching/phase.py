@@ -135,12 +135,17 @@ def _blur(x: Tensor, sigma: float) -> Tensor:
 def _locate(moving: _Side, reference: _Side, radius: float) -> Surfaces:
     """Surfaces of templates of 128 px (64 px in small scenes), every 4 (2) px of displacement."""
     unit = _UNIT if min(moving.image.shape[1:]) >= _WIDE else _SMALL_UNIT
-    moving, reference = moving.reduced(unit), reference.reduced(unit)
+    if min(moving.image.shape[1:]) >= unit:
+        moving, reference = moving.reduced(unit), reference.reduced(unit)
     cells = max(1, math.ceil(radius / unit))
+    side = _BLOCK * unit
+    if min(moving.image.shape[1:]) < 2 * _BLOCK:
+        width = 2 * cells + 1
+        empty = np.zeros((0, width, width), np.float32)
+        return Surfaces(np.zeros(0, np.int64), np.zeros((0, 2)), empty, float(unit), 2.0 * side)
     score, valid = _correlate(moving, reference, _BLOCK, cells)
     keep = valid.float().mean((-1, -2)) >= 0.2
     index = keep.nonzero().cpu().numpy()
-    side = _BLOCK * unit
     return Surfaces(
         index[:, 0],
         (index[:, [2, 1]] + 1.0) * side,
@@ -232,9 +237,9 @@ def _cut(
     at = torch.arange(side, device=x.device)
     rows, columns = top[:, None] + at, left[:, None] + at
     height, width = x.shape[1:]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & (
-        (columns >= 0) & (columns < width)
-    )[:, None]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
+        :, None
+    ]
     rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     return x[found.tile[:, None, None], rows[:, :, None], columns[:, None]] * inside
 

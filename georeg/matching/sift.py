@@ -1,8 +1,8 @@
 """SIFT key points: the plain baseline.
 
-Methods and their sources: SIFT (Lowe, IJCV 60(2), 2004; OpenCV's implementation, on the CPU),
-matched by nearest descriptors with Lowe's ratio test, both ways round. RootSIFT distances
-(Arandjelovic and Zisserman, CVPR 2012).
+Methods and their sources: SIFT and the ratio test of the nearest to the second nearest descriptor
+(Lowe, IJCV 60(2), 2004), in OpenCV's implementation, on the CPU. The test must be passed both ways
+round, so that it doesn't matter which raster is the reference.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Keys:
     Attributes:
         xy: (N, 2) tile pixels (edges).
         scale: (N,) sigma of the blur in which each was found.
-        vectors: (N, 128) root descriptors of length 1.
+        vectors: (N, 128) descriptors of length 1.
     """
 
     xy: Array
@@ -74,7 +74,7 @@ def _keys(image: Image, mask: Mask, most: int) -> _Keys:
     kernel = np.ones((2 * _BORDER + 1,) * 2, np.uint8)
     inner = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
     # Precise upscaling: without it all points lie a quarter of a pixel off.
-    detector = cv2.SIFT_create(
+    detector = cv2.SIFT.create(
         nfeatures=most, contrastThreshold=_CONTRAST, enable_precise_upscale=True
     )
     found: tuple[Any, Any] = detector.detectAndCompute(grey, inner)
@@ -83,9 +83,9 @@ def _keys(image: Image, mask: Mask, most: int) -> _Keys:
         return _Keys(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 128), np.float32))
     xy = from_centres([p.pt for p in points])
     scale = np.array([p.size / 2 for p in points])
-    length = np.maximum(np.abs(vectors).sum(axis=1, keepdims=True), 1e-6)
+    length = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     keep = valid_at(mask, xy)
-    return _Keys(xy[keep], scale[keep], np.sqrt(vectors / length)[keep].astype(np.float32))
+    return _Keys(xy[keep], scale[keep], (vectors / length)[keep].astype(np.float32))
 
 
 def _pair(number: int, moving: _Keys, reference: _Keys, radius: float) -> TilePoints:
@@ -118,9 +118,7 @@ def _nearest(likeness: Image) -> tuple[npt.NDArray[np.int64], Array]:
     return best, distance[:, 1] / distance[:, 0]
 
 
-def _distinct(
-    keep: npt.NDArray[np.int64], xy: Array, ratio: Array
-) -> npt.NDArray[np.int64]:
+def _distinct(keep: npt.NDArray[np.int64], xy: Array, ratio: Array) -> npt.NDArray[np.int64]:
     """One match of those at the same place: key points come once per orientation."""
     order = keep[np.argsort(ratio[keep], kind="stable")]
     first = np.unique(np.round(xy[order], 2), axis=0, return_index=True)[1]
