@@ -23,7 +23,7 @@ _CONTRAST = 0.02  # of a key point; half of OpenCV's own, images here are stretc
 _BORDER = 4  # pixels around invalid ones whose key points are the mask's, not the ground's
 # P(right) = 1 / (1 + exp(-(a + b * (1 - ratio)))).
 _SCORE = (-1.0, 8.0)
-_SIGMA = (0.2, 0.15)  # pixels; floor, and share of the key point's own scale
+_SIGMA = (0.3, 0.15)  # pixels; floor, and share of the key point's own scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def _pair(number: int, moving: _Keys, reference: _Keys, radius: float) -> TilePo
         return TilePoints.none()
     likeness = moving.vectors @ reference.vectors.T
     partner, ratio = _nearest(likeness)
-    back, back_ratio = _nearest(likeness.T)
+    back, back_ratio = _nearest(np.ascontiguousarray(likeness.T))
     here = np.arange(len(moving))
     ratio = np.maximum(ratio, back_ratio[partner])  # the same whichever side asks
     away = np.abs(reference.xy[partner] - moving.xy).max(axis=1)
@@ -112,10 +112,13 @@ def _pair(number: int, moving: _Keys, reference: _Keys, radius: float) -> TilePo
 
 def _nearest(likeness: Image) -> tuple[npt.NDArray[np.int64], Array]:
     """(N, M) cosines -> (N,) index of the best, and the ratio of the best two distances."""
+    here = np.arange(len(likeness))
     best = likeness.argmax(axis=1).astype(np.int64)
-    two = np.partition(likeness, likeness.shape[1] - 2, axis=1)[:, -2:].astype(np.float64)
+    rest = likeness.copy()
+    rest[here, best] = -np.inf
+    two = np.stack([likeness[here, best], rest.max(axis=1)], axis=1).astype(np.float64)
     distance = np.sqrt(np.maximum(2 - 2 * two, 1e-8))
-    return best, distance[:, 1] / distance[:, 0]
+    return best, distance[:, 0] / distance[:, 1]
 
 
 def _distinct(keep: npt.NDArray[np.int64], xy: Array, ratio: Array) -> npt.NDArray[np.int64]:
