@@ -14,6 +14,7 @@ import numpy.typing as npt
 from georeg import transforms
 from georeg.grid import Window
 from georeg.matching.protocol import Matcher, Surfaces, TileBatch, TilePoints
+from georeg.matching.running import run
 from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.tiling import SIDE
@@ -178,7 +179,7 @@ class _Search:
             radius,
             "locate",
         )
-        found = self.matcher.match(batch)
+        found = run(self.matcher, batch)
         origin = np.array([self.window.x, self.window.y], np.float64)
         middle = (float(self.middle[0]), float(self.middle[1]))
         if isinstance(found, Surfaces):

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-import numpy as np
-
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TilePoints
 
@@ -85,8 +83,10 @@ def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
     try:
         with turn:
             return matcher.match(batch)
-    except torch.OutOfMemoryError:
-        if len(batch) == 1:
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        if not _is_memory(error):
+            raise
+        if len(batch) <= 1:
             raise OutOfDeviceMemoryError(
                 f"one tile pair of {batch.moving.shape[2]} px doesn't fit into the device's "
                 "memory: use smaller tiles, or --device cpu"
@@ -99,18 +99,29 @@ def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
     return join(parts, [0, half])
 
 
+def _is_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch's CPU allocator and cuFFT say so in words only."""
+    import torch
+
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    words = str(error).lower()
+    return any(w in words for w in ("out of memory", "can't allocate memory", "cufft_alloc_failed"))
+
+
 def join(parts: list[Surfaces | TilePoints], starts: list[int]) -> Surfaces | TilePoints:
     """The results of consecutive parts of a batch as those of the whole."""
-    surfaces = [p for p in parts if isinstance(p, Surfaces)]
-    points = [p for p in parts if isinstance(p, TilePoints)]
-    offsets = np.asarray(starts)
+    surfaces = [
+        replace(p, tile=p.tile + o)
+        for p, o in zip(parts, starts, strict=True)
+        if isinstance(p, Surfaces)
+    ]
     if surfaces:
-        return Surfaces.concat(
-            [replace(s, tile=s.tile + o) for s, o in zip(surfaces, offsets, strict=True)]
-        )
+        return Surfaces.concat(surfaces)
     return TilePoints.concat(
         [
-            TilePoints(p.tile + o, p.moving_xy, p.reference_xy, p.score, p.sigma)
-            for p, o in zip(points, offsets, strict=True)
+            replace(p, tile=p.tile + o)
+            for p, o in zip(parts, starts, strict=True)
+            if isinstance(p, TilePoints)
         ]
     )

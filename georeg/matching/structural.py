@@ -90,9 +90,9 @@ class StructuralMatcher:
     @torch.inference_mode()
     def match(self, batch: TileBatch) -> Surfaces:
         """Surfaces of overlapping templates, 96 px wide but for small and for large scenes."""
-        one = self._put(batch.moving, batch.moving_mask)
-        two = self._put(batch.reference, batch.reference_mask)
         plan = _plan(batch)
+        one = self._put(batch.moving, batch.moving_mask, plan)
+        two = self._put(batch.reference, batch.reference_mask, plan)
         if batch.goal == "refine":
             return self._refine(one, two, batch.radius, plan)
         moving, reference = self._features(*one), self._features(*two)
@@ -105,9 +105,7 @@ class StructuralMatcher:
             back = _look_back(moving, reference, batch.radius, plan)
         return _surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
 
-    def _refine(
-        self, one: tuple[Tensor, Tensor], two: tuple[Tensor, Tensor], radius: float, plan: _Plan
-    ) -> Surfaces:
+    def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
 
         The moving features are compared with reference features of all four phases of the grid
@@ -132,11 +130,13 @@ class StructuralMatcher:
             return parts[0], canvas.mask()
         return torch.cat(parts, 1).mul_(1 / math.sqrt(len(parts))), canvas.mask()
 
-    def _put(self, images: Image, masks: Mask) -> tuple[Tensor, Tensor]:
-        return (
-            torch.from_numpy(np.ascontiguousarray(images)).to(self.device),
-            torch.from_numpy(np.ascontiguousarray(masks)).to(self.device),
-        )
+    def _put(self, images: Image, masks: Mask, plan: _Plan) -> Features:
+        """On the device, and not smaller than one template."""
+        least = plan.size * plan.block * plan.unit
+        pad = (0, max(0, least - images.shape[2]), 0, max(0, least - images.shape[1]))
+        image = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        mask = torch.from_numpy(np.ascontiguousarray(masks)).to(self.device)
+        return (F.pad(image, pad), F.pad(mask, pad)) if any(pad) else (image, mask)
 
 
 def _phase(features: Tensor, mask: Tensor, y: int, x: int) -> Features:

@@ -1,0 +1,60 @@
+"""Tile pairs with known truth, for the tests of the matchers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import scenes
+from georeg.matching.protocol import Array, Image, Mask, Matcher, Surfaces, TileBatch, TilePoints
+from georeg.matching.running import run
+from georeg.peaks import read_peaks
+
+STEP = 1 / 32  # pixels; scenes.sample places its samples on multiples of that
+SHIFT = (76 * STEP, -115 * STEP)  # 2.375, -3.59375
+
+
+def shifted(
+    shift: tuple[float, float] = SHIFT,
+    shape: tuple[int, int] = (320, 320),
+    seed: int = 0,
+    noise: float = 0.01,
+) -> tuple[Image, Image]:
+    """A moving and a reference image of one sensor; what lies at x there lies at x + shift here."""
+    reference = scenes.texture(shape, seed)
+    moving = scenes.sample(reference, scenes.pixels(shape) + shift, shape)
+    rng = np.random.default_rng(seed + 1)
+    moving = 0.8 * moving + 0.1 + noise * rng.normal(size=shape).astype(np.float32)
+    return np.clip(moving, 0, 1).astype(np.float32), reference
+
+
+def batch_of(
+    pairs: list[tuple[Image, Image]],
+    goal: str = "refine",
+    radius: float = 6.0,
+    masks: list[tuple[Mask, Mask]] | None = None,
+) -> TileBatch:
+    """A batch, valid everywhere unless told otherwise; 0 where invalid."""
+    moving = np.stack([m for m, _ in pairs])
+    reference = np.stack([r for _, r in pairs])
+    whole = np.ones(moving.shape, np.bool_)
+    one = whole if masks is None else np.stack([m for m, _ in masks])
+    two = whole if masks is None else np.stack([r for _, r in masks])
+    return TileBatch(
+        np.where(one, moving, np.float32(0)),
+        one,
+        np.where(two, reference, np.float32(0)),
+        two,
+        radius,
+        goal,
+    )
+
+
+def points_of(matcher: Matcher, batch: TileBatch) -> TilePoints:
+    """What the engine would make of the matcher's answer."""
+    found = run(matcher, batch)
+    return read_peaks(found) if isinstance(found, Surfaces) else found
+
+
+def displacement(points: TilePoints) -> Array:
+    """(N, 2) pixels from moving to reference."""
+    return points.reference_xy - points.moving_xy

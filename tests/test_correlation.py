@@ -1,0 +1,114 @@
+"""Correlation by FFT against the same thing spelled out, displacement by displacement."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from georeg.matching.correlation import correlate_blocks
+
+BLOCK, RADIUS = 6, 4
+
+
+def features(
+    seed: int, shape: tuple[int, int] = (26, 33), batch: int = 2, holes: float = 0.1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B, 3, h, w) random vectors, 0 where the (B, h, w) mask is."""
+    rng = np.random.default_rng(seed)
+    mask = (rng.uniform(size=(batch, *shape)) > holes).astype(np.float32)
+    values = rng.normal(size=(batch, 3, *shape)).astype(np.float32) * mask[:, None]
+    return torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def naive(
+    moving: np.ndarray,
+    moving_mask: np.ndarray,
+    reference: np.ndarray,
+    reference_mask: np.ndarray,
+    row: int,
+    column: int,
+    side: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masked normalised correlation and valid cells of one template at all displacements."""
+    height, width = moving_mask.shape
+    size = 2 * RADIUS + 1
+    score, cells = np.zeros((size, size)), np.zeros((size, size))
+    for dy in range(-RADIUS, RADIUS + 1):
+        for dx in range(-RADIUS, RADIUS + 1):
+            product = one = two = count = 0.0
+            for y in range(row, row + side):
+                for x in range(column, column + side):
+                    v, u = y + dy, x + dx
+                    if not (0 <= v < height and 0 <= u < width):
+                        continue
+                    if not (moving_mask[y, x] and reference_mask[v, u]):
+                        continue
+                    product += float(moving[:, y, x] @ reference[:, v, u])
+                    one += float(moving[:, y, x] @ moving[:, y, x])
+                    two += float(reference[:, v, u] @ reference[:, v, u])
+                    count += 1
+            place = dy + RADIUS, dx + RADIUS
+            score[place] = product / (np.sqrt(one * two) + 2e-3 * side**2)
+            cells[place] = count
+    return score, cells
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_agrees_with_the_definition(size: int) -> None:
+    one, two = features(0), features(1, holes=0.25)
+    sums = correlate_blocks(*one, [two], BLOCK, RADIUS)[0].pooled(size)
+    score, valid = sums.correlation(size, 0.5)
+    rows, columns = 26 // BLOCK - size + 1, 33 // BLOCK - size + 1
+    assert score.shape == (2, rows, columns, 2 * RADIUS + 1, 2 * RADIUS + 1)
+    assert sums.radius == RADIUS
+    arrays = [a.numpy() for a in (*one, *two)]
+    side = size * BLOCK
+    for b, i, j in ((0, 0, 0), (1, 1, 2), (0, rows - 1, columns - 1)):
+        expected, cells = naive(*(a[b] for a in arrays), i * BLOCK, j * BLOCK, side)
+        where = cells > 0.5 * side**2
+        assert (valid[b, i, j].numpy() == where).all()
+        assert score[b, i, j].numpy() == pytest.approx(np.where(where, expected, 0.0), abs=1e-4)
+
+
+def test_a_shifted_copy_correlates_fully_where_it_lies() -> None:
+    one, mask = features(3, (40, 40), 1, 0.0)
+    dx, dy = 3, -2
+    two = torch.roll(one, (dy, dx), (2, 3))
+    score, valid = correlate_blocks(one, mask, [(two, mask)], 8, 5)[0].pooled(2).correlation(2, 0.5)
+    inner = score[0, 1:-1, 1:-1].flatten(2)
+    assert (inner.argmax(-1) == (5 + dy) * 11 + 5 + dx).all()
+    assert inner.max(-1).values.min() > 0.95
+    assert valid[0, 1:-1, 1:-1].all()
+
+
+def test_scores_are_correlations() -> None:
+    one, two = features(5), features(6)
+    score, _ = correlate_blocks(*one, [two], BLOCK, RADIUS)[0].correlation(1, 0.1)
+    assert float(score.abs().max()) <= 1.0
+
+
+def test_nothing_valid_is_no_correlation() -> None:
+    one = features(7)
+    nothing = torch.zeros_like(one[0]), torch.zeros_like(one[1])
+    score, valid = correlate_blocks(*one, [nothing], BLOCK, RADIUS)[0].correlation(1, 0.35)
+    assert not valid.any()
+    assert float(score.abs().max()) == 0.0
+
+
+def test_a_template_that_looks_beyond_the_edge_sees_nothing_there() -> None:
+    one, mask = features(8, (18, 18), 1, 0.0)
+    sums = correlate_blocks(one, mask, [(one, mask)], 6, RADIUS)[0]
+    cells = sums.cells[0, 0, 0].numpy().round()
+    assert cells[RADIUS, RADIUS] == 36
+    assert cells[0, 0] == (6 - RADIUS) ** 2
+    assert cells[2 * RADIUS, 2 * RADIUS] == 36
+
+
+def test_a_pair_means_the_same_in_any_batch() -> None:
+    one, two = features(9, batch=3), features(10, batch=3)
+    together = correlate_blocks(*one, [two], BLOCK, RADIUS)[0].product
+    for b in range(3):
+        part = [t[b : b + 1] for t in (*one, *two)]
+        alone = correlate_blocks(part[0], part[1], [(part[2], part[3])], BLOCK, RADIUS)[0].product
+        assert torch.allclose(together[b : b + 1], alone, atol=1e-4)
