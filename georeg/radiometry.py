@@ -257,7 +257,9 @@ def _relief(
         steep.append(np.hypot(east, north)[valid])
     steepness = float(np.percentile(np.concatenate(steep), _STEEP)) if steep else 0.0
     if steepness <= 0:  # flat as far as the windows show
-        east, north = hillshade.slopes(whole.data[0], whole.mask, to_ground / np.array(scale))
+        east, north, valid = hillshade.slopes(
+            whole.data[0], whole.mask, to_ground / np.array(scale)
+        )
         steepness = float(np.hypot(east, north)[valid].max(initial=0.0))
     to_ground = to_ground / max(steepness, 1e-9)
     return Radiometry(
