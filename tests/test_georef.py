@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 
@@ -39,6 +39,7 @@ def test_orientations(tmp_path: Path, transform: Affine) -> None:
         np.testing.assert_allclose(georef.to_pixel(expected), xy, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     angle=st.floats(-180, 180),
     size=st.floats(1e-3, 1e3),
