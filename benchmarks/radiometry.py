@@ -40,6 +40,7 @@ from georeg.views import View
 
 Array = npt.NDArray[np.float64]
 Look = Callable[[Raster, str], Any]
+Tone = Callable[[Image], Image]
 
 OFFSET = np.array([3.3, -2.6])
 RADIUS = 12
@@ -238,9 +239,66 @@ def optical(raster: Raster, _: str) -> Any:
     return fit_radiometry(raster, "optical")
 
 
-def without_filter(raster: Raster, modality: str) -> Any:
-    base = fit_radiometry(raster, modality)
-    return replace(base, noise=())
+def sar(raster: Raster, _: str) -> Any:
+    """What the package does."""
+    return fit_radiometry(raster, "sar")
+
+
+def uncalmed(raster: Raster, _: str) -> Any:
+    base = fit_radiometry(raster, "sar")
+    return replace(base, echo=replace(base.echo, spread=(0.0,) * len(base.bands)))
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Amplitude through a filter, then a tone curve, stretched between its percentiles."""
+
+    tone: Tone
+    filter: Tone
+    limits: tuple[float, float]
+    bands: tuple[int, ...] = (1,)
+    reach: int = 6
+
+    def image(self, pixels: Pixels, scale: Any = (1.0, 1.0), blur: float = 1.0) -> Any:
+        low, high = self.limits
+        image = (self.tone(self.filter(pixels.data[0])) - low) / (high - low)
+        image = np.clip(image, 0, 1).astype(np.float32)
+        image[~pixels.mask] = 0
+        return image, pixels.mask
+
+
+def filtered(tone: Tone, before: Tone) -> Look:
+    def look(raster: Raster, _: str) -> Any:
+        rows, columns = raster.header.shape
+        pixels = raster.read(Window(0, 0, columns, rows))
+        low, high = np.percentile(tone(pixels.data[0][pixels.mask]), (1, 99))
+        return Filtered(tone, before, (float(low), float(high)))
+
+    return look
+
+
+def as_it_is(image: Image) -> Image:
+    return image
+
+
+def logarithm(image: Image) -> Image:
+    return np.log(np.maximum(image, 1.0))
+
+
+def gaussian(image: Image) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), np.float32)
+
+
+def lee(spread: float) -> Tone:
+    """Lee's filter (IEEE TPAMI 2(2), 1980) for multiplicative noise, 5 x 5 pixels."""
+
+    def apply(image: Image) -> Image:
+        average = cv2.blur(image, (5, 5))
+        variance = np.maximum(cv2.blur(image * image, (5, 5)) - average**2, 1e-9)
+        signal = np.maximum(variance - (spread * average) ** 2, 0) / (1 + spread**2)
+        return np.asarray(average + signal / variance * (image - average), np.float32)
+
+    return apply
 
 
 @dataclass(frozen=True)
@@ -248,7 +306,6 @@ class Speckled:
     """The same raster with single-look speckle (amplitude: Rayleigh) on top."""
 
     base: Any
-    noise: float | None = None
 
     @property
     def bands(self) -> tuple[int, ...]:
@@ -256,22 +313,23 @@ class Speckled:
 
     @property
     def reach(self) -> int:
-        return 2
+        return 6
 
     def image(self, pixels: Pixels, scale: Any = (1.0, 1.0), blur: float = 1.0) -> Any:
         rng = np.random.default_rng(pixels.mask.size)
         grain = rng.rayleigh(1 / np.sqrt(np.pi / 2), pixels.data.shape).astype(np.float32)
         base = self.base
-        if self.noise is not None and base.noise:
-            base = replace(base, noise=tuple(float(np.hypot(self.noise, n)) for n in base.noise))
+        if isinstance(base, Radiometry) and base.echo is not None and any(base.echo.spread):
+            spread = tuple(float(np.hypot(SINGLE_LOOK, s)) for s in base.echo.spread)
+            base = replace(base, echo=replace(base.echo, spread=spread))
         return base.image(Pixels(pixels.data * grain, pixels.mask), scale, blur)
 
 
-RAYLEIGH = 0.6413  # standard deviation of the logarithm of single-look amplitude: pi / sqrt(24)
+SINGLE_LOOK = 0.523  # standard deviation of amplitude over its mean
 
 
-def noisy(look: Look, noise: float | None = None) -> Look:
-    return lambda raster, modality: Speckled(look(raster, modality), noise)
+def noisy(look: Look) -> Look:
+    return lambda raster, modality: Speckled(look(raster, modality))
 
 
 @dataclass(frozen=True)
@@ -333,7 +391,7 @@ def main() -> None:
         if "bands" in options.only:
             pairs = crossmodal(options.shared, options.pairs)
             looks = {
-                "mean of bands": mean,
+                "**mean of bands**": mean,
                 "luminance": luminance,
                 "first principal component": principal,
                 "second band only": one_band,
@@ -343,17 +401,22 @@ def main() -> None:
             parts.append(table("Several optical bands to one image", found))
         if "sar" in options.only:
             pairs = sentinel(options.shared, 2 * options.pairs)
-            looks = {
-                "linear": optical,
-                "logarithm": without_filter,
-                "logarithm, Lee filter": mean,
-                "single look: linear": noisy(optical),
-                "single look: logarithm": noisy(without_filter),
-                "single look: logarithm, Lee filter": noisy(mean, RAYLEIGH),
+            multi = {
+                "amplitude": optical,
+                "amplitude, Gaussian 1 px": filtered(as_it_is, gaussian),
+                "amplitude, Lee": filtered(as_it_is, lee(0.2)),
+                "logarithm": filtered(logarithm, as_it_is),
+                "logarithm, Gaussian 1 px": filtered(logarithm, gaussian),
+                "logarithm, Lee": filtered(logarithm, lee(0.2)),
+                "log(1 + intensity / 4 medians)": uncalmed,
+                "**the same, calmed as needed**": sar,
             }
-            variants = {name: (look, optical) for name, look in looks.items()}
+            single = {**multi, "amplitude, Lee": filtered(as_it_is, lee(0.55))}
+            single["logarithm, Lee"] = filtered(logarithm, lee(0.55))
+            variants = {name: (look, optical) for name, look in multi.items()}
+            variants |= {f"single look: {n}": (noisy(k), optical) for n, k in single.items()}
             found = shares(pairs, variants, ("sar", "optical"))
-            parts.append(table("SAR", found))
+            parts.append(table("SAR against optical", found))
         if "dem" in options.only:
             names = [
                 ("RMNP DEM - RGB", "rmnp/dem.tif", "rmnp/rgb.tif"),
@@ -366,7 +429,7 @@ def main() -> None:
             pairs = georeferenced(options.shared, names, stack)
             looks = {
                 "heights": optical,
-                "hillshade, 90 % of slopes below 45 degrees": relief,
+                "**hillshade, 90 % of slopes below 45 degrees**": relief,
                 "hillshade, a third of that": lambda r, m: relief(r, m, 1 / 3),
                 "hillshade, three times that": lambda r, m: relief(r, m, 3.0),
                 "slope": lambda r, m: Steepness(relief(r, m)),

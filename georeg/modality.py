@@ -13,7 +13,7 @@ import numpy as np
 
 from georeg.header import Header
 from georeg.raster import Pixels
-from georeg.speckle import local_moments
+from georeg.speckle import local_moments, local_spread
 
 _UNITS = {
     "dem": {"m", "metre", "meter", "metres", "meters", "ft", "foot", "feet", "us survey foot"},
@@ -82,12 +82,11 @@ def has_speckle(samples: Sequence[Pixels]) -> bool:
     spread = []
     decibels = in_decibels(samples)
     for data, mask in samples:
-        mean, variance, share = local_moments(data[0], mask)
-        good = share > 0.999
-        if not decibels:
-            good &= mean > 0
-        scale = np.float32(1) if decibels else mean[good]
-        spread.append(np.sqrt(variance[good]) / scale)
+        if decibels:
+            _, variance, share = local_moments(data[0], mask)
+            spread.append(np.sqrt(variance[share > 0.999]))
+        else:
+            spread.append(local_spread(data[0], mask))
     values = np.concatenate(spread) if spread else np.zeros(0, np.float32)
     if values.size < 1000:
         return False

@@ -1,31 +1,31 @@
 """From the bands of any raster to one image that a matcher can look at.
 
 The image is float32 in [0, 1], its contrast stretched between robust percentiles that come from
-one decimated read and some small windows in full resolution. SAR goes through the logarithm,
-which turns speckle into additive noise of equal strength everywhere, and is calmed where it is
-read in full resolution; a DEM becomes a hillshade lit from four sides.
+one decimated read and some small windows in full resolution. Bands are averaged. SAR goes through
+a logarithm that starts where the bright part of the scene does, and is calmed where speckle is
+strong; a DEM becomes a hillshade lit from four sides. What these choices are worth on real pairs
+is in benchmarks/results/radiometry.md.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from georeg import hillshade, speckle
+from georeg import hillshade
+from georeg.echo import Echo, fit_echo
 from georeg.errors import InputError
 from georeg.grid import Window
-from georeg.modality import guess_modality, in_decibels
+from georeg.modality import guess_modality
 from georeg.raster import Header, Image, Mask, Pixels, Raster
 
 _SAMPLE = 512  # pixels a side of the decimated read
 _PATCH = 128  # pixels a side of the windows in full resolution, nine of them at most
 _PERCENTILES = (1.0, 99.0)
 _STEEP = 90  # percentile of slopes that is shown as 45 degrees
-_CALM = 0.1  # of the range of the image: weaker speckle isn't worth a filter
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,10 @@ class Radiometry:
     Attributes:
         modality: optical, sar, infrared, map or dem.
         bands: 1-based bands to read.
-        low: value that becomes 0, for each of them (after the logarithm where there is one).
+        low: value that becomes 0, for each of them (SAR: after the logarithm).
         high: value that becomes 1.
         weights: of the bands in the image; they add up to 1.
-        floor: of each band before the logarithm; empty where there is none.
-        noise: standard deviation of speckle in full resolution, for each band; empty if none.
+        echo: how SAR is read; None for the rest.
         to_ground: 2 x 2, differences of height between neighbouring pixels along columns and
             rows -> exaggerated slopes to the east and north; empty but for DEMs.
     """
@@ -49,8 +48,7 @@ class Radiometry:
     low: tuple[float, ...]
     high: tuple[float, ...]
     weights: tuple[float, ...]
-    floor: tuple[float, ...] = ()
-    noise: tuple[float, ...] = ()
+    echo: Echo | None = None
     to_ground: tuple[float, ...] = ()
 
     @property
@@ -58,7 +56,7 @@ class Radiometry:
         """How many pixels around have a say in the image of one."""
         if self.to_ground:
             return hillshade.REACH
-        return speckle.REACH if self.noise else 0
+        return 0 if self.echo is None else Echo.REACH
 
     def image(
         self, pixels: Pixels, scale: tuple[float, float] = (1.0, 1.0), blur: float = 1.0
@@ -81,12 +79,12 @@ class Radiometry:
         for k, weight in enumerate(self.weights):
             if weight == 0:
                 continue
-            band = log_scale(data[k], self.floor[k]) if self.floor else data[k].copy()
+            if self.echo is None:
+                band = data[k].copy()
+            else:
+                looks = scale[0] * scale[1] * blur**2
+                band = self.echo.tone(data[k], k, mask, looks)
             span = max(self.high[k] - self.low[k], 1e-30)
-            sigma = self.noise[k] / (math.sqrt(scale[0] * scale[1]) * blur) if self.noise else 0.0
-            if sigma > _CALM * span:
-                band[~mask] = 0
-                band = speckle.despeckle(band, mask, sigma)
             band -= np.float32(self.low[k])
             band /= np.float32(span)
             np.clip(band, 0, 1, out=band)
@@ -121,17 +119,19 @@ def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] 
     _check_contrast(raster.name, whole, patches)
     if modality == "dem":
         return _relief(raster, chosen[:1], whole, scale, patches)
-    floor: tuple[float, ...] = ()
-    noise: tuple[float, ...] = ()
-    seen = [whole] if patches == [whole] else [whole, *patches]
+    seen = [whole] if scale == (1.0, 1.0) else [whole, *patches]
+    echo = None
     if modality == "sar":
-        if not in_decibels(seen):
-            floor = tuple(_floor(_values(seen, k)) for k in range(len(whole.data)))
-            seen, patches = _logarithms(seen, floor), _logarithms(patches, floor)
-        noise = tuple(_noise(patches, k) for k in range(len(whole.data)))
+        echo = fit_echo(seen, patches, raster.header.dtypes[chosen[0] - 1])
+        seen = [
+            Pixels(np.stack([echo.tone(band, k) for k, band in enumerate(data)]), mask)
+            for data, mask in seen
+        ]
     # Averages spread less than pixels: neither may be cut off.
     limits = [_limits(seen, k) for k in range(len(whole.data))]
     contrast = np.array([float(high > low) for low, high in limits])
+    if not contrast.any():
+        raise InputError(f"{raster.name} holds no echo above 0: choose other bands or --modality")
     weights = contrast / contrast.sum()
     return Radiometry(
         modality,
@@ -139,8 +139,7 @@ def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] 
         tuple(low for low, _ in limits),
         tuple(high for _, high in limits),
         tuple(weights.tolist()),
-        floor,
-        noise,
+        echo,
     )
 
 
@@ -153,12 +152,6 @@ def default_bands(header: Header) -> tuple[int, ...]:
         return tuple(names.index(n) + 1 for n in ("red", "green", "blue"))
     others = [i + 1 for i, n in enumerate(names) if n != "alpha"]
     return tuple(others[:3]) or (1,)
-
-
-def log_scale(data: Image, floor: float) -> Image:
-    """Natural logarithm of values (decibels up to a factor); below the floor they count as it."""
-    out = np.maximum(data, np.float32(floor))
-    return np.log(out, out=out)
 
 
 def _decimated(raster: Raster, bands: Sequence[int]) -> tuple[Pixels, tuple[float, float]]:
@@ -214,31 +207,6 @@ def _limits(parts: Sequence[Pixels], k: int) -> tuple[float, float]:
         return low, high
     values = _values(parts, k)
     return float(values.min()), float(values.max())
-
-
-def _floor(values: npt.NDArray[np.float32]) -> float:
-    """What counts as no echo at all: the logarithm of a zero would eat up the contrast."""
-    echoes = values[values > 0]
-    if not echoes.size:
-        return 1.0
-    floor = float(np.percentile(echoes, _PERCENTILES[0]))
-    return floor if floor < echoes.max() else 0.1 * floor
-
-
-def _logarithms(parts: Sequence[Pixels], floor: Sequence[float]) -> list[Pixels]:
-    out = []
-    for data, mask in parts:
-        log = np.stack([log_scale(band, f) for band, f in zip(data, floor, strict=True)])
-        log[:, ~mask] = 0
-        out.append(Pixels(log, mask))
-    return out
-
-
-def _noise(patches: Sequence[Pixels], k: int) -> float:
-    """Of speckle in full resolution; the median of what the windows say."""
-    levels = [speckle.noise_level(data[k], mask) for data, mask in patches]
-    known = [level for level in levels if level > 0]
-    return float(np.median(known)) if known else 0.0
 
 
 def _relief(

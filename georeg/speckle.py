@@ -1,12 +1,15 @@
-"""Speckle: what it looks like, and how to calm it.
+"""Speckle: how strong it is, and how to calm it.
 
-Speckle multiplies: in the logarithm it is additive noise of one strength everywhere (Goodman,
-J. Opt. Soc. Am. 66(11), 1976). There the local linear minimum mean square error filter of Lee
-(IEEE TPAMI 2(2), 1980) applies in its additive form: flat ground is averaged, and edges, whose
-variance is more than the noise's, are left alone.
+Speckle multiplies: on even ground amplitude or intensity spreads by a fixed share of its mean, by
+0.523 / sqrt(L) and 1 / sqrt(L) for L looks (Goodman, J. Opt. Soc. Am. 66(11), 1976). Averaging
+neighbours adds looks. benchmarks/results/radiometry.md has what else was tried: adaptive filters
+(Lee, IEEE TPAMI 2(2), 1980) did no better than a small Gaussian, and no filter at all was best
+where there are four looks or more.
 """
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
@@ -15,9 +18,12 @@ import numpy.typing as npt
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-REACH = 2  # pixels around that matter for one
-_SIDE = 2 * REACH + 1
-_QUIET = 25  # percentile of the local spread that counts as flat ground
+REACH = 4  # pixels around that matter for one, at most
+_SIDE = 5  # of the windows in which spread is looked at
+_QUIET = 25  # percentile of the local spread that counts as even ground
+_WANTED = 0.2  # spread of amplitude that is left; 7 looks
+_WIDEST = 1.1  # standard deviation of the Gaussian in pixels: details must live on
+_NARROWEST = 0.35  # less than that does nothing
 
 
 def local_moments(image: Image, mask: Mask) -> tuple[Image, Image, Image]:
@@ -39,41 +45,46 @@ def local_moments(image: Image, mask: Mask) -> tuple[Image, Image, Image]:
     return mean + center, np.maximum(variance, 0, out=variance), share
 
 
-def noise_level(image: Image, mask: Mask) -> float:
-    """Standard deviation on flat ground: of the speckle, if the image is a logarithm (or dB).
+def local_spread(image: Image, mask: Mask) -> Image:
+    """(N,) standard deviation over mean of the 5 x 5 windows that are valid and above zero."""
+    mean, variance, share = local_moments(image, mask)
+    good = (share > 0.999) & (mean > 0)
+    return np.asarray(np.sqrt(variance[good]) / mean[good], np.float32)
+
+
+def speckle_spread(image: Image, mask: Mask) -> float:
+    """Standard deviation over mean on even ground; 0 if no 5 x 5 pixels are valid together.
 
     Args:
-        image: (rows, columns).
+        image: (rows, columns) amplitude or intensity, 0 where invalid.
         mask: where it is valid.
-
-    Returns:
-        0 if no 5 x 5 pixels are valid together.
     """
-    _, variance, share = local_moments(image, mask)
-    whole = variance[share > 0.999]
-    if not whole.size:
+    spread = local_spread(image, mask)
+    if not spread.size:
         return 0.0
-    # Sample variance of 25 values, which speckle's correlation between neighbours leaves low.
-    unbiased = _SIDE**2 / (_SIDE**2 - 1)
-    return float(np.sqrt(np.percentile(whole, _QUIET) * unbiased))
+    return float(np.percentile(spread, _QUIET) * math.sqrt(_SIDE**2 / (_SIDE**2 - 1)))
 
 
-def despeckle(image: Image, mask: Mask, sigma: float) -> Image:
-    """Lee's filter for additive noise of standard deviation `sigma`, in 5 x 5 pixels.
+def calm(image: Image, mask: Mask, spread: float) -> Image:
+    """Averaged by a Gaussian just wide enough that speckle no longer drowns the structures.
+
+    Independent pixels of a Gaussian of sigma s spread 2 sqrt(pi) s times less.
 
     Args:
-        image: (rows, columns) of logarithms or dB.
+        image: (rows, columns), 0 where invalid.
         mask: where it is valid.
-        sigma: of the noise, in the image's unit.
+        spread: of the amplitude on even ground, relative to its mean.
 
     Returns:
-        (rows, columns); 0 where invalid.
+        The image itself where its speckle is weak.
     """
-    mean, variance, _ = local_moments(image, mask)
-    gain = np.maximum(variance - np.float32(sigma**2), 0)
-    gain /= np.maximum(variance, np.float32(1e-12))
-    out = image - mean
-    out *= gain
-    out += mean
-    out[~mask] = 0
-    return np.asarray(out, dtype=np.float32)
+    sigma = min(spread / (2 * math.sqrt(math.pi) * _WANTED), _WIDEST)
+    if sigma < _NARROWEST:
+        return image
+    size = (2 * REACH + 1, 2 * REACH + 1)
+    out = np.asarray(cv2.GaussianBlur(image, size, sigma), np.float32)
+    if not mask.all():
+        weight = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), size, sigma), np.float32)
+        out /= np.maximum(weight, np.float32(1e-6), out=weight)
+        out[~mask] = 0
+    return out
