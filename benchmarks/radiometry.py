@@ -105,7 +105,7 @@ def _pair(kind: str, moving: Raster, reference: Raster, back: Array, truth: bool
 
 
 def georeferenced(shared: Path, names: Sequence[tuple[str, str, str]], stack: Any) -> list[Pair]:
-    """Pairs placed by their headers."""
+    """Pairs placed by their headers, cut into windows that share one truth."""
     pairs = []
     for kind, moving, reference in names:
         root = shared / "data/pairs"
@@ -113,11 +113,12 @@ def georeferenced(shared: Path, names: Sequence[tuple[str, str, str]], stack: An
             open_scene(str(root / moving), str(root / reference), Settings())
         )
         grid = scene.frame.grid
-        rows, columns = min(SIDE, grid.height), min(SIDE, grid.width)
-        window = Window((grid.width - columns) // 2, (grid.height - rows) // 2, columns, rows)
         view = scene.moving_view()
         shifted = replace(view, to_source=lambda xy, to=view.to_source: to(xy + OFFSET))
-        pairs.append(Pair(kind, shifted, scene.reference_view(), window, False))
+        size = 160  # small enough for templates of 64 px
+        down, across = (sorted({0, max(0, n // 2 - 80), n - size}) for n in grid.shape)
+        for window in (Window(x, y, size, size) for y in down for x in across):
+            pairs.append(Pair(kind, shifted, scene.reference_view(), window, False))
     return pairs
 
 
@@ -145,24 +146,28 @@ def shares(
     pairs: Sequence[Pair], variants: dict[str, tuple[Look, Look]], modalities: tuple[str, str]
 ) -> dict[str, dict[str, list[Array]]]:
     """Variant -> group -> shares within 1.5 and 3 px, one row a pair."""
-    found: dict[str, dict[str, list[Array]]] = {}
+    seen: list[dict[str, tuple[Array, Array]]] = []
     for pair in pairs:
-        seen = {}
+        seen.append({})
         for name, (moving_look, reference_look) in variants.items():
-            seen[name] = displacements(
+            centers, moved = displacements(
                 pair,
                 moving_look(pair.moving.raster, modalities[0]),
                 reference_look(pair.reference.raster, modalities[1]),
             )
-        truth = _consensus(list(seen.values())) if not pair.truth else _exact
-        for name, (centers, moved) in seen.items():
-            error = np.hypot(*(moved - truth(centers)).T)
-            row = (
-                np.array([(error < 1.5).mean(), (error < 3).mean()]) if len(error) else np.zeros(2)
-            )
-            found.setdefault(name, {}).setdefault(pair.group, []).append(row)
+            seen[-1][name] = centers + [pair.window.x, pair.window.y], moved
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    found: dict[str, dict[str, list[Array]]] = {}
+    for pair, matches in zip(pairs, seen, strict=True):
+        same = [
+            m for p, m in zip(pairs, seen, strict=True) if p.moving.raster is pair.moving.raster
+        ]
+        truth = _exact if pair.truth else _consensus([v for m in same for v in m.values()])
+        for name, (centers, moved) in matches.items():
+            error = np.hypot(*(moved - truth(centers)).T)
+            row = np.array([np.mean(error < limit) if len(error) else 0.0 for limit in (1.5, 3)])
+            found.setdefault(name, {}).setdefault(pair.group, []).append(row)
     return found
 
 
