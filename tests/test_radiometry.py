@@ -340,7 +340,7 @@ def test_calming() -> None:
     assert out[rim & mask].mean() == pytest.approx(1.25, abs=0.15)  # holes don't darken their rim
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 1000), st.floats(-1e5, 1e5))
 def test_local_moments(seed: int, offset: float) -> None:
     rng = np.random.default_rng(seed)
