@@ -23,7 +23,7 @@ _SIDE = 5  # of the windows in which spread is looked at
 _QUIET = 25  # percentile of the local spread that counts as even ground
 _WANTED = 0.2  # spread of amplitude that is left; 7 looks
 _WIDEST = 1.1  # standard deviation of the Gaussian in pixels: details must live on
-_NARROWEST = 0.35  # less than that does nothing
+_NARROWEST = 0.4  # less than that does next to nothing; four looks need less
 
 
 def local_moments(image: Image, mask: Mask) -> tuple[Image, Image, Image]:
