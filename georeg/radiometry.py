@@ -1,61 +1,105 @@
 """From the bands of any raster to one image that a matcher can look at.
 
 The image is float32 in [0, 1], its contrast stretched between robust percentiles that come from
-one decimated read. SAR goes through the logarithm, which turns speckle into additive noise of
-equal strength everywhere; a DEM becomes a hillshade lit from four sides.
+one decimated read and some small windows in full resolution. Bands are averaged. SAR goes through
+a logarithm that starts where the bright part of the scene does, and is calmed where speckle is
+strong; a DEM becomes a hillshade lit from four sides. What these choices are worth on real pairs
+is in benchmarks/results/radiometry.md.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+import numpy.typing as npt
 
+from georeg import hillshade
+from georeg.echo import Echo, fit_echo
 from georeg.errors import InputError
 from georeg.grid import Window
+from georeg.modality import guess_modality
 from georeg.raster import Header, Image, Mask, Pixels, Raster
 
-MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
-
-_SAMPLE = 512  # pixels a side of the decimated read, and of the full resolution sample
+_SAMPLE = 512  # pixels a side of the decimated read
+_PATCH = 128  # pixels a side of the windows in full resolution, nine of them at most
 _PERCENTILES = (1.0, 99.0)
-_LIGHTS = (225.0, 270.0, 315.0, 360.0)  # azimuths of GDAL's and USGS' multidirectional hillshade
+_STEEP = 90  # percentile of slopes that is shown as 45 degrees
 
 
 @dataclass(frozen=True)
 class Radiometry:
-    """How the bands become the image; numbers only, so that any window looks the same."""
+    """How the bands become the image; numbers only, so that any window looks the same.
+
+    Attributes:
+        modality: optical, sar, infrared, map or dem.
+        bands: 1-based bands to read.
+        low: value that becomes 0, for each of them (SAR: after the logarithm).
+        high: value that becomes 1.
+        weights: of the bands in the image; they add up to 1.
+        echo: how SAR is read; None for the rest.
+        to_ground: 2 x 2, differences of height between neighbouring pixels along columns and
+            rows -> exaggerated slopes to the east and north; empty but for DEMs.
+    """
 
     modality: str
     bands: tuple[int, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     weights: tuple[float, ...]
+    echo: Echo | None = None
+    to_ground: tuple[float, ...] = ()
 
-    def image(self, pixels: Pixels) -> tuple[Image, Mask]:
-        """(bands, rows, columns) -> (rows, columns) in [0, 1], and the mask (0 where invalid)."""
+    @property
+    def reach(self) -> int:
+        """How many pixels around have a say in the image of one."""
+        if self.to_ground:
+            return hillshade.REACH
+        return 0 if self.echo is None else Echo.REACH
+
+    def image(
+        self, pixels: Pixels, scale: tuple[float, float] = (1.0, 1.0), blur: float = 1.0
+    ) -> tuple[Image, Mask]:
+        """(bands, rows, columns) -> (rows, columns) in [0, 1], and the mask; 0 where invalid.
+
+        Args:
+            pixels: of `bands`.
+            scale: width and height of one of them in pixels of the raster, if it was reduced.
+            blur: by how much speckle was averaged away besides.
+        """
         data, mask = pixels
-        if self.modality == "sar":
-            data = log_scale(data)
-        elif self.modality == "dem":
-            data = hillshade(data[0], mask, self.high[0])[None]
-            return data[0] * mask, mask
-        low = np.array(self.low, np.float32)[:, None, None]
-        span = np.maximum(np.array(self.high, np.float32)[:, None, None] - low, 1e-12)
-        unit = np.clip((data - low) / span, 0, 1)
-        image = np.tensordot(np.array(self.weights, np.float32), unit, axes=1)
-        return np.asarray(image * mask, dtype=np.float32), mask
+        if self.to_ground:
+            matrix = np.array(self.to_ground).reshape(2, 2) / np.array(scale)
+            east, north, mask = hillshade.slopes(data[0], mask, matrix)
+            shade = hillshade.hillshade(east, north)
+            shade[~mask] = 0
+            return shade, mask
+        image = np.zeros(mask.shape, np.float32)
+        for k, weight in enumerate(self.weights):
+            if weight == 0:
+                continue
+            if self.echo is None:
+                band = data[k].copy()
+            else:
+                looks = scale[0] * scale[1] * blur**2
+                band = self.echo.tone(data[k], k, mask, looks)
+            span = max(self.high[k] - self.low[k], 1e-30)
+            band -= np.float32(self.low[k])
+            band /= np.float32(span)
+            np.clip(band, 0, 1, out=band)
+            band *= np.float32(weight)
+            image += band
+        image[~mask] = 0
+        return image, mask
 
 
 def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] = ()) -> Radiometry:
-    """The radiometry of a raster, from a decimated read and a sample in full resolution.
+    """The radiometry of a raster, from a decimated read and small windows in full resolution.
 
     Args:
         raster: the raster; complex values and palettes are looked at as magnitudes and colours.
-        modality: one of `MODALITIES`.
+        modality: one of `settings.MODALITIES`.
         bands: 1-based; the colour bands, or the first three, if empty.
 
     Raises:
@@ -63,35 +107,39 @@ def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] 
         SettingsError: a band is out of range.
     """
     chosen = raster.check_bands(bands) if bands else default_bands(raster.header)
-    rows, columns = raster.header.shape
-    factor = max(1.0, max(rows, columns) / _SAMPLE)
-    shape = (max(1, round(rows / factor)), max(1, round(columns / factor)))
-    whole = raster.read(Window(0, 0, columns, rows), shape, chosen)
+    whole, scale = _decimated(raster, chosen)
     if not whole.mask.any():
         raise InputError(
             f"{raster.name} has no valid pixel: all of it is nodata or NaN; choose another file, "
             "or name the right nodata value"
         )
+    patches = [whole] if scale == (1.0, 1.0) else _patches(raster, chosen, whole.mask)
     if modality == "auto":
-        modality = guess_modality(raster, chosen)
-    data = log_scale(whole.data) if modality == "sar" else whole.data
+        modality = guess_modality(raster.header, chosen, patches)
+    _check_contrast(raster.name, whole, patches)
     if modality == "dem":
-        return Radiometry(modality, chosen[:1], (0.0,), (_steepness(data[0], whole.mask),), (1.0,))
-    values = data[:, whole.mask]
-    low, high = np.percentile(values, _PERCENTILES, axis=1)
-    flat = high - low <= 1e-6 * np.maximum(np.abs(high), 1e-30)
-    if flat.all():
-        low, high = values.min(axis=1), values.max(axis=1)
-        flat = high <= low
-    if flat.all():
-        raise InputError(
-            f"{raster.name} is constant: every valid pixel holds {low[0]:g}; choose another file, "
-            "or other bands"
-        )
-    weights = np.where(flat, 0.0, 1.0)
-    weights /= weights.sum()
+        return _relief(raster, chosen[:1], whole, scale, patches)
+    seen = [whole] if scale == (1.0, 1.0) else [whole, *patches]
+    echo = None
+    if modality == "sar":
+        echo = fit_echo(seen, patches, raster.header.dtypes[chosen[0] - 1])
+        seen = [
+            Pixels(np.stack([echo.tone(band, k) for k, band in enumerate(data)]), mask)
+            for data, mask in seen
+        ]
+    # Averages spread less than pixels: neither may be cut off.
+    limits = [_limits(seen, k) for k in range(len(whole.data))]
+    contrast = np.array([float(high > low) for low, high in limits])
+    if not contrast.any():
+        raise InputError(f"{raster.name} holds no echo above 0: choose other bands or --modality")
+    weights = contrast / contrast.sum()
     return Radiometry(
-        modality, chosen, tuple(low.tolist()), tuple(high.tolist()), tuple(weights.tolist())
+        modality,
+        chosen,
+        tuple(low for low, _ in limits),
+        tuple(high for _, high in limits),
+        tuple(weights.tolist()),
+        echo,
     )
 
 
@@ -106,53 +154,82 @@ def default_bands(header: Header) -> tuple[int, ...]:
     return tuple(others[:3]) or (1,)
 
 
-def log_scale(data: Image) -> Image:
-    """Decibels up to a constant factor; nothing below a ten-thousandth of the mean counts."""
-    floor = max(float(np.abs(data).mean()) * 1e-4, 1e-30)
-    return np.log(np.maximum(np.abs(data), floor)).astype(np.float32)
+def _decimated(raster: Raster, bands: Sequence[int]) -> tuple[Pixels, tuple[float, float]]:
+    """The whole raster in at most 512 pixels a side, and the size (x, y) of one of them."""
+    rows, columns = raster.header.shape
+    factor = max(1.0, max(rows, columns) / _SAMPLE)
+    shape = (max(1, round(rows / factor)), max(1, round(columns / factor)))
+    pixels = raster.read(Window(0, 0, columns, rows), shape, bands)
+    return pixels, (columns / shape[1], rows / shape[0])
 
 
-def hillshade(height: Image, mask: Mask, steepness: float) -> Image:
-    """Multidirectional hillshade in [0, 1] after USGS OFR 92-422 (Mark 1992), sun 45 degrees up.
-
-    Args:
-        height: (rows, columns).
-        mask: where heights are valid; shading is neutral beside invalid ones.
-        steepness: a height difference between neighbours that counts as a steep slope.
-    """
-    dzdx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125) / steepness
-    dzdy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125) / steepness
-    valid = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    dzdx[~valid] = 0
-    dzdy[~valid] = 0
-    length = np.sqrt(1 + dzdx**2 + dzdy**2)
-    aspect = np.arctan2(dzdy, -dzdx)
-    total = np.zeros_like(height)
-    weights = np.zeros_like(height)
-    for light in _LIGHTS:
-        azimuth = math.radians(90 - light)
-        weight = np.sin(aspect - azimuth) ** 2
-        east, north = math.cos(azimuth), math.sin(azimuth)
-        shade = (1 - dzdx * east + dzdy * north) / (length * math.sqrt(2))
-        total += weight * np.clip(shade, 0, 1)
-        weights += weight
-    return np.asarray(total / weights, dtype=np.float32)
+def _patches(raster: Raster, bands: Sequence[int], mask: Mask) -> list[Pixels]:
+    """Windows in full resolution, spread over the valid part of the raster."""
+    rows, columns = raster.header.shape
+    height, width = min(_PATCH, rows), min(_PATCH, columns)
+    windows = []
+    for part_rows in np.array_split(np.arange(mask.shape[0]), 3):
+        for part_columns in np.array_split(np.arange(mask.shape[1]), 3):
+            y, x = np.nonzero(mask[np.ix_(part_rows, part_columns)])
+            if not len(y):
+                continue
+            nearest = np.argmin((y - y.mean()) ** 2 + (x - x.mean()) ** 2)
+            middle_y = (part_rows[y[nearest]] + 0.5) * rows / mask.shape[0]
+            middle_x = (part_columns[x[nearest]] + 0.5) * columns / mask.shape[1]
+            top = min(max(0, round(middle_y - height / 2)), rows - height)
+            left = min(max(0, round(middle_x - width / 2)), columns - width)
+            windows.append(Window(left, top, width, height))
+    read = (raster.read(window, None, bands) for window in dict.fromkeys(windows))
+    return [pixels for pixels in read if pixels.mask.any()]
 
 
-def _steepness(height: Image, mask: Mask) -> float:
-    dzdx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125)
-    dzdy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125)
-    valid = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    if not valid.any():
-        raise InputError("the DEM has too few valid heights")
-    return max(float(np.percentile(np.hypot(dzdx, dzdy)[valid], 90)), 1e-6)
+def _check_contrast(name: str, whole: Pixels, patches: Sequence[Pixels]) -> None:
+    values = [np.concatenate([p.data[:, p.mask] for p in (whole, *patches)], axis=1)]
+    if np.ptp(values[0], axis=1).max() <= 0:
+        raise InputError(
+            f"{name} is constant: every valid pixel holds {values[0][0, 0]:g}; choose another "
+            "file, or other bands"
+        )
 
 
-def guess_modality(raster: Raster, bands: Sequence[int]) -> str:
-    """What the raster shows, by its header and by the texture of a full resolution sample."""
-    header = raster.header
-    if header.is_complex:
-        return "sar"
-    if header.palette is not None:
-        return "map"
-    return "optical"
+def _values(parts: Sequence[Pixels], k: int) -> npt.NDArray[np.float32]:
+    return np.concatenate([data[k][mask] for data, mask in parts])
+
+
+def _limits(parts: Sequence[Pixels], k: int) -> tuple[float, float]:
+    """Robust least and largest value over the whole and over the windows in full resolution."""
+    whole, *patches = parts
+    pairs = [np.percentile(_values([whole], k), _PERCENTILES)]
+    if patches:
+        pairs.append(np.percentile(_values(patches, k), _PERCENTILES))
+    low, high = float(min(p[0] for p in pairs)), float(max(p[1] for p in pairs))
+    if high - low > 1e-6 * max(abs(high), 1e-30):
+        return low, high
+    values = _values(parts, k)
+    return float(values.min()), float(values.max())
+
+
+def _relief(
+    raster: Raster,
+    bands: tuple[int, ...],
+    whole: Pixels,
+    scale: tuple[float, float],
+    patches: Sequence[Pixels],
+) -> Radiometry:
+    """A hillshade whose relief is exaggerated, or flattened, until steep slopes show 45 degrees."""
+    steps = hillshade.ground_steps(raster.header.georef, raster.header.crs, raster.header.shape)
+    to_ground = np.asarray(np.linalg.inv(steps).T, np.float64)
+    steep = []
+    for data, mask in patches:
+        east, north, valid = hillshade.slopes(data[0], mask, to_ground)
+        steep.append(np.hypot(east, north)[valid])
+    steepness = float(np.percentile(np.concatenate(steep), _STEEP)) if steep else 0.0
+    if steepness <= 0:  # flat as far as the windows show
+        east, north, valid = hillshade.slopes(
+            whole.data[0], whole.mask, to_ground / np.array(scale)
+        )
+        steepness = float(np.hypot(east, north)[valid].max(initial=0.0))
+    to_ground = to_ground / max(steepness, 1e-9)
+    return Radiometry(
+        "dem", bands, (0.0,), (1.0,), (1.0,), to_ground=tuple(to_ground.ravel().tolist())
+    )

@@ -21,7 +21,7 @@ from georeg.frame import Frame, build_frame
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Window, outline
 from georeg.placing import place, place_reference
-from georeg.radiometry import MODALITIES, Radiometry, default_bands, fit_radiometry
+from georeg.radiometry import Radiometry, default_bands, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
 from georeg.tiling import SIDE
@@ -102,9 +102,6 @@ def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scen
         InputError: a raster can't be used; NoOverlapError where the two don't meet.
         SettingsError: a setting doesn't suit the rasters.
     """
-    for side in (settings.moving_modality, settings.reference_modality):
-        if side not in MODALITIES:
-            raise SettingsError(f"modality '{side}' is none of {', '.join(MODALITIES)}")
     with ExitStack() as stack:
         pair = []
         for name, nodata, crs in (

@@ -49,7 +49,7 @@ class View:
         shape = self.raster.header.shape
         ratio = math.sqrt(math.prod(sampling_ratio(mapping, window, shape)))
         nodes = sample_nodes(mapping, window, _TOLERANCE * max(1.0, ratio))
-        source = nodes.source_window(margin=2 + math.ceil(2 * ratio))
+        source = nodes.source_window(margin=2 + math.ceil((3 + self.radiometry.reach) * ratio))
         if source is None:
             return _nothing(window)
         source = source.intersect(Window(0, 0, shape[1], shape[0]))
@@ -59,7 +59,8 @@ class View:
         size = (-(-source.height // reduction), -(-source.width // reduction))
         pixels = self.raster.read(source, size, self.radiometry.bands)
         scale = (source.width / size[1], source.height / size[0])
-        image, mask = self.radiometry.image(_antialias(pixels, ratio / reduction))
+        blur = max(1.0, ratio / reduction)
+        image, mask = self.radiometry.image(_antialias(pixels, blur), scale, blur)
         return _interpolate(image, mask, nodes, window, source, scale)
 
 

@@ -1,0 +1,123 @@
+"""What a raster shows, by its header and by the texture of small samples in full resolution.
+
+A wrong guess costs more than none: whatever isn't clear counts as optical, which only means that
+its contrast is stretched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from georeg.header import Header
+from georeg.raster import Pixels
+from georeg.speckle import local_moments, local_spread
+
+_UNITS = {
+    "dem": {"m", "metre", "meter", "metres", "meters", "ft", "foot", "feet", "us survey foot"},
+    "sar": {"db", "decibel"},
+    "infrared": {"k", "kelvin", "degc", "celsius", "°c"},
+}
+_WORDS = {
+    "dem": {"dem", "dsm", "dtm", "elevation", "height", "altitude", "heights"},
+    "sar": {"vv", "vh", "hh", "hv", "sar", "sigma0", "gamma0", "beta0", "backscatter"},
+    "infrared": {"thermal", "temperature", "lst", "tirs", "lwir"},
+}
+# Amplitude of L looks spreads by 0.523 / sqrt(L) of its mean: this is L = 6.8.
+_SPECKLE = 0.20
+_EVEN = 0.5  # speckle is equally strong everywhere: its 5th percentile against the median
+_SPECKLE_DB, _EVEN_DB = 1.0, 0.3  # optical rasters don't hold negative values, so less is enough
+_SMOOTH = 0.75  # second against first differences; white noise has 1.7, optical images 0.9 to 1.6
+_RELIEF = 60.0  # metres; temperatures are as smooth, but differ by less within one raster
+_HEIGHTS = (-500.0, 9000.0)
+
+
+def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixels]) -> str:
+    """One of sar, map, dem, infrared, optical.
+
+    Args:
+        header: of the raster.
+        bands: 1-based bands that are looked at.
+        samples: windows of these bands in full resolution.
+    """
+    if header.is_complex:
+        return "sar"
+    if header.palette is not None and list(bands) == [1]:
+        return "map"
+    said = _said(header, bands)
+    if said is not None:
+        return said
+    dtype = header.dtypes[bands[0] - 1]
+    # Brightness of 8-bit pictures was stretched by somebody, so its grain isn't proportional to it.
+    if dtype != "uint8" and has_speckle(samples):
+        return "sar"
+    single = len(header.dtypes) == 1
+    if single and dtype in ("int16", "int32", "float32", "float64") and looks_like_relief(samples):
+        return "dem"
+    return "optical"
+
+
+def _said(header: Header, bands: Sequence[int]) -> str | None:
+    """By units and descriptions of all the bands that are looked at."""
+    found = set()
+    for band in bands:
+        unit = (header.units[band - 1] or "").strip().lower() if header.units else ""
+        words = set(re.split(r"[^a-z0-9]+", (header.descriptions[band - 1] or "").lower()))
+        by_unit = [name for name, units in _UNITS.items() if unit in units]
+        by_word = [name for name, known in _WORDS.items() if words & known]
+        found.add((by_unit + by_word + [""])[0])
+    (only, *others) = found
+    if only == "dem" and len(bands) > 1:
+        return None
+    return None if others or not only else only
+
+
+def has_speckle(samples: Sequence[Pixels]) -> bool:
+    """Whether the first band is grainy, and equally so everywhere, relative to its brightness.
+
+    Rasters in dB hold negative values, and their grain is the same in absolute terms.
+    """
+    spread = []
+    decibels = in_decibels(samples)
+    for data, mask in samples:
+        if decibels:
+            _, variance, share = local_moments(data[0], mask)
+            spread.append(np.sqrt(variance[share > 0.999]))
+        else:
+            spread.append(local_spread(data[0], mask))
+    values = np.concatenate(spread) if spread else np.zeros(0, np.float32)
+    if values.size < 1000:
+        return False
+    least, middle = np.percentile(values, [5, 50])
+    enough, even = (_SPECKLE_DB, _EVEN_DB) if decibels else (_SPECKLE, _EVEN)
+    return bool(least > enough and least > even * middle)
+
+
+def in_decibels(samples: Sequence[Pixels]) -> bool:
+    """Whether the first band of a SAR raster is a logarithm already."""
+    values = np.concatenate([data[0][mask] for data, mask in samples]) if samples else np.zeros(0)
+    if not values.size:
+        return False
+    low, middle, high = np.percentile(values, [1, 50, 99])
+    return bool(middle < 0 and low > -80 and high < 40)
+
+
+def looks_like_relief(samples: Sequence[Pixels]) -> bool:
+    """Whether the values could be heights: in range, with relief, and as smooth as terrain."""
+    first, second, number, values = 0.0, 0.0, 0, []
+    for data, mask in samples:
+        height = data[0]
+        good = mask[:, 2:] & mask[:, 1:-1] & mask[:, :-2]
+        step = np.diff(height, axis=1)
+        first += float(np.square(step[:, 1:][good]).sum(dtype=np.float64))
+        second += float(np.square(np.diff(step, axis=1)[good]).sum(dtype=np.float64))
+        number += int(good.sum())
+        values.append(height[mask])
+    if number < 1000 or first <= 0:
+        return False
+    low, high = np.percentile(np.concatenate(values), [1, 99])
+    if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low < _RELIEF:
+        return False
+    return second < _SMOOTH**2 * first

@@ -1,0 +1,167 @@
+"""The common frame: its grid, its extent, and the way from either raster and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import CRS
+
+from georeg.crs import CrsPath
+from georeg.errors import NoOverlapError
+from georeg.frame import Frame, build_frame
+from georeg.georef import AffineGeoref, GcpGeoref
+from georeg.grid import Grid
+
+UTM = CRS(32633)
+Side = tuple[AffineGeoref, tuple[int, int]]
+
+
+def side(
+    x: float = 350000, y: float = 5250000, size: float = 10, shape: tuple[int, int] = (400, 500),
+    angle: float = 0.0, up: float = -1,
+) -> Side:  # fmt: skip
+    transform = Affine(size, 0, x, 0, up * size, y) @ Affine.rotation(angle)
+    return AffineGeoref(transform), shape
+
+
+def corners(frame: Frame) -> tuple[float, float, float, float]:
+    return frame.grid.bounds()
+
+
+def test_the_references_own_pixels() -> None:
+    """Never resampled where they are the coarser ones."""
+    reference = side()
+    frame, shift = build_frame(side(size=3), reference, CrsPath(UTM, UTM))
+    grid = Grid(reference[1], reference[0].transform, UTM)
+    assert frame.grid.transform.a == 10
+    offset = grid.to_pixel(frame.grid.to_map(np.zeros((1, 2))))
+    np.testing.assert_allclose(offset, np.round(offset), atol=1e-9)
+    assert frame.reference_pixels == pytest.approx(1.0)
+    assert frame.metres == pytest.approx(10.0, rel=1e-3)
+    assert shift == pytest.approx(max(64, 0.05 * np.hypot(150, 120)))
+
+
+def test_the_coarser_size_counts() -> None:
+    frame, _ = build_frame(side(size=25), side(size=10), CrsPath(UTM, UTM))
+    assert frame.grid.transform.a == pytest.approx(25)
+    assert frame.reference_pixels == pytest.approx(2.5)
+    frame, _ = build_frame(side(size=25), side(size=10), CrsPath(UTM, UTM), resolution=5.0)
+    assert frame.grid.transform.a == pytest.approx(5)
+
+
+def test_square_on_the_ground_in_degrees() -> None:
+    degree = AffineGeoref(Affine(1e-4, 0, 13.0, 0, -1e-4, 60.0)), (500, 500)
+    frame, _ = build_frame(degree, degree, CrsPath(CRS(4326), CRS(4326), 13.0, 13.0))
+    size = frame.grid.metres_per_pixel()
+    assert size is not None
+    assert size[0] == pytest.approx(size[1], rel=0.01)
+
+
+def test_room_for_the_shift() -> None:
+    """What the moving raster can meet once it is shifted, and nothing beyond the reference."""
+    reference = side(shape=(2000, 2000))
+    moving = side(x=355000, y=5245000, shape=(400, 400))
+    frame, shift = build_frame(moving, reference, CrsPath(UTM, UTM), max_shift=100)
+    assert shift == 100
+    left, bottom, right, top = corners(frame)
+    assert (left, top) == (354000, 5246000)
+    assert (right, bottom) == (360000, 5240000)
+
+
+def test_meeting_only_after_the_shift() -> None:
+    reference = side()
+    frame, _ = build_frame(side(x=355100), reference, CrsPath(UTM, UTM), max_shift=64)
+    assert frame.grid.width > 0
+    with pytest.raises(NoOverlapError, match=r"don't overlap.*100 working pixels \(100\d m\)"):
+        build_frame(side(x=356000), reference, CrsPath(UTM, UTM), max_shift=64)
+
+
+def test_different_zones_meet() -> None:
+    """A place at 18 degrees east, in zones 33 and 34."""
+    at = CrsPath(CRS(4326), CRS(32634)).forward(np.array([[18.0, 48.0]]))[0]
+    here = CrsPath(CRS(4326), UTM).forward(np.array([[18.0, 48.0]]))[0]
+    moving = side(x=at[0] - 2500, y=at[1] + 2000)
+    reference = side(x=here[0] - 2500, y=here[1] + 2000)
+    frame, _ = build_frame(moving, reference, CrsPath(CRS(32634), UTM))
+    middle = frame.claim(np.array([[250.0, 200.0]]))
+    np.testing.assert_allclose(middle, frame.from_reference(np.array([[250.0, 200.0]])), atol=0.01)
+
+
+def test_across_the_antimeridian() -> None:
+    """Zone 60 west of it and zone 1 east of it, both around 180 degrees."""
+    lonlat = np.array([[180.0, -17.0]])
+    west = CrsPath(CRS(4326), CRS(32760)).forward(lonlat)[0]
+    east = CrsPath(CRS(4326), CRS(32701)).forward(lonlat)[0]
+    moving = side(x=west[0] - 2500, y=west[1] + 2000)
+    reference = side(x=east[0] - 2500, y=east[1] + 2000)
+    frame, _ = build_frame(moving, reference, CrsPath(CRS(32760), CRS(32701)))
+    assert min(frame.grid.shape) > 380
+    degrees = AffineGeoref(Affine(1e-4, 0, 179.98, 0, -1e-4, -16.98)), (400, 400)
+    other = AffineGeoref(Affine(1e-4, 0, -180.02, 0, -1e-4, -16.98)), (400, 400)
+    path = CrsPath(CRS(4326), CRS(4326), 180.0, -180.0)
+    frame, _ = build_frame(degrees, other, path)
+    claimed = frame.claim(np.array([[100.0, 100.0]]))
+    np.testing.assert_allclose(claimed, frame.from_reference(np.array([[100.0, 100.0]])), atol=1e-4)
+
+
+def test_a_world_map_against_a_small_raster() -> None:
+    world = AffineGeoref(Affine(0.1, 0, -180, 0, -0.1, 90)), (1800, 3600)
+    small = side()
+    frame, _ = build_frame(world, small, CrsPath(CRS(4326), UTM, 15.0, 350000))
+    assert frame.metres is not None
+    assert frame.metres > 5000
+    frame, _ = build_frame(small, world, CrsPath(UTM, CRS(4326), 350000, 13.0))
+    assert max(frame.grid.shape) < 300
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    angle=st.floats(-180, 180),
+    up=st.sampled_from([-1, 1]),
+    size=st.floats(2, 40),
+    source=st.sampled_from([32633, 32634, 3035, 3857]),
+    x=st.floats(0, 500),
+    y=st.floats(0, 400),
+)
+def test_there_and_back(
+    angle: float, up: float, size: float, source: int, x: float, y: float
+) -> None:
+    """Claim and unclaim undo each other, whatever the orientation, unit and CRS."""
+    path = CrsPath(CRS(source), UTM)
+    middle = path.inverse(np.array([[352500.0, 5248000.0]]))[0]
+    local = Affine(size, 0, 0, 0, up * size, 0) @ Affine.rotation(angle)
+    dx, dy = local @ (250, 200)
+    moving = AffineGeoref(Affine.translation(middle[0] - dx, middle[1] - dy) @ local), (400, 500)
+    frame, _ = build_frame(moving, side(), path)
+    xy = np.array([[x, y]])
+    # PROJ's Lambert azimuthal (EPSG:3035) comes back to 0.4 mm only, here up to 2e-4 px.
+    np.testing.assert_allclose(frame.unclaim(frame.claim(xy)), xy, atol=1e-3)
+    at = frame.from_reference(xy)
+    np.testing.assert_allclose(frame.to_reference(at), xy, atol=1e-6)
+    # Both lead to the same ground.
+    ground = path.forward(moving[0].to_map(xy))
+    np.testing.assert_allclose(frame.grid.to_map(frame.claim(xy)), ground, atol=1e-4)
+
+
+def test_gcps() -> None:
+    turned = Affine(10, 0, 350000, 0, -10, 5250000) @ Affine.rotation(15)
+    pixel = np.array([[x, y] for x in (0.0, 250.0, 500.0) for y in (0.0, 200.0, 400.0)])
+    ground = np.array([turned @ tuple(p) for p in pixel])
+    georef = GcpGeoref.from_gcps(pixel, ground)
+    frame, _ = build_frame((georef, (400, 500)), side(), CrsPath(UTM, UTM))
+    xy = np.array([[100.0, 300.0]])
+    exact = frame.grid.to_pixel(np.array([turned @ (100, 300)]))
+    np.testing.assert_allclose(frame.claim(xy), exact, atol=1e-3)
+    np.testing.assert_allclose(frame.unclaim(frame.claim(xy)), xy, atol=1e-3)
+
+
+def test_nowhere_near() -> None:
+    far = side(x=350000, y=1000000)
+    with pytest.raises(NoOverlapError, match="don't overlap"):
+        build_frame(far, side(), CrsPath(UTM, UTM))
+    degrees = AffineGeoref(Affine(1e-4, 0, -120, 0, -1e-4, -40)), (400, 500)
+    with pytest.raises(NoOverlapError, match="don't overlap"):
+        build_frame(degrees, side(), CrsPath(CRS(4326), UTM))
