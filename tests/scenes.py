@@ -167,7 +167,5 @@ def make_pair(
     levels[~valid] = 0
     folder.mkdir(parents=True, exist_ok=True)
     reference_file = write(folder / "reference.tif", image, transform)
-    moving_file = write(
-        folder / "moving.tif", levels.astype(np.uint8), transform, nodata=0, **more
-    )
+    moving_file = write(folder / "moving.tif", levels.astype(np.uint8), transform, nodata=0, **more)
     return Pair(moving_file, reference_file, truth, shape, image)
