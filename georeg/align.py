@@ -21,6 +21,7 @@ from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
+from georeg.matching.running import one_thread_each, pick_device, processors
 from georeg.provenance import versions
 from georeg.scene import Scene, open_scene
 from georeg.settings import OutputSettings, Settings
@@ -143,13 +144,14 @@ def measure(
     Raises:
         InputError, SettingsError: as `align`.
     """
-    from georeg.matching.running import pick_device, set_threads  # imports torch
-
     tell = progress or (lambda step, share: None)
-    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
+    device = pick_device(settings.device, settings.seed)
+    with (
+        one_thread_each(device),
+        gdal_env(settings.threads),
+        open_scene(moving, reference, settings) as scene,
+    ):
         tell("locate", 0.0)
-        set_threads(settings.threads)
-        device = pick_device(settings.device, settings.seed)
         matcher = matching.load(settings.matcher, device)
         start = locate(scene, matcher, settings)
         tell("locate", 1.0)
@@ -172,7 +174,7 @@ def measure(
         judging = matcher if matcher.name == "structural" else matching.load("structural", device)
         check = check_alignment(
             scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
-            settings.threads or 2,
+            processors(settings.threads),
         )  # fmt: skip
         tell("check", 1.0)
         verdict = judge(scene.frame, start, points, fit, check, settings)
@@ -193,11 +195,14 @@ def fit_matches(
         InputError, SettingsError: as `align`.
         PointsError: the points are too few, degenerate, or agree on nothing.
     """
-    from georeg.matching.running import pick_device, set_threads  # imports torch
-
     settings = settings or Settings()
     tell = progress or (lambda step, share: None)
-    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
+    device = pick_device(settings.device, settings.seed)
+    with (
+        one_thread_each(device),
+        gdal_env(settings.threads),
+        open_scene(moving, reference, settings) as scene,
+    ):
         tell("fit", 0.0)
         frame = scene.frame
         points = TiePoints(
@@ -212,11 +217,10 @@ def fit_matches(
         tell("fit", 1.0)
         # Nobody had to search for these points, so there is no rival estimate to beat.
         start = survey(scene, fit.transform, math.inf)
-        set_threads(settings.threads)
-        judging = matching.load("structural", pick_device(settings.device, settings.seed))
+        judging = matching.load("structural", device)
         check = check_alignment(
             scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
-            settings.threads or 2,
+            processors(settings.threads),
         )  # fmt: skip
         tell("check", 1.0)
         verdict = judge(frame, start, points, fit, check, settings)

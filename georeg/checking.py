@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,14 @@ import numpy.typing as npt
 from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces
 from georeg.matching.running import run
-from georeg.reading import read_batches
+from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
 
-_TILES = 25  # evenly spread: enough for a share
+_TILES = 16  # evenly spread: enough for a share
 _RADIUS = 12.0  # pixels around the prediction among which the best place is sought
 _HIT = 2.5  # pixels from the prediction within which the best place is one
 _TELLING = 0.6  # share of displacements that must be valid for a template to count
@@ -69,7 +70,7 @@ def check_alignment(
     transform: Transform,
     left_out: Sequence[Transform | None],
     fold: Any,
-    threads: int = 2,
+    threads: int = 1,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -80,14 +81,13 @@ def check_alignment(
         transform: claimed -> true.
         left_out: one model per fold; the transform itself where that is empty.
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
-        threads: for reading.
+        threads: that read and match.
     """
-    radius = int(_RADIUS)
     pairs = plan(
         scene.frame.grid.shape,
         1.0,
         tile=judge.tile,
-        margin=judge.reach + radius,
+        margin=judge.reach,
         most=_TILES,
         texture=start.texture,
         texture_factor=start.factor,
@@ -153,15 +153,15 @@ def _surfaces(
 ) -> Surfaces | None:
     """Surfaces of all tiles, centres in frame pixels."""
     parts = []
-    for group, batch in read_batches(
+    for group, found in each_batch(
         pairs,
         scene.moving_view(transform),
         scene.reference_view(),
+        partial(run, judge),
         radius=radius,
         goal="track",
         threads=threads,
     ):
-        found = run(judge, batch)
         if not isinstance(found, Surfaces):
             continue
         for number, pair in enumerate(group):

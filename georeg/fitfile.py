@@ -6,6 +6,7 @@ scene finds its way there by its own georeference; a scan without one by its own
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,12 @@ Array = npt.NDArray[np.float64]
 
 FORMAT = "georeg-fit"
 VERSION = 1
+
+# What comes of values that a fit file can't have.
+_DAMAGE = (
+    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, CRSError,
+    GeoregError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,21 +163,21 @@ def load_fit(path: str) -> FitFile:
     data = read_json(path, "a fit file")
     if data.get("format") != FORMAT:
         raise InputError(f"{path} is not a fit file of georeg: make one with --fit")
-    if int(data.get("version", 0)) > VERSION:
-        raise InputError(f"{path} was written by a newer georeg: upgrade to read it")
     try:
-        moving = data["moving"]
-        return FitFile(
-            transforms.from_dict(data["transform"]),
-            _grid(data["frame"]),
-            None if data["reference"] is None else _grid(data["reference"]),
-            None if moving["placement"] is None else Affine(*moving["placement"]),
-            (int(moving["shape"][0]), int(moving["shape"][1])),
-            None if moving["crs"] is None else CRS.from_wkt(moving["crs"]),
-            data.get("info", {}),
-        )
-    except (KeyError, TypeError, ValueError, IndexError, CRSError, GeoregError) as error:
+        if int(data["version"]) <= VERSION:
+            moving = data["moving"]
+            return FitFile(
+                transforms.from_dict(data["transform"]),
+                _grid(data["frame"]),
+                None if data["reference"] is None else _grid(data["reference"]),
+                None if moving["placement"] is None else _affine(moving["placement"]),
+                _shape(moving["shape"]),
+                None if moving["crs"] is None else CRS.from_wkt(moving["crs"]),
+                dict(data.get("info") or {}),
+            )
+    except _DAMAGE as error:
         raise InputError(f"{path} is damaged: {error}") from None
+    raise InputError(f"{path} was written by a newer georeg: upgrade to read it")
 
 
 def _grid_dict(grid: Grid) -> dict[str, Any]:
@@ -184,5 +191,18 @@ def _grid_dict(grid: Grid) -> dict[str, Any]:
 
 def _grid(data: dict[str, Any]) -> Grid:
     crs = None if data["crs"] is None else CRS.from_wkt(data["crs"])
-    rows, columns = data["shape"]
-    return Grid((int(rows), int(columns)), Affine(*data["transform"]), crs)
+    return Grid(_shape(data["shape"]), _affine(data["transform"]), crs)
+
+
+def _shape(data: Any) -> tuple[int, int]:
+    rows, columns = (int(n) for n in data)
+    if rows < 1 or columns < 1:
+        raise ValueError(f"a raster of {columns} x {rows} pixels")
+    return rows, columns
+
+
+def _affine(data: Any) -> Affine:
+    a, b, c, d, e, f = (float(v) for v in data)
+    if not all(map(math.isfinite, (a, b, c, d, e, f))) or a * e == b * d:
+        raise ValueError(f"a geotransform of {data}")
+    return Affine(a, b, c, d, e, f)

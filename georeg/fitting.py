@@ -153,6 +153,8 @@ def fit_transform(
     """
     if not models:
         raise SettingsError("no transform model to fit")
+    if not len(claimed):
+        raise PointsError("there are no tie points to fit")
     prior = score**2 / (sigma**2 + _FLOOR**2)
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local

@@ -16,6 +16,7 @@ from georeg.grid import Window
 from georeg.matching.protocol import Matcher, Surfaces, TileBatch, TilePoints
 from georeg.scene import Scene
 from georeg.settings import Settings
+from georeg.tiling import SIDE
 from georeg.transforms import Transform
 from georeg.views import View
 from georeg.voting import Vote, vote
@@ -26,7 +27,6 @@ Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
-SIDE = 1024  # pixels a side of the level 0 image, at most
 _ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side
 _CONFIDENT = 0.55  # margin at which no further hypothesis is tried
 _AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
@@ -65,13 +65,22 @@ def locate(scene: Scene, matcher: Matcher, settings: Settings) -> Start | None:
     scaled = np.diag([search.factor, search.factor, 1.0])
     matrix = scaled @ matrix @ np.linalg.inv(scaled)
     log.info("located: %s", describe(matrix, margin))
-    return survey(scene, from_matrix(matrix), margin)
+    return survey(scene, from_matrix(matrix), margin, search.reference)
 
 
-def survey(scene: Scene, transform: Transform, margin: float) -> Start:
-    """What level 0 shows of the overlap through a transform that is known already."""
+def survey(
+    scene: Scene, transform: Transform, margin: float, reference: tuple[Image, Mask] | None = None
+) -> Start:
+    """What level 0 shows of the overlap through a transform that is known already.
+
+    Args:
+        scene: the rasters.
+        transform: claimed -> true frame pixels.
+        margin: see `Start`.
+        reference: the reference on level 0, if it was looked at already.
+    """
     window, factor, pad = _level(scene)
-    reference = scene.reference_view().look(window, factor)
+    reference = reference or scene.reference_view().look(window, factor)
     moving = scene.moving_view(transform).look(window, factor)
     texture = np.minimum(_texture(*reference), _texture(*moving))[pad:-pad, pad:-pad]
     return Start(transform, margin, factor, texture)
@@ -173,9 +182,7 @@ class _Search:
         origin = np.array([self.window.x, self.window.y], np.float64)
         middle = (float(self.middle[0]), float(self.middle[1]))
         if isinstance(found, Surfaces):
-            placed = Surfaces(
-                found.tile, found.center + origin, found.score, found.step, found.size
-            )
+            placed = found.moved(origin)
             result = vote(placed, middle, rotation=rotation, scale=scale, steps=steps)
             return None if result is None else (result.matrix() @ start, result.margin)
         return _from_points(found, origin, start)

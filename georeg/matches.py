@@ -66,17 +66,20 @@ class Matches:
         )
 
     def thin(self, most: int) -> Matches:
-        """At most about `most` tie points, evenly spread: the best ones of each grid cell."""
+        """At most `most` tie points (1 or more), evenly spread: the best ones of each grid cell."""
         if len(self) <= most:
             return self
         low, size = self.reference_xy.min(axis=0), np.ptp(self.reference_xy, axis=0)
-        cell = max(float(np.sqrt(size.prod() / most)), 1e-9)
-        place = np.floor((self.reference_xy - low) / cell).astype(np.int64)
-        number = place[:, 1] * (int(place[:, 0].max()) + 1) + place[:, 0]
+        # At least as wide as for points on a line, of which no area tells how dense they are.
+        cell = max(float(np.sqrt(size.prod() / most)), float(size.max()) / most) or 1.0
+        while True:
+            place = np.floor((self.reference_xy - low) / cell).astype(np.int64)
+            number = place[:, 1] * (int(place[:, 0].max()) + 1) + place[:, 0]
+            if len(np.unique(number)) <= most:
+                break
+            cell *= 1.05
         order = np.lexsort((-self.score, number))
         rank = np.arange(len(self)) - np.searchsorted(number[order], number[order], side="left")
-        for depth in range(1, int(rank.max()) + 2):
-            if (rank < depth).sum() > most:
-                break
-        best = order[rank < max(1, depth - 1)]
-        return self.select(np.sort(best)[:most] if depth == 1 else np.sort(best))
+        # As many of each cell as there is room for.
+        depth = int(np.searchsorted(np.cumsum(np.bincount(rank)), most, side="right"))
+        return self.select(np.sort(order[rank < depth]))

@@ -39,14 +39,13 @@ def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSetting
         if settings.dst_crs
         else (base.crs if base is not None else fit.frame.crs)
     )
-    if base is not None and crs == base.crs and not settings.resolution:
-        if settings.bounds is None:
+    if base is not None and crs == base.crs:
+        if settings.bounds is None and not settings.resolution:
             return base
-        size = (
-            math.hypot(base.transform.a, base.transform.d),
-            math.hypot(base.transform.b, base.transform.e),
-        )
-        return _checked(Grid.from_bounds(settings.bounds, size, crs), name)
+        t = base.transform
+        resolution = settings.resolution or (math.hypot(t.a, t.d), math.hypot(t.b, t.e))
+        size = (resolution[0], resolution[-1])
+        return _checked(Grid.from_bounds(settings.bounds or base.bounds(), size, crs), name)
     footprint = _footprint(fit, header, name, crs)
     resolution = settings.resolution or _resolution(fit, header, name, crs)
     size = (resolution[0], resolution[-1])

@@ -8,11 +8,11 @@ import numpy as np
 
 from georeg import matching
 from georeg.crs import crs_name
-from georeg.locating import SIDE, from_matrix, survey
+from georeg.locating import from_matrix, survey
 from georeg.matching.protocol import Device, Matcher
 from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
-from georeg.tiling import level_factors
+from georeg.tiling import SIDE, level_factors
 from georeg.tracking import plan_level
 from georeg.warping import gdal_env
 

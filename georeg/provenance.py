@@ -28,22 +28,34 @@ def raster_tags(info: Mapping[str, Any]) -> dict[str, str]:
 
     The same inputs and settings give the same tags: nothing here depends on when or how fast.
     """
-    verdict = info.get("verdict", {})
-    accuracy = verdict.get("accuracy") or {}
+    verdict = _part(info, "verdict")
+    accuracy = _part(verdict, "accuracy")
+    reasons = verdict.get("reasons")
     tags = {
         "TIFFTAG_SOFTWARE": f"georeg {__version__}",
         "VERSION": __version__,
-        "MOVING": str(info.get("moving", "")),
-        "REFERENCE": str(info.get("reference", "")),
-        "TRANSFORM": str(info.get("transform", "")),
-        "MATCHER": str(info.get("matcher", "")),
-        "SEED": str(info.get("seed", "")),
-        "STATUS": str(verdict.get("status", "")),
+        "MOVING": _text(info.get("moving")),
+        "REFERENCE": _text(info.get("reference")),
+        "TRANSFORM": _text(info.get("transform")),
+        "MATCHER": _text(info.get("matcher")),
+        "SEED": _text(info.get("seed")),
+        "STATUS": _text(verdict.get("status")),
+        "RMSE_PX": _text(accuracy.get("rmse_px"), ".3f"),
+        "RMSE_M": _text(accuracy.get("rmse_m"), ".4g"),
     }
-    if accuracy:
-        tags["RMSE_PX"] = f"{accuracy['rmse_px']:.3f}"
-        if accuracy.get("rmse_m") is not None:
-            tags["RMSE_M"] = f"{accuracy['rmse_m']:.4g}"
-    if verdict and not verdict.get("ok", True):
-        tags["NOT_TRUSTWORTHY"] = "; ".join(verdict.get("reasons", ()))
+    if not verdict.get("ok", True):
+        said = reasons if isinstance(reasons, (list, tuple)) else ()
+        tags["NOT_TRUSTWORTHY"] = "; ".join(map(str, said)) or "no reason given"
     return {key: value for key, value in tags.items() if value}
+
+
+def _part(info: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of what people may have edited; empty if it is none."""
+    part = info.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _text(value: Any, spec: str = "") -> str:
+    if value is None or (spec and not isinstance(value, (int, float))):
+        return ""
+    return format(value, spec) if spec else str(value)

@@ -28,6 +28,7 @@ from georeg import blocks
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.header import Header, read_header
+from georeg.overview import Overview
 
 __all__ = ["GDAL_ERRORS", "Header", "Image", "Mask", "Pixels", "Raster", "decoding"]
 
@@ -76,6 +77,7 @@ class Raster:
         self._local = threading.local()
         self._open: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
+        self._overview: Overview | None = None
         try:
             self.header = read_header(self.name, self.dataset(), nodata, crs)
         except InputError:
@@ -136,7 +138,7 @@ class Raster:
         Args:
             window: whole pixels of the full resolution.
             shape: (rows, columns) of the result, at most the window's; the window's if None.
-                Overviews are used where the file has them.
+                Overviews are used where the file has them, or what `keep` kept.
             bands: 1-based band numbers; a palette band becomes three bands.
 
         Raises:
@@ -147,6 +149,8 @@ class Raster:
         if shape[0] > window.height or shape[1] > window.width or min(shape) < 1:
             raise ValueError(f"can't read {window.shape} pixels as {shape}")
         full = Window(0, 0, self.header.shape[1], self.header.shape[0])
+        if self._overview is not None and self._overview.serves(window, shape, tuple(bands)):
+            return Pixels(*self._overview.read(window, shape))
         inside = window.intersect(full)
         channels = 3 if self._paletted(bands) else len(bands)
         if inside.empty:
@@ -163,6 +167,24 @@ class Raster:
         data[:, y : y + inside.height, x : x + inside.width] = part.data
         mask[y : y + inside.height, x : x + inside.width] = part.mask
         return Pixels(data, mask)
+
+    def keep(self, window: Window, factor: int, bands: Sequence[int]) -> None:
+        """Read a window once, `factor` times coarser, for all coarser reads inside it.
+
+        Without this each of them would decode the file again if it has no overviews.
+
+        Args:
+            window: whole pixels inside the raster.
+            factor: 2 or more; nothing is kept for less.
+            bands: 1-based.
+
+        Raises:
+            InputError: the file can't be decoded.
+        """
+        if factor < 2:
+            return
+        shape = (-(-window.height // factor), -(-window.width // factor))
+        self._overview = Overview(window, tuple(bands), *self.read(window, shape, bands))
 
     def _reduced(
         self,

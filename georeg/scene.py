@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -11,15 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 from pyproj import CRS
+from shapely import Polygon
 
 from georeg.crs import ballpark_warning, parse_crs, to_lonlat
 from georeg.errors import InputError, SettingsError
 from georeg.frame import Frame, build_frame
 from georeg.georef import AffineGeoref, Georef
+from georeg.grid import Window, outline
 from georeg.placing import place, place_reference
-from georeg.radiometry import MODALITIES, Radiometry, fit_radiometry
+from georeg.radiometry import MODALITIES, Radiometry, default_bands, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
+from georeg.tiling import SIDE
 from georeg.transforms import Transform
 from georeg.views import View
 
@@ -27,6 +32,8 @@ Array = npt.NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
+_TURNED = 0.1  # of the frame's side: what rotation and scale may bring in from beyond
+_COARSER = 0.9  # of level 0's pixels: the search also looks at moving rasters 10 % larger
 _LEAST = 16  # pixels a side; features alone need some
 
 
@@ -144,6 +151,7 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
     warnings = () if ballpark is None else (ballpark,)
     for message in warnings:
         log.warning(message)
+    _keep_overviews(frame, max_shift, (moving, reference), settings)
     return Scene(
         moving,
         reference,
@@ -153,6 +161,39 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
         max_shift,
         warnings,
     )
+
+
+def _keep_overviews(
+    frame: Frame, max_shift: float, pair: tuple[Raster, Raster], settings: Settings
+) -> None:
+    """Read what level 0 and the statistics need of both rasters, once."""
+    level = max(frame.grid.shape) / SIDE
+    area = frame.grid.window.pad(math.ceil(max_shift + _TURNED * max(frame.grid.shape)))
+    edge = outline(area.width, area.height, 9) + [area.x, area.y]
+    jobs = []
+    for raster, xy, given in (
+        (pair[0], frame.unclaim(edge), settings.moving_bands),
+        (pair[1], frame.to_reference(edge), settings.reference_bands),
+    ):
+        rows, columns = raster.header.shape
+        whole = Window(0, 0, columns, rows)
+        if not np.isfinite(xy).all():
+            continue
+        window = Window.around(xy).intersect(whole)
+        if window.empty:
+            continue
+        if 2 * window.width * window.height > rows * columns:
+            window = whole
+        wide = math.sqrt(Polygon(xy).area / (area.width * area.height))
+        bands = given or default_bands(raster.header)
+        jobs.append((raster, window, math.floor(_COARSER * level * wide), bands))
+    with ThreadPoolExecutor(len(pair), "georeg-overview") as pool:
+        for future in [pool.submit(_keep, *job) for job in jobs]:
+            future.result()
+
+
+def _keep(raster: Raster, window: Window, factor: int, bands: tuple[int, ...]) -> None:
+    raster.keep(window, factor, raster.check_bands(bands))
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Settings:
     moving_crs: str | None = None
     reference_crs: str | None = None
     working_resolution: float | None = None
-    max_tiles: int = 256
+    max_tiles: int = 160
     max_rmse: float | None = None
     force: bool = False
     seed: int = 0

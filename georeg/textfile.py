@@ -47,7 +47,7 @@ def read_json(path: str, what: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not {what}: {error}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} is not {what}")

@@ -15,6 +15,7 @@ from georeg.grid import Window, outline
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 
+SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
@@ -112,7 +113,7 @@ def plan(
         # A single tile is all there is: its templates tell for themselves what they show.
         if value is not None or len(windows) == 1:
             scored.append((value or 0.0, window, core))
-    chosen = _spread(scored, most, (rows, columns))
+    chosen = _spread(scored, most)
     pairs = []
     for window, core in chosen:
         edge = (outline(window.width, window.height, 5) + [window.x, window.y]) * factor
@@ -149,14 +150,12 @@ def _score(core: Window, factor: float, texture: Image, texture_factor: float) -
     return contrast * math.sqrt(valid.sum() / area)
 
 
-def _spread(
-    scored: list[tuple[float, Window, Window]], most: int, shape: tuple[int, int]
-) -> list[tuple[Window, Window]]:
+def _spread(scored: list[tuple[float, Window, Window]], most: int) -> list[tuple[Window, Window]]:
     """The best tile of every cell of a grid that is just coarse enough."""
     if len(scored) <= most:
         return [(window, core) for _, window, core in scored]
-    rows, columns = shape
-    cells = math.sqrt(most / (rows * columns))
+    # As many cells as tiles are wanted, over what there is to see and not over the whole frame.
+    cells = math.sqrt(most / sum(core.width * core.height for _, _, core in scored))
     while True:
         best: dict[tuple[int, int], tuple[float, int]] = {}
         for i, (value, _, core) in enumerate(scored):

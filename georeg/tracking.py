@@ -9,20 +9,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
-from georeg.locating import SIDE, Start
+from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
-from georeg.matching.running import run
+from georeg.matching.running import processors, run
 from georeg.peaks import read_peaks
-from georeg.reading import read_batches
+from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.settings import Settings
-from georeg.tiling import TilePair, level_factors, plan
+from georeg.tiling import SIDE, TilePair, level_factors, plan
 from georeg.transforms import LADDER, Transform
 from georeg.voting import vote
 
@@ -35,6 +36,7 @@ AUTO = ("shift", "similarity", "affine", "projective", "polynomial2", "field")
 _TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
 _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
 _COARSE_TILES = 64  # enough for the levels that only predict
+_SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
 _LEAST = 6  # tie points without which it makes no sense to go on
 _BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
@@ -83,6 +85,8 @@ def track(
     transform: Transform = start.transform
     points, fit = _no_points(), None
     for number, (factor, goal) in enumerate(passes):
+        if fit is not None and goal == "track" and fit.error <= _SHARP:
+            continue  # the fit already predicts within what the last level searches
 
         def step(share: float, number: int = number) -> None:
             progress((number + share) / len(passes))
@@ -136,13 +140,12 @@ def plan_level(
     settings: Settings,
 ) -> list[TilePair]:
     """The tiles of one level."""
-    radius = _REFINE if goal == "refine" else _TRACK
     most = settings.max_tiles if factor == 1.0 else min(_COARSE_TILES, settings.max_tiles)
     return plan(
         scene.frame.grid.shape,
         factor,
         tile=matcher.tile,
-        margin=matcher.reach + int(radius),
+        margin=matcher.reach,
         most=most,
         texture=start.texture,
         texture_factor=start.factor,
@@ -166,15 +169,16 @@ def match_level(
     radius = _REFINE if goal == "refine" else _TRACK
     found: list[Surfaces | TilePoints] = []
     done = 0
-    for group, batch in read_batches(
+    for group, result in each_batch(
         pairs,
         scene.moving_view(transform),
         scene.reference_view(),
+        partial(run, matcher),
         radius=radius,
         goal=goal,
-        threads=settings.threads or 2,
+        threads=processors(settings.threads),
     ):
-        found.append(_in_level(run(matcher, batch), group))
+        found.append(_in_level(result, group))
         done += len(group)
         progress(done / len(pairs))
     if not found:
@@ -201,8 +205,7 @@ def _in_level(found: Surfaces | TilePoints, group: list[TilePair]) -> Surfaces |
         keep[mine] = pair.counts(anchor[mine])
         origin[mine] = (pair.window.x, pair.window.y)
     if isinstance(found, Surfaces):
-        moved = Surfaces(found.tile, found.center + origin, found.score, found.step, found.size)
-        return moved.select(keep)
+        return found.moved(origin).select(keep)
     return TilePoints(
         found.tile[keep],
         (found.moving_xy + origin)[keep],

@@ -64,7 +64,7 @@ def other_sensor(image: Image, seed: int = 1, noise: float = 0.02) -> Image:
     """Another modality: inverted and bent tones, blur and noise."""
     rng = np.random.default_rng(seed)
     blurred = cv2.GaussianBlur(image, (0, 0), 0.6)
-    out = 1 - blurred**0.7 + noise * rng.normal(size=image.shape)
+    out = 1 - np.maximum(blurred, 0) ** 0.7 + noise * rng.normal(size=image.shape)
     return np.clip(out, 0, 1).astype(np.float32)
 
 

@@ -1,66 +1,108 @@
 """What all dense features share: the grid of cells, invalid pixels, smoothing and normalisation.
 
-Features come at half resolution: cell i covers pixels 2 i and 2 i + 1.
+A cell is 2 x 2 pixels. Features come for every second pixel, as cells that touch each other, or
+for every pixel, as cells that overlap (`step`): those of one phase are a slice of the latter.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-STRIDE = 2
+STRIDE = 2  # pixels along the side of a cell
 
 _SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
 _REACH = 2  # cells around invalid pixels whose features touch them
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
+_SAMPLE = 3  # every third cell along each axis tells the median length
 
 
-def prepare(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Images without holes, and the cells whose features will be free of invalid pixels.
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Images ready to be described.
+
+    Attributes:
+        images: (B, H, W), H and W even; invalid pixels have the mean of the valid ones, so that
+            they don't dominate.
+        valid: (B, H // step, W // step) float mask of the cells whose features will be free of
+            invalid pixels; None if there are no invalid pixels.
+        step: pixels from cell to cell, 1 or 2.
+    """
+
+    images: Tensor
+    valid: Tensor | None
+    step: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells (rows, columns)."""
+        return self.images.shape[1] // self.step, self.images.shape[2] // self.step
+
+    def mask(self) -> Tensor:
+        """`valid`, or ones."""
+        if self.valid is not None:
+            return self.valid
+        return self.images.new_ones((len(self.images), *self.shape))
+
+
+def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
+    """Fill holes and find the cells that they don't touch.
 
     Args:
         images: (B, H, W); odd last rows and columns are dropped.
         masks: (B, H, W), True where valid.
-
-    Returns:
-        (B, H, W) images of even height and width in which invalid pixels have the mean of the
-        valid ones, so that they don't dominate, and the (B, H // 2, W // 2) float mask.
+        step: pixels from cell to cell.
     """
     height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
     images, masks = images[:, :height, :width], masks[:, :height, :width]
-    weight = masks.to(images.dtype)
-    mean = torch.where(masks, images, 0.0).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)
-    invalid = F.max_pool2d(1 - weight[:, None], STRIDE)
-    size = 2 * _REACH + 1
-    for kernel, pad in (((size, 1), (_REACH, 0)), ((1, size), (0, _REACH))):
-        invalid = F.max_pool2d(invalid, kernel, stride=1, padding=pad)
-    return torch.where(masks, images, mean[:, None, None]), 1 - invalid[:, 0]
+    if bool(masks.all()):
+        return Canvas(images, None, step)
+    count = masks.sum((1, 2)).clamp(min=1)
+    mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
+    invalid = F.pad((~masks).to(images.dtype)[:, None], (_REACH * STRIDE,) * 2 * 2)
+    invalid = F.pad(invalid, (0, STRIDE - step) * 2)
+    size = STRIDE * (2 * _REACH + 1)
+    for kernel, stride in (((size, 1), (step, 1)), ((1, size), (1, step))):
+        invalid = F.max_pool2d(invalid, kernel, stride)
+    valid = 1 - invalid[:, 0, : height // step, : width // step]
+    return Canvas(torch.where(masks, images, mean[:, None, None]), valid, step)
 
 
-def pool(x: Tensor) -> Tensor:
-    """(B, H, W) pixels -> (B, H // 2, W // 2) means of cells."""
-    return F.avg_pool2d(x[:, None], STRIDE)[:, 0]
+def pool(x: Tensor, step: int) -> Tensor:
+    """(B, H, W) pixels -> (B, ceil((H - 1) / step), ceil((W - 1) / step)) means of cells."""
+    rows = x[:, 0:-1:step] + x[:, 1::step]
+    return (rows[:, :, 0:-1:step] + rows[:, :, 1::step]).mul_(0.25)
 
 
-def smooth(x: Tensor) -> Tensor:
-    """(B, C, h + 2, w + 2) cells -> (B, C, h, w), by a narrow binomial filter along both axes."""
+def smooth(x: Tensor, step: int) -> Tensor:
+    """(B, C, h + 2 k, w + 2 k) cells -> (B, C, h, w), k = 2 / step: narrow binomial filter."""
+    k = STRIDE // step
     for dim in (2, 3):
-        n = x.shape[dim] - 2
-        sides = x.narrow(dim, 0, n) + x.narrow(dim, 2, n)
-        x = torch.add(x.narrow(dim, 1, n) * (1 - 2 * _SIDE), sides, alpha=_SIDE)
+        n = x.shape[dim] - 2 * k
+        sides = x.narrow(dim, 0, n) + x.narrow(dim, 2 * k, n)
+        x = torch.add(sides.mul_(_SIDE), x.narrow(dim, k, n), alpha=1 - 2 * _SIDE)
     return x
 
 
-def normalise(features: Tensor, valid: Tensor) -> Tensor:
+def normalise(features: Tensor, canvas: Canvas) -> Tensor:
     """Vectors of length about 1, shorter where structure is weak, 0 where invalid.
 
     Args:
         features: (B, C, h, w), overwritten.
-        valid: (B, h, w) float mask.
+        canvas: tells which cells are valid.
     """
-    length = features.square().sum(1, keepdim=True).sqrt_()
-    among = torch.where(valid[:, None] > 0, length, torch.nan).flatten(1)
-    typical = among.nanmedian(1).values.nan_to_num_(0.0)[:, None, None, None]
-    weight = valid[:, None] / length.add_(typical, alpha=_SOFT).add_(1e-6)
-    return features.mul_(weight)
+    length = features.square().sum(1).sqrt_()
+    among = length[:, ::_SAMPLE, ::_SAMPLE]
+    if canvas.valid is None:
+        typical = among.flatten(1).median(1).values
+    else:
+        known = canvas.valid[:, ::_SAMPLE, ::_SAMPLE] > 0
+        among = torch.where(known, among, torch.nan).flatten(1)
+        typical = among.nanmedian(1).values.nan_to_num_(0.0)
+    weight = length.add_(typical[:, None, None], alpha=_SOFT).add_(1e-6).reciprocal_()
+    if canvas.valid is not None:
+        weight *= canvas.valid
+    return features.mul_(weight[:, None])

@@ -8,6 +8,7 @@ features don't have.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _FAST = (8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 108, 112, 120, 128)
-_BUDGET = 24_000_000  # numbers that the FFTs of one chunk may hold
+_BUDGET = 1_000_000  # numbers that the FFTs of one chunk hold, so that they stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,47 +69,58 @@ def _group(x: Tensor, size: int) -> Tensor:
 def correlate_blocks(
     moving: Tensor,
     moving_mask: Tensor,
-    reference: Tensor,
-    reference_mask: Tensor,
+    references: Sequence[tuple[Tensor, Tensor]],
     block: int,
     radius: int,
-) -> BlockSums:
-    """Correlate every block of the moving features with the reference around the same place.
+) -> list[BlockSums]:
+    """Correlate every block of the moving features with references around the same place.
 
     Args:
         moving: (B, C, h, w) features, 0 where invalid.
         moving_mask: (B, h, w), 1 where valid.
-        reference: (B, C, h, w) features of the same extent.
-        reference_mask: (B, h, w).
+        references: features and masks of the same extent, one or several of them.
         block: side of a block in cells; blocks that stick out are dropped.
         radius: largest displacement in cells along each axis.
+
+    Returns:
+        The sums for each of the references.
     """
     batch, channels, height, width = moving.shape
     rows, columns = height // block, width // block
     side = block + 2 * radius
     fft = next((n for n in _FAST if n >= side), side + side % 2)
     one = torch.cat([moving, moving_mask[:, None], moving.square().sum(1, keepdim=True)], 1)
-    two = torch.cat(
-        [reference, reference.square().sum(1, keepdim=True), reference_mask[:, None]], 1
-    )
-    two = F.pad(two, (radius, radius + block, radius, radius + block))
     templates = one[..., : rows * block, : columns * block].unfold(2, block, block)
     templates = templates.unfold(3, block, block)
-    windows = two.unfold(2, side, block)[:, :, :rows].unfold(3, side, block)[:, :, :, :columns]
-    out = moving.new_empty((4, batch, rows, columns, 2 * radius + 1, 2 * radius + 1))
-    step = max(1, _BUDGET // (batch * columns * (2 * channels + 8) * fft * fft))
-    for first in range(0, rows, step):
-        last = min(rows, first + step)
-        a = torch.fft.rfft2(templates[:, :, first:last], s=(fft, fft)).conj()
-        b = torch.fft.rfft2(windows[:, :, first:last], s=(fft, fft))
-        spectra = torch.stack(
-            [
-                (a[:, :channels] * b[:, :channels]).sum(1),
-                a[:, channels + 1] * b[:, channels + 1],
-                a[:, channels] * b[:, channels],
-                a[:, channels] * b[:, channels + 1],
-            ]
-        )
-        sums = torch.fft.irfft2(spectra, s=(fft, fft))
-        out[:, :, first:last] = sums[..., : 2 * radius + 1, : 2 * radius + 1]
-    return BlockSums(out[0], out[1], out[2], out[3], block)
+    windows = [_windows(*two, radius, block, rows, columns) for two in references]
+    reach = 2 * radius + 1
+    out = moving.new_empty((len(windows), 4, batch, rows, columns, reach, reach))
+    step = max(1, _BUDGET // (columns * (2 * channels + 8) * fft * fft))
+    for n in range(batch):
+        for first in range(0, rows, step):
+            part = slice(first, first + step)
+            a = torch.fft.rfft2(templates[n, :, part], s=(fft, fft)).conj()
+            for number, two in enumerate(windows):
+                b = torch.fft.rfft2(two[n, :, part], s=(fft, fft))
+                spectra = torch.stack(
+                    [
+                        (a[:channels] * b[:channels]).sum(0),
+                        a[channels + 1] * b[channels + 1],
+                        a[channels] * b[channels],
+                        a[channels] * b[channels + 1],
+                    ]
+                )
+                sums = torch.fft.irfft2(spectra, s=(fft, fft))
+                out[number, :, n, part] = sums[..., :reach, :reach]
+    return [BlockSums(o[0], o[1], o[2], o[3], block) for o in out]
+
+
+def _windows(
+    features: Tensor, mask: Tensor, radius: int, block: int, rows: int, columns: int
+) -> Tensor:
+    """(B, C + 2, rows, columns, side, side): the search window of each block, 0 outside."""
+    two = torch.cat([features, features.square().sum(1, keepdim=True), mask[:, None]], 1)
+    two = F.pad(two, (radius, radius + block, radius, radius + block))
+    side = block + 2 * radius
+    windows = two.unfold(2, side, block)[:, :, :rows]
+    return windows.unfold(3, side, block)[:, :, :, :columns]

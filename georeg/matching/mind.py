@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE, normalise, pool, prepare, smooth
+from georeg.matching.cells import STRIDE, Canvas, normalise, pool, prepare, smooth
 
 CHANNELS = 8
 
@@ -34,49 +34,56 @@ _CHANNELS = (
 )
 
 
-def mind_features(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+def mind_features(images: Tensor, masks: Tensor, step: int = STRIDE) -> tuple[Tensor, Tensor]:
     """Features of a batch of images.
 
     Args:
         images: (B, H, W) in [0, 1]; odd last rows and columns are dropped.
         masks: (B, H, W), True where valid.
+        step: pixels from cell to cell, 1 or 2.
 
     Returns:
-        (B, 8, H // 2, W // 2) features, 0 where invalid, and the (B, H // 2, W // 2) float mask
-        of cells whose features are free of invalid pixels.
+        (B, 8, H // step, W // step) features, 0 where invalid, and the (B, H // step, W // step)
+        float mask of cells whose features are free of invalid pixels.
     """
-    filled, valid = prepare(images, masks)
-    return describe(filled, valid), valid
+    canvas = prepare(images, masks, step)
+    return describe(canvas), canvas.mask()
 
 
-def describe(filled: Tensor, valid: Tensor) -> Tensor:
-    """(B, H, W) images without holes and (B, H // 2, W // 2) masks -> features."""
-    distance = _distances(filled)
+def describe(canvas: Canvas) -> Tensor:
+    """Images without holes -> (B, 8, h, w) features, 0 where invalid."""
+    distance = _distances(canvas)
     noise = distance.mean(1, keepdim=True)
     floor = noise.flatten(1).mean(1).mul(1e-3).add(_FLAT**2)[:, None, None, None]
     similarity = distance.div_(-torch.maximum(noise, floor)).exp_()
     similarity -= similarity.mean(1, keepdim=True)
-    return normalise(similarity, valid)
+    return normalise(similarity, canvas)
 
 
-def _distances(filled: Tensor) -> Tensor:
+def _distances(canvas: Canvas) -> Tensor:
     """(B, 8, h, w) mean squared differences of patches.
 
     Arms are as long as a cell is wide, and the eight distances are only four different ones seen
     from neighbouring cells.
     """
-    batch, height, width = filled.shape
+    step = canvas.step
+    batch, height, width = canvas.images.shape
     reach = _EDGE * STRIDE
-    padded = F.pad(filled[:, None], (reach, reach + _D) * 2, mode="replicate")[:, 0]
-    h, w = height + 2 * reach, width + 2 * reach
-    maps = filled.new_empty((batch, len(_MAPS), h // STRIDE, w // STRIDE))
+    extra = STRIDE - step  # the last overlapping cells stick out
+    edge = (reach, reach + _D + extra) * 2
+    padded = F.pad(canvas.images[:, None], edge, mode="replicate")[:, 0]
+    h, w = height + 2 * reach + extra, width + 2 * reach + extra
+    rows, columns = (height + 2 * reach) // step, (width + 2 * reach) // step
+    maps = padded.new_empty((batch, len(_MAPS), rows, columns))
     for number, places in enumerate(_MAPS):
         one, other = (padded[:, _D * y : _D * y + h, _D * x : _D * x + w] for y, x in places)
-        maps[:, number] = pool((one - other).square_())
-    maps = smooth(maps)
-    h, w = height // STRIDE, width // STRIDE
-    first = _EDGE - 1  # the filter took one cell from each side
-    return torch.stack(
-        [maps[:, m, first + y : first + y + h, first + x : first + x + w] for m, y, x in _CHANNELS],
-        1,
-    )
+        maps[:, number] = pool((one - other).square_(), step)
+    maps = smooth(maps, step)
+    h, w = canvas.shape
+    cell = STRIDE // step  # from a cell to the one that touches it
+    first = (_EDGE - 1) * cell  # the filter took one cell from each side
+    out = padded.new_empty((batch, CHANNELS, h, w))
+    for channel, (m, y, x) in enumerate(_CHANNELS):
+        top, left = first + y * cell, first + x * cell
+        out[:, channel] = maps[:, m, top : top + h, left : left + w]
+    return out

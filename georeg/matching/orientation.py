@@ -13,33 +13,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE, normalise, pool, prepare, smooth
+from georeg.matching.cells import STRIDE, Canvas, normalise, pool, prepare, smooth
 
 CHANNELS = 2
 
 
-def orientation_features(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+def orientation_features(
+    images: Tensor, masks: Tensor, step: int = STRIDE
+) -> tuple[Tensor, Tensor]:
     """Features of a batch of images.
 
     Args:
         images: (B, H, W); odd last rows and columns are dropped.
         masks: (B, H, W), True where valid.
+        step: pixels from cell to cell, 1 or 2.
 
     Returns:
-        (B, 2, H // 2, W // 2) features, 0 where invalid, and the (B, H // 2, W // 2) float mask
-        of cells whose features are free of invalid pixels.
+        (B, 2, H // step, W // step) features, 0 where invalid, and the (B, H // step, W // step)
+        float mask of cells whose features are free of invalid pixels.
     """
-    filled, valid = prepare(images, masks)
-    return describe(filled, valid), valid
+    canvas = prepare(images, masks, step)
+    return describe(canvas), canvas.mask()
 
 
-def describe(filled: Tensor, valid: Tensor) -> Tensor:
-    """(B, H, W) images without holes and (B, H // 2, W // 2) masks -> features."""
+def describe(canvas: Canvas) -> Tensor:
+    """Images without holes -> (B, 2, h, w) features, 0 where invalid."""
+    step = canvas.step
     edge = STRIDE + 1  # one cell for the filter, one pixel for the gradient
-    padded = F.pad(filled[:, None], (edge,) * 4, mode="replicate")[:, 0]
+    sides = (edge, edge + STRIDE - step) * 2
+    padded = F.pad(canvas.images[:, None], sides, mode="replicate")[:, 0]
     across = padded[:, :, 2:] - padded[:, :, :-2]
     x = across[:, :-2] + across[:, 2:] + across[:, 1:-1].mul(2)
     down = padded[:, 2:] - padded[:, :-2]
     y = down[:, :, :-2] + down[:, :, 2:] + down[:, :, 1:-1].mul(2)
-    twice = torch.stack([pool((x - y).mul_(x + y)), pool(x.mul_(y).mul_(2))], 1)
-    return normalise(smooth(twice), valid)
+    twice = torch.stack(
+        [pool((x - y).mul_(x + y), step), pool(x.mul_(y).mul_(2), step)],
+        1,
+    )
+    return normalise(smooth(twice, step), canvas)

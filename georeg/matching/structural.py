@@ -10,7 +10,7 @@ Where single templates can't decide, the engine pools their surfaces (see georeg
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,14 +20,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from georeg.matching import mind, orientation
-from georeg.matching.cells import STRIDE, prepare
+from georeg.matching.cells import STRIDE, Canvas, prepare
 from georeg.matching.correlation import BlockSums, correlate_blocks
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 
-Describe = Callable[[Tensor, Tensor], Tensor]
+Describe = Callable[[Canvas], Tensor]
+Features = tuple[Tensor, Tensor]
 
 # Any of them alone or together: `StructuralMatcher(features=...)`.
 FEATURES: dict[str, tuple[Describe, ...]] = {
@@ -70,7 +71,7 @@ class StructuralMatcher:
 
     name: ClassVar[str] = "structural"
     tile: ClassVar[int] = 320
-    reach: ClassVar[int] = 52
+    reach: ClassVar[int] = 32
 
     def __init__(
         self, device: Device | None = None, *, features: str = "both", check: bool = True
@@ -98,7 +99,7 @@ class StructuralMatcher:
         if plan.unit > STRIDE:
             moving, reference = _halve(*moving), _halve(*reference)
         radius = max(1, math.ceil(batch.radius / plan.unit))
-        sums = correlate_blocks(*moving, *reference, plan.block, radius)
+        (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
         back = None
         if self.check and batch.goal != "locate":
             back = _look_back(moving, reference, batch.radius, plan)
@@ -113,22 +114,23 @@ class StructuralMatcher:
         of cells: displacements on the 2 px grid alone would pull sub-pixel peaks to it.
         """
         moving = self._features(*one)
+        dense = self._features(*two, step=1)
         cells = max(1, math.ceil((radius + 1) / STRIDE))
-        sums, back = [], None
-        for y, x, image, mask in _phases(*two):
-            reference = self._features(image, mask)
-            sums.append((correlate_blocks(*moving, *reference, plan.block, cells), y, x))
-            if self.check and (y, x) == (0, 0):
-                back = _look_back(moving, reference, radius, plan)
-        return _surfaces(sums, plan, 1.0, back)
+        places = [(y, x) for y in range(STRIDE) for x in range(STRIDE)]
+        phases = [_phase(*dense, y, x) for y, x in places]
+        sums = correlate_blocks(*moving, phases, plan.block, cells)
+        back = _look_back(moving, phases[0], radius, plan) if self.check else None
+        return _surfaces(
+            [(s, y, x) for s, (y, x) in zip(sums, places, strict=True)], plan, 1.0, back
+        )
 
-    def _features(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H // 2, W // 2) features of all kinds, and their mask."""
-        filled, valid = prepare(images, masks)
-        parts = [describe(filled, valid) for describe in self.describe]
+    def _features(self, images: Tensor, masks: Tensor, step: int = STRIDE) -> Features:
+        """(B, C, H // step, W // step) features of all kinds, and their mask."""
+        canvas = prepare(images, masks, step)
+        parts = [describe(canvas) for describe in self.describe]
         if len(parts) == 1:
-            return parts[0], valid
-        return torch.cat(parts, 1).mul_(1 / math.sqrt(len(parts))), valid
+            return parts[0], canvas.mask()
+        return torch.cat(parts, 1).mul_(1 / math.sqrt(len(parts))), canvas.mask()
 
     def _put(self, images: Image, masks: Mask) -> tuple[Tensor, Tensor]:
         return (
@@ -137,29 +139,24 @@ class StructuralMatcher:
         )
 
 
-def _phases(images: Tensor, masks: Tensor) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-    """The images from pixel (y, x) on, for every place of a pixel in a cell."""
-    for y in range(STRIDE):
-        for x in range(STRIDE):
-            pad = (0, x, 0, y)
-            shifted = F.pad(images[:, None], pad, mode="replicate")[:, 0, y:, x:]
-            yield y, x, shifted, F.pad(masks, pad)[:, y:, x:]
+def _phase(features: Tensor, mask: Tensor, y: int, x: int) -> Features:
+    """Of overlapping cells those that touch each other from pixel (y, x) on."""
+    return features[..., y::STRIDE, x::STRIDE], mask[..., y::STRIDE, x::STRIDE]
 
 
-def _halve(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _halve(features: Tensor, mask: Tensor) -> Features:
     coarse = (F.avg_pool2d(mask[:, None], 2)[:, 0] > 0.5).to(features.dtype)
     return F.avg_pool2d(features, 2) * coarse[:, None], coarse
 
 
-def _look_back(
-    moving: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor], radius: float, plan: _Plan
-) -> BlockSums:
+def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan) -> BlockSums:
     """The reference's blocks in the moving tile, in half the resolution.
 
     That finds as many wrong matches as the full one and costs a fifth.
     """
     cells = math.ceil(radius / plan.unit / 2) + 1
-    return correlate_blocks(*_halve(*reference), *_halve(*moving), plan.block // 2, cells)
+    (sums,) = correlate_blocks(*_halve(*reference), [_halve(*moving)], plan.block // 2, cells)
+    return sums
 
 
 def _surfaces(

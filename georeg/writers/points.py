@@ -210,6 +210,16 @@ def from_records(
     )
 
 
+def plain_name(text: str) -> str:
+    """A point's name in one line and not like a comment, so that every format can hold it."""
+    return " ".join(text.split()).lstrip("# ")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
 @dataclass(frozen=True)
 class _Record:
     """The values of one point, and where they stand."""
@@ -235,8 +245,7 @@ class _Record:
         enabled = self.flag("enabled", True)
         flags = [self.flag("inlier", enabled), enabled]
         value = self.values.get("id")
-        # In one line and not like a comment, so that every format can hold it.
-        name = "" if value is None else " ".join(str(value).split()).lstrip("# ")
+        name = "" if value is None else plain_name(str(value))
         return name or str(number), [*moving, *reference, *on_map, score, sigma, *residual], flags
 
     def number(self, name: str, default: float | None = None) -> float:
@@ -247,10 +256,10 @@ class _Record:
             return default
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise PointsError(f"{self.where}: {name} is '{value}', not a number")
+            raise PointsError(f"{self.where}: {name} is '{_short(value)}', not a number")
         return number
 
     def flag(self, name: str, default: bool) -> bool:
@@ -260,4 +269,4 @@ class _Record:
             return default
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
-        raise PointsError(f"{self.where}: {name} is '{value}', not 0 or 1")
+        raise PointsError(f"{self.where}: {name} is '{_short(value)}', not 0 or 1")

@@ -11,7 +11,7 @@ import math
 
 from georeg.errors import PointsError
 from georeg.textfile import read_text, write_text
-from georeg.writers.points import PointTable, from_records
+from georeg.writers.points import PointTable, from_records, plain_name
 
 COLUMNS = (
     "id",
@@ -58,7 +58,7 @@ def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
             *table.residual_xy[i],
         ]
         flags = [int(table.inlier[i]), int(table.enabled[i])]
-        rows.writerow([name, *(_text(float(n)) for n in numbers), *flags])
+        rows.writerow([plain_name(name) or str(i + 1), *(_text(float(n)) for n in numbers), *flags])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 
@@ -84,7 +84,7 @@ def read(path: str) -> PointTable:
         raise PointsError(f"{path} holds no tie points")
     head = lines[0][1]
     delimiter = max(",;\t", key=head.count)
-    names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter))]
+    names = [n.strip().lower() for n in _values(head, delimiter, f"{path}, line {lines[0][0]}")]
     for needed in ("moving_x", "moving_y"):
         if needed not in names:
             raise PointsError(
@@ -93,10 +93,17 @@ def read(path: str) -> PointTable:
             )
     records = []
     for number, line in lines[1:]:
-        values = next(csv.reader([line], delimiter=delimiter))
+        values = _values(line, delimiter, f"{path}, line {number}")
         if len(values) > len(names) and any(v.strip() for v in values[len(names) :]):
             raise PointsError(
                 f"{path}, line {number}: {len(values)} values for {len(names)} columns"
             )
         records.append((f"line {number}", dict(zip(names, values, strict=False))))
     return from_records(records, path, crs)
+
+
+def _values(line: str, delimiter: str, where: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error as error:
+        raise PointsError(f"{where}: {error}") from None

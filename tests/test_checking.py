@@ -1,0 +1,135 @@
+"""The independent look, on scenes where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scenes
+from georeg import matching
+from georeg.checking import Check, check_alignment
+from georeg.locating import Start, from_matrix, survey
+from georeg.matching.protocol import Device, Matcher
+from georeg.planning import plan_alignment
+from georeg.scene import Scene, open_scene
+from georeg.settings import Settings
+from georeg.transforms import Transform, load
+
+SHAPE = (300, 300)
+STEP = (9.0, -6.0)
+
+
+def shift(dx: float, dy: float) -> Transform:
+    return load("shift").from_points(np.zeros((1, 2)), np.array([[dx, dy]]))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> scenes.Pair:
+    return scenes.make_pair(tmp_path_factory.mktemp("pair"), scenes.shift(*STEP), SHAPE)
+
+
+@pytest.fixture(scope="module")
+def scene(pair: scenes.Pair) -> Iterator[Scene]:
+    with open_scene(pair.moving, pair.reference, Settings()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def judge() -> Matcher:
+    return matching.load("structural", Device())
+
+
+def start_of(scene: Scene) -> Start:
+    return survey(scene, from_matrix(np.eye(3)), 1.0)
+
+
+def look(scene: Scene, judge: Matcher, transform: Transform, *left_out: Any) -> Check:
+    def fold(xy: Any) -> Any:
+        return (xy[:, 0] > SHAPE[1] / 2).astype(int)
+
+    return check_alignment(scene, judge, start_of(scene), transform, left_out, fold, 1)
+
+
+def test_the_truth_is_confirmed(scene: Scene, judge: Matcher) -> None:
+    check = look(scene, judge, shift(*STEP))
+    assert check.hits > 0.9
+    assert check.after > check.before + 0.1
+    assert check.places > 20
+    assert 0 < check.independent <= check.places
+    assert check.chance < 0.05
+
+
+def test_an_error_of_some_pixels_is_seen(scene: Scene, judge: Matcher) -> None:
+    right = look(scene, judge, shift(*STEP))
+    wrong = look(scene, judge, shift(STEP[0] + 5, STEP[1] - 4))
+    assert wrong.hits < 0.1
+    assert wrong.after < right.after - 0.1
+
+
+def test_what_lies_out_of_reach_is_chance(scene: Scene, judge: Matcher) -> None:
+    check = look(scene, judge, shift(STEP[0] + 40, STEP[1] - 50))
+    assert check.hits < 0.2
+
+
+def test_places_are_judged_by_the_models_that_were_fitted_without_them(
+    scene: Scene, judge: Matcher
+) -> None:
+    """The transform is right, but the left-out model of one half is not."""
+    right, wrong = shift(*STEP), shift(STEP[0] + 8, STEP[1])
+    both = look(scene, judge, right, right, right)
+    half = look(scene, judge, right, right, wrong)
+    none = look(scene, judge, right, wrong, wrong)
+    assert both == look(scene, judge, right)
+    assert 0.3 < half.hits < 0.7
+    assert none.hits < 0.1
+    assert none.after < half.after < both.after
+
+
+def test_a_fold_without_model_confirms_nothing(scene: Scene, judge: Matcher) -> None:
+    right = shift(*STEP)
+    assert look(scene, judge, right, None, None).hits == 0
+    assert 0.3 < look(scene, judge, right, None, right).hits < 0.7
+
+
+def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Matcher) -> None:
+    one = scenes.make_pair(tmp_path / "one", scenes.shift(0, 0), SHAPE, seed=1)
+    two = scenes.make_pair(tmp_path / "two", scenes.shift(0, 0), SHAPE, seed=2)
+    with open_scene(one.moving, two.reference, Settings()) as scene:
+        check = look(scene, judge, shift(0, 0))
+    assert check.hits < 0.25
+    assert check.after < 0.2
+
+
+def test_a_transform_that_leads_away_leaves_nothing_to_see(scene: Scene, judge: Matcher) -> None:
+    check = look(scene, judge, shift(5000, 0))
+    assert (check.places, check.hits, check.chance) == (0, 0.0, 1.0)
+
+
+def test_plan_tells_what_align_would_look_at(pair: scenes.Pair) -> None:
+    plan = plan_alignment(pair.moving, pair.reference, Settings(max_shift=100, max_tiles=3))
+    assert plan["moving"]["shape"] == list(SHAPE)
+    assert plan["frame"]["crs"] == scenes.CRS
+    assert plan["frame"]["metres_per_pixel"] == pytest.approx(1.0, rel=0.01)
+    assert plan["max_shift_px"] == pytest.approx(100)
+    assert plan["levels"][-1]["goal"] == "refine"
+    assert plan["levels"][-1]["factor"] == 1.0
+    assert 1 <= len(plan["levels"][-1]["tiles"]) <= 3
+    assert plan["tiles"] == sum(len(level["tiles"]) for level in plan["levels"])
+    for level in plan["levels"]:
+        for tile in level["tiles"]:
+            assert tile["moving"][2] > 0
+            assert tile["reference"][3] > 0
+
+
+def test_plan_of_a_large_raster_is_small(tmp_path: Path) -> None:
+    """A budget, whatever the size; only a decimated view of the pixels is read."""
+    import large_scene
+
+    moving, reference = large_scene.make(tmp_path, 5000)
+    plan = plan_alignment(moving, reference, Settings(max_tiles=40))
+    assert [round(level["factor"], 2) for level in plan["levels"]][-1] == 1.0
+    assert 20 <= len(plan["levels"][-1]["tiles"]) <= 40

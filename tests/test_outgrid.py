@@ -1,0 +1,186 @@
+"""Which grid an output gets, by option and by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS
+
+import scenes
+import tie_points as tp
+from fit_cases import FRAME, TRUE, UTM, fit_file, header
+from georeg.errors import InputError, SettingsError
+from georeg.fitfile import FitFile
+from georeg.grid import Grid
+from georeg.outgrid import output_grid
+from georeg.raster import Header
+from georeg.settings import OutputSettings
+
+LEFT, TOP = scenes.ORIGIN
+
+
+def grid(fit: FitFile, head: Header, **wanted: Any) -> Grid:
+    return output_grid(fit, head, "moving.tif", OutputSettings(**wanted))
+
+
+def on_whole_pixels(found: Grid) -> bool:
+    t = found.transform
+    steps = np.array([t.c / t.a, t.f / t.e])
+    return bool(np.abs(steps - np.round(steps)).max() < 1e-6)
+
+
+def test_default_keeps_the_moving_resolution_and_follows_the_corrected_footprint(
+    tmp_path: Path,
+) -> None:
+    """A shift of (12.5, 7.25) m north-eastwards moves the extent with it."""
+    place = TRUE @ Affine.scale(3)
+    found = grid(fit_file("shift"), header(tmp_path, place, (200, 300)))
+    assert found.crs == UTM
+    assert (found.transform.a, found.transform.e) == (3, -3)
+    assert on_whole_pixels(found)
+    left, bottom, right, top = found.bounds()
+    expected = (LEFT + 12.5, TOP + 7.25 - 600, LEFT + 12.5 + 900, TOP + 7.25)
+    assert (left, bottom) <= (expected[0] + 0.1, expected[1] + 0.1)
+    for got, want in zip((left, bottom, right, top), expected, strict=True):
+        assert abs(got - want) < 3.1
+
+
+@pytest.mark.parametrize("name", ["similarity", "polynomial2", "field"])
+def test_nothing_of_the_corrected_raster_is_cut_off(name: str, tmp_path: Path) -> None:
+    head = header(tmp_path)
+    fit = fit_file(name)
+    found = grid(fit, head)
+    every = fit.corrected(head, "moving.tif", tp.grid(60, 0.0), UTM)
+    pixel = found.to_pixel(every)
+    assert pixel.min() > -1.0
+    assert (pixel < [found.width + 1.0, found.height + 1.0]).all()
+    # And not much more than that.
+    assert (np.ptp(pixel, axis=0) > [found.width - 3, found.height - 3]).all()
+
+
+def test_default_of_a_raster_in_another_crs_has_pixels_of_the_same_size(tmp_path: Path) -> None:
+    place = Affine(2e-5, 0, 13.0, 0, -2e-5, 47.4)
+    head = header(tmp_path, place, (400, 400), "EPSG:4326")
+    frame = Grid((500, 700), Affine(1, 0, 349_000, 0, -1, 5_252_500), UTM)
+    found = grid(fit_file("shift", frame=frame, reference=frame), head)
+    assert found.crs == UTM
+    # 2e-5 degrees are 1.51 m by 2.22 m at 47.4 degrees north.
+    assert found.transform.a == pytest.approx(np.sqrt(1.51 * 2.22), rel=0.01)
+    assert found.transform.a == -found.transform.e
+
+
+def test_default_of_a_scan_follows_its_placement(tmp_path: Path) -> None:
+    placement = TRUE @ Affine.translation(200, 300) @ Affine.rotation(90) @ Affine.scale(0.5)
+    fit = fit_file("shift", placement=placement, moving_shape=(200, 400))
+    found = grid(fit, header(tmp_path, None, (200, 400), None))
+    assert found.transform.a == pytest.approx(0.5)
+    assert (found.width, found.height) == pytest.approx((200, 400), abs=2)
+
+
+def test_reference_grid_is_taken_as_it_is(tmp_path: Path) -> None:
+    reference = Grid((70, 90), Affine(10, 0, LEFT - 3.7, 0, -10, TOP + 1.2), UTM)
+    fit = fit_file("shift", reference=reference)
+    assert grid(fit, header(tmp_path), grid="reference") == reference
+
+
+def test_reference_grid_under_its_own_crs_by_name(tmp_path: Path) -> None:
+    found = grid(fit_file("shift"), header(tmp_path), grid="reference", dst_crs="EPSG:32633")
+    assert (found.shape, found.transform) == (FRAME.shape, FRAME.transform)
+
+
+def test_reference_without_grid(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="GCPs only"):
+        grid(fit_file("shift", reference=None), header(tmp_path), grid="reference")
+
+
+def test_moving_grid_is_taken_as_it_is(tmp_path: Path) -> None:
+    place = TRUE @ Affine.translation(0.3, 0.4) @ Affine.rotation(10)
+    head = header(tmp_path, place, (120, 110))
+    assert grid(fit_file("shift"), head, grid="moving") == head.grid
+
+
+def test_moving_grid_of_a_scan_is_none(tmp_path: Path) -> None:
+    head = header(tmp_path, None, (200, 400), None)
+    with pytest.raises(SettingsError, match="no pixel grid of its own"):
+        grid(fit_file("shift", placement=TRUE), head, grid="moving")
+
+
+def test_grid_like_a_file(tmp_path: Path) -> None:
+    place = Affine(7, 0, LEFT - 11, 0, -7, TOP + 13)
+    like = header(tmp_path, place, (30, 40), "EPSG:32634", name="like.tif")
+    found = grid(fit_file("shift"), header(tmp_path), grid=str(tmp_path / "like.tif"))
+    assert found == like.grid
+
+
+def test_grid_like_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        grid(fit_file("shift"), header(tmp_path), grid=str(tmp_path / "nowhere.tif"))
+    header(tmp_path, None, crs=None, name="scan.tif")
+    with pytest.raises(SettingsError, match="no pixel grid"):
+        grid(fit_file("shift"), header(tmp_path), grid=str(tmp_path / "scan.tif"))
+
+
+@pytest.mark.parametrize("resolution", [(4.0,), (4.0, 2.0)])
+def test_resolution(resolution: tuple[float, ...], tmp_path: Path) -> None:
+    found = grid(fit_file("shift"), header(tmp_path), resolution=resolution)
+    assert (found.transform.a, -found.transform.e) == (resolution[0], resolution[-1])
+    assert on_whole_pixels(found)
+    assert found.width * resolution[0] == pytest.approx(1000, abs=8)
+
+
+def test_resolution_on_the_extent_of_a_named_grid(tmp_path: Path) -> None:
+    """Who names a grid wants its extent, whatever the pixels."""
+    reference = Grid((100, 300), Affine(10, 0, LEFT + 5, 0, -10, TOP + 5), UTM)
+    fit = fit_file("shift", reference=reference)
+    found = grid(fit, header(tmp_path), grid="reference", resolution=(5.0,))
+    assert found.shape == (200, 600)
+    assert found.bounds() == reference.bounds()
+
+
+def test_bounds_are_exact(tmp_path: Path) -> None:
+    bounds = (LEFT + 10.25, TOP - 110.5, LEFT + 60.25, TOP - 10.5)
+    found = grid(fit_file("shift"), header(tmp_path), bounds=bounds, resolution=(0.5,))
+    assert found.bounds() == pytest.approx(bounds)
+    assert found.shape == (200, 100)
+
+
+@pytest.mark.parametrize("named", ["auto", "reference", "moving"])
+def test_bounds_keep_the_resolution_of_the_grid(named: str, tmp_path: Path) -> None:
+    fit = fit_file("shift", reference=Grid((100, 100), TRUE @ Affine.scale(10), UTM))
+    head = header(tmp_path, TRUE @ Affine.scale(2), (500, 500))
+    bounds = (LEFT + 100, TOP - 300, LEFT + 200, TOP - 100)
+    found = grid(fit, head, grid=named, bounds=bounds)
+    size = {"auto": 2, "reference": 10, "moving": 2}[named]
+    assert found.bounds() == pytest.approx(bounds)
+    assert found.shape == (200 / size, 100 / size)
+
+
+def test_dst_crs(tmp_path: Path) -> None:
+    head = header(tmp_path)
+    found = grid(fit_file("shift"), head, dst_crs="EPSG:4326")
+    assert found.crs == CRS.from_epsg(4326)
+    size = found.metres_per_pixel()
+    assert size is not None
+    assert np.sqrt(size[0] * size[1]) == pytest.approx(1.0, rel=0.01)
+    fit = fit_file("shift")
+    corners = fit.corrected(head, "moving.tif", np.array([[0.0, 0.0], [1000.0, 1000.0]]), found.crs)
+    pixel = found.to_pixel(corners)
+    assert ((pixel > -1) & (pixel < [found.width + 1, found.height + 1])).all()
+    # Degrees, as the message of an absurd size says.
+    with pytest.raises(SettingsError, match="units of the output's CRS"):
+        grid(fit_file("shift"), head, resolution=(1e-5,))
+
+
+def test_a_crs_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="not a CRS"):
+        grid(fit_file("shift"), header(tmp_path), dst_crs="EPSG:0")
+
+
+def test_a_crs_on_the_other_side_of_the_world(tmp_path: Path) -> None:
+    """The corrected outline has no place in that projection."""
+    with pytest.raises(InputError, match="can't be expressed"):
+        grid(fit_file("shift"), header(tmp_path), dst_crs="+proj=ortho +lat_0=-47 +lon_0=-167")

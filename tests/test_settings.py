@@ -1,0 +1,114 @@
+"""Settings that make no sense, and what an output says about how it was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+
+from georeg import __version__
+from georeg.errors import SettingsError
+from georeg.provenance import raster_tags, versions
+from georeg.settings import OutputSettings, Settings
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"search": "far"}, "search 'far'"),
+        ({"max_shift_unit": "ft"}, "unit 'ft'"),
+        ({"moving_modality": "x-ray"}, "modality 'x-ray'"),
+        ({"reference_modality": ""}, "modality ''"),
+        ({"max_shift": 0.0}, "--max-shift must be above 0"),
+        ({"max_shift": math.inf}, "--max-shift"),
+        ({"max_rmse": -1.0}, "--max-rmse must be above 0"),
+        ({"max_rmse": math.nan}, "--max-rmse"),
+        ({"working_resolution": 0.0}, "--working-resolution"),
+        ({"max_tiles": 0}, "--max-tiles must be 1"),
+        ({"threads": 0}, "--threads must be 1"),
+        ({"memory": 8}, "--memory must be 16"),
+    ],
+)
+def test_settings_without_sense(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"resampling": "best"}, "resampling 'best'"),
+        ({"driver": "PNG"}, "format 'PNG'"),
+        ({"resolution": (0.0,)}, "--resolution"),
+        ({"resolution": (1.0, 2.0, 3.0)}, "--resolution"),
+        ({"resolution": (math.nan,)}, "--resolution"),
+        ({"bounds": (1.0, 0.0, 0.0, 1.0)}, "--bounds"),
+        ({"bounds": (0.0, 0.0, math.inf, 1.0)}, "--bounds"),
+        ({"shift_only": True, "dst_crs": "EPSG:4326"}, "--shift-only"),
+        ({"shift_only": True, "resolution": (1.0,)}, "--shift-only"),
+    ],
+)
+def test_output_settings_without_sense(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        OutputSettings(**values)
+
+
+def test_settings_are_frozen_and_plain_json() -> None:
+    settings = Settings(moving_bands=(3, 2, 1), max_shift=12.5)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.seed = 1  # type: ignore[misc]
+    data = json.loads(json.dumps(settings.to_dict()))
+    assert data["moving_bands"] == [3, 2, 1]
+    assert Settings(**{**data, "moving_bands": (3, 2, 1), "reference_bands": ()}) == settings
+
+
+def test_versions_name_what_numbers_depend_on() -> None:
+    found = versions()
+    assert found["georeg"] == __version__
+    assert {"numpy", "rasterio", "torch", "python"} <= set(found)
+
+
+INFO = {
+    "moving": "m.tif", "reference": "r.tif", "matcher": "structural", "transform": "affine",
+    "seed": 7,
+    "verdict": {"ok": True, "status": "aligned", "reasons": [],
+                "accuracy": {"rmse_px": 0.51234, "rmse_m": 5.1234}},
+}  # fmt: skip
+
+
+def test_tags_say_how_a_raster_was_made() -> None:
+    tags = raster_tags(INFO)
+    assert tags["TIFFTAG_SOFTWARE"] == f"georeg {__version__}"
+    assert (tags["MOVING"], tags["REFERENCE"]) == ("m.tif", "r.tif")
+    assert (tags["TRANSFORM"], tags["SEED"], tags["STATUS"]) == ("affine", "7", "aligned")
+    assert (tags["RMSE_PX"], tags["RMSE_M"]) == ("0.512", "5.123")
+    assert "NOT_TRUSTWORTHY" not in tags
+
+
+def test_tags_of_what_was_forced() -> None:
+    verdict = {"ok": False, "status": "refused", "reasons": ["too few points", "folded"],
+               "accuracy": None}  # fmt: skip
+    tags = raster_tags({**INFO, "verdict": verdict})
+    assert tags["NOT_TRUSTWORTHY"] == "too few points; folded"
+    assert "RMSE_PX" not in tags
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {},
+        {"verdict": None},
+        {"verdict": "fine"},
+        {"verdict": {"accuracy": {}}},
+        {"verdict": {"accuracy": {"rmse_px": None, "rmse_m": "x"}}},
+        {"verdict": {"ok": False, "reasons": None}},
+    ],
+)
+def test_tags_of_an_info_that_people_have_edited(info: dict[str, Any]) -> None:
+    """The info of a fit file is for people; what is left of it must not stop a warp."""
+    tags = raster_tags(info)
+    assert tags["VERSION"] == __version__
+    assert all(isinstance(value, str) and value for value in tags.values())

@@ -1,0 +1,281 @@
+"""The verdict on fits whose quality is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS
+
+import scenes
+import tie_points as tp
+from georeg import transforms
+from georeg.checking import Check
+from georeg.crs import CrsPath
+from georeg.frame import Frame
+from georeg.georef import AffineGeoref
+from georeg.grid import Grid
+from georeg.locating import Start
+from georeg.settings import Settings
+from georeg.textfile import finite
+from georeg.tracking import TiePoints
+from georeg.transforms import Transform
+from georeg.verdict import Verdict, judge, no_verdict
+
+GOOD = Check(200, 40.0, 0.9, 0.03, 0.1, 0.5)
+GSD = 10.0
+UTM = CRS.from_epsg(32633)
+
+
+def frame(reference_gsd: float = GSD, crs: CRS | None = UTM) -> Frame:
+    """1000 x 1000 pixels of 10 m; the reference may have finer ones."""
+    grid = Grid((1000, 1000), Affine(GSD, 0, scenes.ORIGIN[0], 0, -GSD, scenes.ORIGIN[1]), crs)
+    step = reference_gsd
+    reference = AffineGeoref(Affine(step, 0, scenes.ORIGIN[0], 0, -step, scenes.ORIGIN[1]))
+    return Frame(grid, AffineGeoref(grid.transform), reference, CrsPath(crs, crs))
+
+
+def start(margin: float = 1.2, texture: Any = None) -> Start:
+    if texture is None:
+        texture = np.full((250, 250), 0.1, np.float32)
+    return Start(similarity(0.0), margin, 4.0, texture)
+
+
+def similarity(degrees: float, scale: float = 1.0, step: Any = (0.0, 0.0)) -> Transform:
+    corners = tp.grid(3, 0.0)
+    a = np.radians(degrees)
+    turn = scale * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
+    moved = (corners - tp.MIDDLE) @ turn.T + tp.MIDDLE + step
+    return transforms.load("similarity").from_points(corners, moved)
+
+
+def verdict(
+    points: tp.Points,
+    *models: str,
+    check: Check = GOOD,
+    begin: Start | None = None,
+    where: Frame | None = None,
+    **settings: Any,
+) -> Verdict:
+    fit = points.fit(*(models or ("shift",)), block=60.0)
+    ties = TiePoints(
+        points.claimed, points.true, points.score, points.sigma, len(points.claimed), 60.0
+    )
+    return judge(where or frame(), begin or start(), ties, fit, check, Settings(**settings))
+
+
+def reason(found: Verdict) -> str:
+    """The only reason."""
+    assert not found.ok
+    assert found.status == "refused"
+    assert len(found.reasons) == 1, found.reasons
+    assert found.sentence() == f"no trustworthy alignment: {found.reasons[0]}"
+    return found.reasons[0]
+
+
+def test_a_good_fit_is_trusted_and_measured() -> None:
+    found = verdict(tp.scattered(tp.shift, outliers=0.2))
+    assert found.ok
+    assert found.reasons == found.warnings == ()
+    assert found.status == "aligned"
+    length = math.hypot(12.5, 7.25)
+    assert found.displacement_px == pytest.approx(length, abs=0.1)
+    assert found.displacement_m == pytest.approx(10 * length, abs=1)
+    assert found.coverage == 1.0
+    assert (found.tie_points, found.confidence) == (400, 1.2)
+    assert found.inliers == pytest.approx(320, abs=15)
+    accuracy = found.accuracy
+    assert accuracy is not None
+    # 0.3 px of noise along either axis.
+    assert accuracy.rmse_px == pytest.approx(0.3 * math.sqrt(2), rel=0.15)
+    assert accuracy.ce90_px == pytest.approx(0.3 * 2.146, rel=0.15)
+    assert abs(accuracy.mean_x_px) < 0.06
+    assert abs(accuracy.mean_y_px) < 0.06
+    assert accuracy.rmse_m == pytest.approx(10 * accuracy.rmse_px, rel=0.01)
+    assert found.sentence() == (
+        f"aligned: moved by {found.displacement_px:.1f} px, error {accuracy.rmse_px:.2f} px RMSE "
+        f"({accuracy.rmse_m:.3g} m)"
+    )
+
+
+def test_lengths_are_in_reference_pixels() -> None:
+    """A reference four times as fine: four times as many pixels, the same metres."""
+    points = tp.scattered(tp.shift)
+    coarse, fine = verdict(points), verdict(points, where=frame(GSD / 4))
+    assert fine.displacement_px == pytest.approx(4 * coarse.displacement_px)
+    assert fine.displacement_m == pytest.approx(coarse.displacement_m)
+    assert coarse.accuracy is not None
+    assert fine.accuracy is not None
+    assert fine.accuracy.rmse_px == pytest.approx(4 * coarse.accuracy.rmse_px)
+    assert fine.accuracy.rmse_m == pytest.approx(coarse.accuracy.rmse_m)
+
+
+def test_without_crs_there_are_no_metres() -> None:
+    found = verdict(tp.scattered(tp.shift), where=frame(crs=None))
+    assert found.ok
+    assert found.displacement_m is None
+    assert found.accuracy is not None
+    assert found.accuracy.rmse_m is None
+    assert " m)" not in found.sentence()
+
+
+def test_already_aligned_is_a_success_that_says_within_what() -> None:
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(0, 1000, (300, 2))
+    points = tp.scattered(lambda p: p + [0.2, -0.1], within=xy, noise=0.2)
+    found = verdict(points, check=dataclasses.replace(GOOD, before=0.5, after=0.5))
+    assert found.ok
+    assert found.status == "already aligned"
+    assert found.sentence().startswith("already aligned within 0.2 px, error 0.2")
+
+
+def test_too_few_points() -> None:
+    """With a warning at most about the coverage, which few points can't have."""
+    found = verdict(tp.scattered(tp.shift, 5, noise=0.05))
+    assert "only 5 of 5 tie points agree" in found.sentence()
+    assert "--matcher" in found.sentence()
+
+
+def test_clustered_points() -> None:
+    rng = np.random.default_rng(0)
+    points = tp.scattered(tp.shift, within=rng.uniform(10, 110, (100, 2)))
+    assert "clustered" in reason(verdict(points))
+
+
+def test_thin_coverage_is_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    points = tp.scattered(tp.shift, within=rng.uniform(0, 330, (200, 2)))
+    found = verdict(points)
+    assert found.ok
+    assert found.coverage == pytest.approx(16 / 64, abs=0.05)
+    assert len(found.warnings) == 1
+    assert "elsewhere the fit extrapolates" in found.warnings[0]
+
+
+def test_coverage_is_of_what_there_is_to_see() -> None:
+    """The sea has no tie points and needs none."""
+    texture = np.zeros((250, 250), np.float32)
+    texture[:83, :83] = 0.1
+    rng = np.random.default_rng(0)
+    points = tp.scattered(tp.shift, within=rng.uniform(0, 330, (200, 2)))
+    assert verdict(points, begin=start(texture=texture)).coverage == 1.0
+
+
+def test_error_above_the_limit() -> None:
+    points = tp.scattered(tp.shift, noise=0.3)
+    assert verdict(points, max_rmse=0.6).ok
+    assert "is above --max-rmse 0.2" in reason(verdict(points, max_rmse=0.2))
+    # In reference pixels.
+    assert "above --max-rmse 0.6" in reason(verdict(points, where=frame(GSD / 4), max_rmse=0.6))
+
+
+@pytest.mark.parametrize("after", [0.3, 0.1])
+def test_no_better_than_before(after: float) -> None:
+    check = dataclasses.replace(GOOD, before=0.3, after=after)
+    said = reason(verdict(tp.scattered(tp.shift), check=check))
+    assert "no more alike after the alignment than before" in said
+    assert f"(similarity 0.30 -> {after:.2f})" in said
+
+
+def test_places_that_don_t_confirm() -> None:
+    check = dataclasses.replace(GOOD, hits=0.03)
+    said = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.1)))
+    assert "only 3% of 200 places confirm the fit" in said
+    assert "do the rasters show the same place?" in said
+
+
+def folding(name: str) -> Transform:
+    """A model that turns back on itself within the frame."""
+    xy = tp.grid(20, 0.0)
+    u = (xy - tp.MIDDLE) / 500
+    bend = np.stack([-450 * u[:, 0] ** 2, np.zeros(len(u))], axis=1)
+    return transforms.load(name).from_points(xy + bend, xy)
+
+
+@pytest.mark.parametrize("name", ["polynomial2", "tps", "field"])
+def test_a_folded_transform(name: str) -> None:
+    said = reason(judged(folding(name)))
+    assert "folds or stretches" in said
+    assert "stiffer --transform" in said
+
+
+def test_a_torn_transform() -> None:
+    """Turned inside out: where a place went can't be told at all, so nor can its scale."""
+    xy = tp.grid(20, 0.0)
+    u = (xy - tp.MIDDLE) / 500
+    bend = np.stack([-450 * u[:, 0] ** 2, np.zeros(len(u))], axis=1)
+    said = reason(judged(transforms.load("tps").from_points(xy, xy + bend)))
+    assert "folds or stretches" in said
+    assert "nan" not in said
+
+
+def judged(transform: Transform) -> Verdict:
+    """Good evidence, for a transform that it can't have come from."""
+    points = tp.scattered(tp.shift)
+    fit = dataclasses.replace(points.fit("shift", block=60.0), transform=transform)
+    ties = TiePoints(points.claimed, points.true, points.score, points.sigma, 400, 60.0)
+    return judge(frame(), start(), ties, fit, GOOD, Settings())
+
+
+def test_a_stretch_beyond_reason() -> None:
+    def squeezed(xy: Any) -> Any:
+        return (xy - tp.MIDDLE) * [1.6, 0.62] + tp.MIDDLE
+
+    found = verdict(tp.scattered(squeezed), "affine")
+    assert "folds or stretches" in reason(found)
+    overall = math.sqrt(1.6 * 0.62)
+    assert found.distortion == pytest.approx((0.62 / overall, 1.6 / overall), abs=0.01)
+
+
+def test_a_scale_that_a_normal_search_can_t_find_is_suspicious() -> None:
+    def half(xy: Any) -> Any:
+        return (xy - tp.MIDDLE) * 0.5 + tp.MIDDLE
+
+    points = tp.scattered(half, noise=0.1)
+    assert "the fit changes lengths by 0.50: try --search wide" in reason(
+        verdict(points, "similarity")
+    )
+    assert verdict(points, "similarity", search="wide").ok
+    assert verdict(points, "similarity", georef=False, search="wide").ok
+
+
+def test_every_reason_is_said() -> None:
+    check = Check(100, 30.0, 0.02, 0.03, 0.4, 0.1)
+    points = tp.scattered(tp.shift, 5, noise=0.5)
+    found = verdict(points, check=check, begin=start(margin=0.0), max_rmse=0.01)
+    assert len(found.reasons) == 4
+    assert found.sentence().count(";") >= 3
+
+
+def test_similarity_that_can_t_be_told_is_no_proof() -> None:
+    """NaN compares with nothing: it must not slip through."""
+    check = dataclasses.replace(GOOD, after=math.nan)
+    assert "no more alike" in reason(verdict(tp.scattered(tp.shift), check=check))
+
+
+def test_report_has_all_of_it_in_strict_json() -> None:
+    for found in (verdict(tp.scattered(tp.shift)), no_verdict("nothing to go by")):
+        data = json.loads(json.dumps(finite(found.to_dict()), allow_nan=False))
+        assert set(data) == {
+            "ok", "reasons", "warnings", "status", "accuracy", "tie_points", "inliers", "coverage",
+            "displacement_px", "displacement_m", "distortion", "confidence", "check",
+        }  # fmt: skip
+    data = verdict(tp.scattered(tp.shift)).to_dict()
+    assert set(data["accuracy"]) == {
+        "rmse_px", "ce90_px", "mean_x_px", "mean_y_px", "rmse_m", "ce90_m",
+    }  # fmt: skip
+    assert data["check"] == {
+        "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
+        "similarity_before": 0.1, "similarity_after": 0.5,
+    }  # fmt: skip
+
+
+def test_no_verdict_refuses_with_its_reason() -> None:
+    found = no_verdict("nothing to go by", 0.2, 3)
+    assert reason(found) == "nothing to go by"
+    assert (found.confidence, found.tie_points, found.inliers) == (0.2, 3, 0)
