@@ -94,6 +94,7 @@ def test_modules_import_downwards() -> None:
         for other in others
         if other.startswith("georeg.")
         and room(name) != room(other)
+        and {room(name), room(other)} <= rows.keys()  # or the test above fails
         and rows[room(other)] >= rows[room(name)]
     ]
     assert not wrong
