@@ -104,6 +104,7 @@ class Command(click.Command):
         def last_words(stopped: Stopped) -> None:
             console.error(str(stopped), stopped.exit_code, "Stopped")
 
+        trace = ""  # taken where the exception is caught: afterwards there is none
         try:
             with stoppable(last_words) as stopping:
                 ctx.obj = Session(console, stopping)
@@ -122,13 +123,13 @@ class Command(click.Command):
         except click.ClickException as error:
             code, kind, message = error.exit_code, type(error).__name__, usage_line(error)
         except MemoryError:
-            code, kind = EXIT_UNEXPECTED, "MemoryError"
+            code, kind, trace = EXIT_UNEXPECTED, "MemoryError", traceback.format_exc()
             message = "not enough memory: give a smaller --memory, or close other programs"
         except Exception as error:
-            code, kind = EXIT_UNEXPECTED, type(error).__name__
+            code, kind, trace = EXIT_UNEXPECTED, type(error).__name__, traceback.format_exc()
             message = f"unexpected {kind}: {error} (a bug: please report it; -v shows where)"
-        if console.verbosity > 0 and code == EXIT_UNEXPECTED:
-            for line in traceback.format_exc().splitlines():
+        if console.verbosity > 0:
+            for line in trace.splitlines():
                 console.event(20, "log", f"| {line}" if console.style == "text" else line)
         console.error(message, code, kind)
         return code

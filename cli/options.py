@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
@@ -31,30 +28,19 @@ from .values import ALL, BANDS, LENGTH, PAIR, SIZE, THREADS, Length, NameType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Modules that are no choices: what the packages share.
-_SHARED = {"protocol", "running", "mind", "correlation", "base"}
-
-
-def _names(package: str) -> Sequence[str]:
-    """Matchers or transforms, by their file names; the package isn't imported."""
-    spec = importlib.util.find_spec("georeg")
-    roots = [] if spec is None else spec.submodule_search_locations or []
-    folders = [os.path.join(root, package) for root in roots]
-    found = {m.name for m in pkgutil.iter_modules(folders)}
-    return ["auto", *sorted(n for n in found - _SHARED if not n.startswith("_"))]
-
 
 def matchers() -> Sequence[str]:
-    """Values of --matcher: the files, and entry points of other packages."""
-    from importlib.metadata import entry_points
+    """Values of --matcher."""
+    from georeg.matching import available
 
-    names = _names("matching")
-    return [*names, *sorted({e.name for e in entry_points(group="georeg.matchers")} - {*names})]
+    return ["auto", *available()]
 
 
 def transforms() -> Sequence[str]:
-    """Values of --transform."""
-    return _names("transforms")
+    """Values of --transform, simplest first."""
+    from georeg.transforms.base import available
+
+    return ["auto", *available()]
 
 
 def _defaults(kind: type) -> dict[str, Any]:

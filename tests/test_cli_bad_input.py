@@ -74,7 +74,7 @@ BAD: dict[str, tuple[Maker, str]] = {
     "another zone": (at(GEO, "EPSG:32733"), "overlap"),
     "no CRS": (at(GEO, None), "-crs"),
     "no georeference": (lambda path: save(path, DATA, None), "--no-georef"),
-    "metres as degrees": (at(GEO, "EPSG:4326"), "georeference"),
+    "metres as degrees": (at(GEO, "EPSG:4326"), "which is nowhere"),
     "huge pixels": (at(Affine(1e30, 0, 5e5, 0, -10, 5e6)), "absurd geotransform"),
     "NaN in the geotransform": (at(Affine(NAN, 0, 5e5, 0, -10, 5e6)), "absurd geotransform"),
     "singular geotransform": (at(Affine(10, 10, 5e5, 10, 10, 5e6)), "absurd geotransform"),
