@@ -94,26 +94,38 @@ class Radiometry:
         return image, mask
 
 
-def fit_radiometry(raster: Raster, modality: str = "auto", bands: Sequence[int] = ()) -> Radiometry:
+def fit_radiometry(
+    raster: Raster,
+    modality: str = "auto",
+    bands: Sequence[int] = (),
+    within: Window | None = None,
+) -> Radiometry:
     """The radiometry of a raster, from a decimated read and small windows in full resolution.
 
     Args:
         raster: the raster; complex values and palettes are looked at as magnitudes and colours.
         modality: one of `settings.MODALITIES`.
         bands: 1-based; the colour bands, or the first three, if empty.
+        within: the part of the raster that matters; all of it if None, or if nothing there is
+            valid.
 
     Raises:
         InputError: no valid pixel, or all of them have the same value.
         SettingsError: a band is out of range.
     """
     chosen = raster.check_bands(bands) if bands else default_bands(raster.header)
-    whole, scale = _decimated(raster, chosen)
+    everything = Window(0, 0, raster.header.shape[1], raster.header.shape[0])
+    area = everything if within is None else within
+    whole, scale = _decimated(raster, chosen, area)
+    if area != everything and not whole.mask.any():
+        area = everything
+        whole, scale = _decimated(raster, chosen, area)
     if not whole.mask.any():
         raise InputError(
             f"{raster.name} has no valid pixel: all of it is nodata or NaN; choose another file, "
             "or name the right nodata value"
         )
-    patches = [whole] if scale == (1.0, 1.0) else _patches(raster, chosen, whole.mask)
+    patches = [whole] if scale == (1.0, 1.0) else _patches(raster, chosen, area, whole.mask)
     if modality == "auto":
         modality = guess_modality(raster.header, chosen, patches)
     _check_contrast(raster.name, whole, patches)
@@ -154,18 +166,20 @@ def default_bands(header: Header) -> tuple[int, ...]:
     return tuple(others[:3]) or (1,)
 
 
-def _decimated(raster: Raster, bands: Sequence[int]) -> tuple[Pixels, tuple[float, float]]:
-    """The whole raster in at most 512 pixels a side, and the size (x, y) of one of them."""
-    rows, columns = raster.header.shape
+def _decimated(
+    raster: Raster, bands: Sequence[int], area: Window
+) -> tuple[Pixels, tuple[float, float]]:
+    """A window in at most 512 pixels a side, and the size (x, y) of one of them."""
+    rows, columns = area.shape
     factor = max(1.0, max(rows, columns) / _SAMPLE)
     shape = (max(1, round(rows / factor)), max(1, round(columns / factor)))
-    pixels = raster.read(Window(0, 0, columns, rows), shape, bands)
+    pixels = raster.read(area, shape, bands)
     return pixels, (columns / shape[1], rows / shape[0])
 
 
-def _patches(raster: Raster, bands: Sequence[int], mask: Mask) -> list[Pixels]:
-    """Windows in full resolution, spread over the valid part of the raster."""
-    rows, columns = raster.header.shape
+def _patches(raster: Raster, bands: Sequence[int], area: Window, mask: Mask) -> list[Pixels]:
+    """Windows in full resolution, spread over the valid part of an area."""
+    rows, columns = area.shape
     height, width = min(_PATCH, rows), min(_PATCH, columns)
     windows = []
     for part_rows in np.array_split(np.arange(mask.shape[0]), 3):
@@ -178,7 +192,7 @@ def _patches(raster: Raster, bands: Sequence[int], mask: Mask) -> list[Pixels]:
             middle_x = (part_columns[x[nearest]] + 0.5) * columns / mask.shape[1]
             top = min(max(0, round(middle_y - height / 2)), rows - height)
             left = min(max(0, round(middle_x - width / 2)), columns - width)
-            windows.append(Window(left, top, width, height))
+            windows.append(Window(area.x + left, area.y + top, width, height))
     read = (raster.read(window, None, bands) for window in dict.fromkeys(windows))
     return [pixels for pixels in read if pixels.mask.any()]
 

@@ -148,12 +148,12 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
     warnings = () if ballpark is None else (ballpark,)
     for message in warnings:
         log.warning(message)
-    _keep_overviews(frame, max_shift, (moving, reference), settings)
+    areas = _keep_overviews(frame, max_shift, (moving, reference), settings)
     return Scene(
         moving,
         reference,
-        fit_radiometry(moving, settings.moving_modality, settings.moving_bands),
-        fit_radiometry(reference, settings.reference_modality, settings.reference_bands),
+        fit_radiometry(moving, settings.moving_modality, settings.moving_bands, areas[0]),
+        fit_radiometry(reference, settings.reference_modality, settings.reference_bands, areas[1]),
         frame,
         max_shift,
         warnings,
@@ -162,18 +162,24 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
 
 def _keep_overviews(
     frame: Frame, max_shift: float, pair: tuple[Raster, Raster], settings: Settings
-) -> None:
-    """Read what level 0 and the statistics need of both rasters, once."""
+) -> list[Window | None]:
+    """Read what level 0 and the statistics need of both rasters, once.
+
+    Returns:
+        The part of the moving raster and of the reference that matters; None for all of it.
+    """
     level = max(frame.grid.shape) / SIDE
     area = frame.grid.window.pad(math.ceil(max_shift + _TURNED * max(frame.grid.shape)))
     edge = outline(area.width, area.height, 9) + [area.x, area.y]
     jobs = []
+    areas: list[Window | None] = []
     for raster, xy, given in (
         (pair[0], frame.unclaim(edge), settings.moving_bands),
         (pair[1], frame.to_reference(edge), settings.reference_bands),
     ):
         rows, columns = raster.header.shape
         whole = Window(0, 0, columns, rows)
+        areas.append(None)
         if not np.isfinite(xy).all():
             continue
         window = Window.around(xy).intersect(whole)
@@ -181,12 +187,15 @@ def _keep_overviews(
             continue
         if 2 * window.width * window.height > rows * columns:
             window = whole
+        else:
+            areas[-1] = window
         wide = math.sqrt(Polygon(xy).area / (area.width * area.height))
         bands = given or default_bands(raster.header)
         jobs.append((raster, window, math.floor(_COARSER * level * wide), bands))
     with ThreadPoolExecutor(len(pair), "georeg-overview") as pool:
         for future in [pool.submit(_keep, *job) for job in jobs]:
             future.result()
+    return areas
 
 
 def _keep(raster: Raster, window: Window, factor: int, bands: tuple[int, ...]) -> None:
