@@ -21,10 +21,10 @@ from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
-from georeg.matching.running import one_thread_each, pick_device, processors
+from georeg.matching.running import one_thread_each, pick_device
 from georeg.provenance import versions
 from georeg.scene import Scene, open_scene
-from georeg.settings import OutputSettings, Settings
+from georeg.settings import OutputSettings, Settings, processors
 from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import Verdict, judge, no_verdict
 from georeg.warping import gdal_env

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.matching.protocol import Surfaces, TilePoints
-from georeg.subpixel import sharpen, vertex
+from georeg.matching.subpixel import sharpen, vertex
 
 Array = npt.NDArray[np.float64]
 

@@ -6,6 +6,7 @@ Nothing heavy is imported here: the command line reads defaults and choices from
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,6 +19,15 @@ MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
 DRIVERS = ("COG", "GTiff")
 GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
+
+
+def processors(threads: int | None = None) -> int:
+    """Threads to use: all processors that this process may use if None."""
+    if threads is not None:
+        return threads
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

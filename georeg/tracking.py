@@ -18,11 +18,11 @@ from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
 from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
-from georeg.matching.running import processors, run
+from georeg.matching.running import run
 from georeg.peaks import read_peaks
 from georeg.reading import each_batch
 from georeg.scene import Scene
-from georeg.settings import Settings
+from georeg.settings import Settings, processors
 from georeg.tiling import SIDE, TilePair, level_factors, plan
 from georeg.transforms import LADDER, Transform
 from georeg.voting import vote

@@ -28,6 +28,7 @@ _STRETCH = 1.5  # largest change of a length, beyond the overall scale
 _SCALE = {"normal": (0.75, 1.3333), "wide": (0.2, 5.0)}  # of lengths, overall
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
+_HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
@@ -212,8 +213,9 @@ def trusted(margin: float, check: Check) -> bool:
 
     Either alone fails somewhere: repeated structure and one-sided textures reach high margins by
     chance, and the hits of a fit to few places are not independent of it. On pairs of unrelated
-    real places their sum stays below 1.05 (below 0.6 in scenes of 500 px and more), on true ones
-    of the same modalities it is rarely below 1.4 (benchmarks/results/verdict.md).
+    real places their sum stays below 0.9 (below 0.6 in scenes of 500 px and more), on true ones
+    of the same modalities it is rarely below 1.4 (benchmarks/results/verdict.md). A sure start with
+    few hits is a model that can't follow what it sees: most of the image is off.
 
     Args:
         margin: of the first estimate; infinite if nobody had to search.
@@ -223,7 +225,8 @@ def trusted(margin: float, check: Check) -> bool:
     if math.isinf(margin):
         spread = math.sqrt(check.chance * (1 - check.chance) / max(check.independent, 1.0))
         return check.hits > check.chance + _DEVIATIONS * spread
-    return margin + check.hits >= _EVIDENCE + _FEW * few
+    least = _HITS + _HITS_FEW * min(1.0, _HITS_ENOUGH / max(check.independent, 1.0))
+    return check.hits >= least and margin + check.hits >= _EVIDENCE + _FEW * few
 
 
 def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:

@@ -22,6 +22,7 @@ from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio
 from georeg.raster import GDAL_ERRORS, Raster, decoding
+from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
 from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
 
@@ -29,14 +30,6 @@ MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
 _SIDES = (2048, 1024, 512)  # of blocks: multiples of the output's tiles
 _MIN_SIDE = 32
-
-
-def processors() -> int:
-    """The number of processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # pragma: no cover - not on this system
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,7 @@ def gdal_env(threads: int | None = None) -> Iterator[None]:
     """
     wanted: dict[str, Any] = {
         "GDAL_CACHEMAX": _CACHE,
-        "GDAL_NUM_THREADS": str(threads or processors()),
+        "GDAL_NUM_THREADS": str(processors(threads)),
     }
     taken = set(os.environ) | (set(getenv()) if hasenv() else set())
     with rasterio.Env(**{key: value for key, value in wanted.items() if key not in taken}):
@@ -192,7 +185,7 @@ def _plan(
     raster: Raster, layout: Layout, kernel: Kernel, grid: Grid, options: WarpOptions
 ) -> _Plan:
     """Large blocks, but small enough for memory, and enough of them to keep all threads busy."""
-    threads = options.threads or processors()
+    threads = processors(options.threads)
     cache = int(get_gdal_config("GDAL_CACHEMAX")) // 4
     for side in _SIDES:
         blocks = -(-grid.width // side) * -(-grid.height // side)

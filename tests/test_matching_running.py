@@ -13,7 +13,8 @@ from georeg import matching
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
 from georeg.matching.pixels import from_centres, to_centres, valid_at
 from georeg.matching.protocol import Device, Surfaces, TileBatch, TilePoints
-from georeg.matching.running import join, one_thread_each, pick_device, processors, run
+from georeg.matching.running import join, one_thread_each, pick_device, run
+from georeg.settings import processors
 from matcher_cases import batch_of, shifted
 
 FOREIGN = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from georeg.subpixel import sharpen, vertex
+from georeg.matching.subpixel import sharpen, vertex
 
 Array = np.ndarray
 

@@ -16,7 +16,16 @@ from georeg.matching.protocol import Device, Matcher
 
 __all__ = ["available", "load"]
 
-_SHARED = {"protocol", "running", "pixels", "cells", "mind", "orientation", "correlation"}
+_SHARED = {
+    "protocol",
+    "running",
+    "pixels",
+    "cells",
+    "mind",
+    "orientation",
+    "correlation",
+    "subpixel",
+}
 _GROUP = "georeg.matchers"
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from georeg.matching.correlation import correlate_blocks
 from georeg.matching.pixels import valid_at
 from georeg.matching.protocol import Array, Device, Image, Mask, Surfaces, TileBatch, TilePoints
-from georeg.subpixel import vertex
+from georeg.matching.subpixel import vertex
 
 _WINDOW, _SMALL_WINDOW, _SMALL = 64, 32, 200  # pixels; the small one for sides below _SMALL
 _UNIT, _SMALL_UNIT, _WIDE = 4, 2, 400  # pixels per cell of 'locate'; the small one below _WIDE

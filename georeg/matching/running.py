@@ -6,7 +6,6 @@ torch is imported when something is computed, so that all that only plans or war
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -59,15 +58,6 @@ def one_thread_each(device: Device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def processors(threads: int | None) -> int:
-    """Threads to use: all processors that this process may use if None."""
-    if threads is not None:
-        return threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
