@@ -37,6 +37,7 @@ _TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
 _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
 _COARSE_TILES = 64  # enough for the levels that only predict
 _SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
+_CELL, _PER_CELL = 32.0, 4  # level pixels, and key points that count in each such square
 _LEAST = 6  # tie points without which it makes no sense to go on
 _BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
@@ -220,7 +221,7 @@ def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints,
     surfaces = [f for f in found if isinstance(f, Surfaces)]
     if not surfaces:
         points = TilePoints.concat([f for f in found if isinstance(f, TilePoints)])
-        return points, len(points), 32.0
+        return thinned(points), len(points), _CELL
     everything = Surfaces.concat(surfaces)
     expected = None
     if pooled and len(everything):
@@ -233,6 +234,26 @@ def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints,
             expected = everything.center @ matrix[:2, :2].T + matrix[:2, 2] - everything.center
     points = read_peaks(everything, expected, _NEAR)
     return points, len(everything), everything.size
+
+
+def thinned(points: TilePoints) -> TilePoints:
+    """The best few points of every cell, so that one rich corner doesn't outvote the rest.
+
+    Dense matchers have even points by nature; key points come in clusters.
+    """
+    cell = np.floor(points.moving_xy / _CELL).astype(np.int64)
+    order = np.lexsort((-points.score, cell[:, 0], cell[:, 1]))
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (np.diff(cell[order], axis=0) != 0).any(axis=1)
+    first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    keep = np.sort(order[np.arange(len(order)) - first < _PER_CELL])
+    return TilePoints(
+        points.tile[keep],
+        points.moving_xy[keep],
+        points.reference_xy[keep],
+        points.score[keep],
+        points.sigma[keep],
+    )
 
 
 def _no_points() -> TiePoints:
