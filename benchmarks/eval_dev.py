@@ -26,8 +26,8 @@ RESULTS = Path(__file__).parent / "results"
 GEOREG = f"{sys.executable} -m georeg"
 COMMAND = (
     f"{GEOREG} align {{moving}} --reference {{reference}} --output {{wd}}/aligned.tif "
-    f"--fit {{wd}}/fit.json -q {{more}} && {GEOREG} warp {{coords}} --fit {{wd}}/fit.json "
-    "--output {out} -q"
+    f"--fit {{wd}}/fit.json --report {{reports}}/$(basename $(dirname {{moving}})).json "
+    f"--overwrite -q {{more}} && {GEOREG} warp {{coords}} --fit {{wd}}/fit.json --output {{out}} -q"
 )
 # Other people's tools on 36 cases of the same kinds and mostly the same pairs (9 MMIM pairs and 4
 # errors each), measured for ../shared/notes/peers.md, section 1: cases below 2 px (below 1 px).
@@ -93,12 +93,58 @@ def report(rows: list[dict[str, Any]], name: str) -> list[str]:
         "",
         *by_kind(rows),
         "",
+        "What the verdict weighs:",
+        "",
+        *evidence(rows),
+        "",
         "MMIM without cross-season in the form of the table of peers:",
         "",
         f"| {name} | {cells} | {silent} | {verdicts[False]} |",
         "|---|---|---|---|---|---|---|",
         "",
     ]
+
+
+def evidence(rows: list[dict[str, Any]]) -> list[str]:
+    """What the verdict weighs, for right, wrong and unrelated alignments; see `verdict.trusted`."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if "evidence" not in row:
+            continue
+        if row["error"] == "unrelated":
+            kind = "unrelated places"
+        else:
+            kind = "below 3 px" if row.get("fit_px", 99) <= 3 else "above 3 px, or refused"
+        groups.setdefault(kind, []).append(row)
+    lines = [
+        "| cases | n | margin + hits: least | median | most | accepted |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, found in sorted(groups.items()):
+        values = [r["evidence"] for r in found]
+        accepted = sum(r["accepted"] for r in found)
+        lines.append(
+            f"| {kind} | {len(found)} | {min(values):.2f} | {median(values):.2f} "
+            f"| {max(values):.2f} | {accepted} |"
+        )
+    return lines
+
+
+def weighed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The row with the evidence that its report states."""
+    path = folder / f"{row['case']}.json"
+    if not path.exists():
+        return row
+    verdict = json.loads(path.read_text())["verdict"]
+    check = verdict["check"]
+    if check is None:
+        return row
+    known = {"evidence": round(verdict["confidence"] + check["hits"], 3), "hits": check["hits"]}
+    known["places"] = check["independent_places"]
+    known["accepted"] = verdict["ok"]
+    if "median" in row:
+        known["fit_px"] = row["median"]
+    return {**row, **known}
 
 
 def main() -> None:
@@ -119,13 +165,15 @@ def main() -> None:
     texts = []
     for matcher in args.matchers:
         found = RESULTS / f"eval_dev_{matcher}.json"
+        folder = Path(tempfile.mkdtemp(prefix="georeg-reports-"))
         command = COMMAND.replace("{more}", f"--matcher {matcher}")
+        command = command.replace("{reports}", str(folder))
         run = [sys.executable, str(harness / "run.py"), str(args.cases), "--name", matcher]
         run += ["--cmd", command, "--jobs", str(args.jobs), "--json", str(found)]
         subprocess.run([*run, "--only", args.only], check=True)
         data = json.loads(found.read_text())
         kept = ("case", "modality", "error", "verdict", "median", "p90", "seconds", "peak_mb")
-        rows = [{k: r[k] for k in kept if k in r} for r in data["rows"]]
+        rows = [weighed({k: r[k] for k in kept if k in r}, folder) for r in data["rows"]]
         found.write_text("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
         texts += report(rows, f"georeg --matcher {matcher}")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"

@@ -29,6 +29,7 @@ _SCALE = {"normal": (0.75, 1.3333), "wide": (0.2, 5.0)}  # of lengths, overall
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
+_MOST_HITS = 0.7  # of the places; below: a warning
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
@@ -158,6 +159,11 @@ def judge(
     if coverage < _THIN_COVERAGE:
         warnings.append(
             f"tie points cover {coverage:.0%} of the overlap; elsewhere the fit extrapolates"
+        )
+    if check.hits < _MOST_HITS:
+        warnings.append(
+            f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
+            "the tie points that agree"
         )
     lean = _lean(points) * pixels
     if lean > _LEANING:
