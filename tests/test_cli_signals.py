@@ -1,0 +1,41 @@
+"""A signal in the middle of the work: the right exit code, one line, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_cases import pair, snapshot
+
+
+@pytest.mark.parametrize("step", ["locate", "match", "write"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(tmp_path: Path, number: signal.Signals, step: str) -> None:
+    moving, reference = pair(tmp_path / "in", 500)
+    out = tmp_path / "out"
+    out.mkdir()
+    before = snapshot(tmp_path)
+    command = [
+        sys.executable, "-m", "georeg", "align", moving, "--reference", reference,
+        "-o", str(out / "a.tif"), "--fit", str(out / "f.json"), "--points", str(out / "p.csv"),
+        "--log-format", "json", "--resolution", "2", "--threads", "1",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            event = json.loads(line)
+            if event["event"] == "progress" and event["step"] == step:
+                process.send_signal(number)
+                break
+        rest = [json.loads(line) for line in process.stderr]
+        code = process.wait(60)
+    assert code == 128 + number
+    errors = [event for event in rest if event["event"] == "error"]
+    assert len(errors) == 1
+    assert number.name in errors[0]["message"]
+    assert snapshot(tmp_path) == before
