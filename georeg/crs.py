@@ -45,7 +45,8 @@ def parse_crs(text: str) -> CRS:
 
 def wrap_longitude(x: Array, around: float, period: float) -> Array:
     """Coordinates moved by whole turns to within half a turn of `around` (antimeridian)."""
-    turned = np.asarray(around + (x - around + period / 2) % period - period / 2)
+    with np.errstate(invalid="ignore"):  # infinity, where a projection has no value
+        turned = np.asarray(around + (x - around + period / 2) % period - period / 2)
     # Modulo costs the last bits: keep what needs no turn exactly as it is.
     return np.where(np.abs(x - around) <= period / 2, x, turned)
 

@@ -204,7 +204,7 @@ def test_other_crs_and_coarser_pixels(tmp_path: Path) -> None:
             file.crs, "EPSG:4326", file.width, file.height, *file.bounds, resolution=2.4e-5
         )
         out = np.zeros((height, width), np.uint8)
-        moved = Affine.translation(6, -4) * file.transform  # metres: the error to be found
+        moved = Affine.translation(6, -4) @ file.transform  # metres: the error to be found
         reproject(
             data,
             out,

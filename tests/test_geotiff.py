@@ -392,7 +392,7 @@ def test_missing_blocks_are_noticed(tmp_path):
 def test_shift_only_keeps_every_bit(tmp_path, kind, driver):
     source = sources(tmp_path)[kind]
     output = tmp_path / "shifted.tif"
-    moved = AT.translation(3.25, -7.5) * AT
+    moved = AT.translation(3.25, -7.5) @ AT
     with Raster(source) as raster:
         shift_only(raster, str(output), moved, WriteOptions(driver), provenance={"seed": "1"})
     with rasterio.open(source) as before, rasterio.open(output) as after:

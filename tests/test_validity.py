@@ -294,7 +294,7 @@ def test_results_that_hit_nodata_are_nudged_as_gdal_does(tmp_path, nodata, with_
         reproject(
             rasterio.band(dataset, 1),
             expected,
-            dst_transform=AT * AT.translation(7.3, 8.4),
+            dst_transform=AT @ AT.translation(7.3, 8.4),
             dst_crs=dataset.crs,
             dst_nodata=nodata,
             resampling=Resampling.cubic,

@@ -95,7 +95,7 @@ def test_same_as_gdal_for_a_shift(tmp_path, method, dtype, by):
         reproject(
             rasterio.band(dataset, 1),
             expected,
-            dst_transform=AT * AT.translation(*by),
+            dst_transform=AT @ AT.translation(*by),
             dst_crs=dataset.crs,
             resampling=Resampling[method],
             XSCALE=1,
@@ -149,7 +149,7 @@ def test_downsampling_is_antialiased_as_gdals(tmp_path, method, factor):
         reproject(
             rasterio.band(dataset, 1),
             expected,
-            dst_transform=AT * AT.scale(factor),
+            dst_transform=AT @ AT.scale(factor),
             dst_crs=dataset.crs,
             resampling=Resampling[method],
         )
@@ -174,10 +174,10 @@ def test_same_as_gdal_for_another_crs(tmp_path):
     path = save(tmp_path / "a.tif", values, nodata=0)
     back = Transformer.from_crs(4326, 32633, always_xy=True)
     left, top = back.transform(350_150, 5_249_800, direction="INVERSE")
-    target = AT.translation(left, top) * AT.scale(1.5e-5, -1.5e-5)
+    target = AT.translation(left, top) @ AT.scale(1.5e-5, -1.5e-5)
 
     def mapping(xy):
-        return np.stack(~AT * back.transform(*(target * xy.T)), axis=1)
+        return np.stack(~AT @ back.transform(*(target @ xy.T)), axis=1)
 
     data, _ = run(path, (200, 260), mapping, resampling="cubic", tolerance=1e-3)
     expected = np.zeros((200, 260), "uint8")
