@@ -28,6 +28,7 @@ Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
+_WIDE_SIDE = 512  # the same for the wide search, which tries hundreds of hypotheses
 _ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side
 _CONFIDENT = 0.55  # margin at which no further hypothesis is tried
 _AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
@@ -58,15 +59,16 @@ def locate(scene: Scene, matcher: Matcher, settings: Settings) -> Start | None:
     Returns:
         None if there is nothing to go by.
     """
-    search = _Search(scene, matcher, *_level(scene))
-    best = search.normal() if settings.search == "normal" else search.wide()
+    wide = settings.search == "wide"
+    search = _Search(scene, matcher, *_level(scene, _WIDE_SIDE if wide else SIDE))
+    best = search.wide() if wide else search.normal()
     if best is None:
         return None
     matrix, margin = best
     scaled = np.diag([search.factor, search.factor, 1.0])
     matrix = scaled @ matrix @ np.linalg.inv(scaled)
     log.info("located: %s", describe(matrix, margin))
-    return survey(scene, from_matrix(matrix), margin, search.reference)
+    return survey(scene, from_matrix(matrix), margin, None if wide else search.reference)
 
 
 def survey(
@@ -92,10 +94,10 @@ def from_matrix(matrix: Array) -> Transform:
     return transforms.from_dict({"name": "similarity", "matrix": matrix.tolist()})
 
 
-def _level(scene: Scene) -> tuple[Window, float, int]:
+def _level(scene: Scene, side: int = SIDE) -> tuple[Window, float, int]:
     """Window of level 0 with a margin for the largest shift, its factor, and the margin."""
     grid = scene.frame.grid
-    factor = max(1.0, max(grid.shape) / SIDE)
+    factor = max(1.0, max(grid.shape) / side)
     pad = math.ceil(scene.max_shift / factor) + 8
     return grid.zoom(factor).window.pad(pad), factor, pad
 
