@@ -138,16 +138,14 @@ def _score(core: Window, factor: float, texture: Image, texture_factor: float) -
     x1 = min(columns, math.ceil((core.x + core.width) * scale))
     y1 = min(rows, math.ceil((core.y + core.height) * scale))
     part = texture[y0:y1, x0:x1]
-    if not part.size:
-        return None
-    area = core.width * core.height * scale**2
     valid = part > 0
-    if valid.sum() < _LEAST_VALID * area:
+    # Of what lies in the frame: a strip may be much narrower than a tile.
+    if not part.size or valid.sum() < max(1.0, _LEAST_VALID * part.size):
         return None
     contrast = float(part[valid].mean())
     if contrast < _FLAT:
         return None
-    return contrast * math.sqrt(valid.sum() / area)
+    return contrast * math.sqrt(valid.sum() / (core.width * core.height * scale**2))
 
 
 def _spread(scored: list[tuple[float, Window, Window]], most: int) -> list[tuple[Window, Window]]:

@@ -64,6 +64,11 @@ def test_every_pixel_lies_in_one_core(rows: int, columns: int, factor: float) ->
     assert (covered(pairs, level) == 1).all()
 
 
+def test_a_strip_narrower_than_a_tile_is_matched() -> None:
+    pairs = windows((20, 511), 1.7)
+    assert (covered(pairs, (12, 301)) == 1).all()
+
+
 def test_a_core_keeps_its_distance_to_the_edge_of_its_window() -> None:
     for pair in windows((700, 900)):
         assert pair.window == pair.core.pad(MARGIN)
