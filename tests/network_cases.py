@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
 FOLDER = SHARED / "minima"
@@ -68,3 +68,37 @@ def assert_same_matches(found: np.ndarray, expected: np.ndarray, tolerance: floa
     assert found.shape == expected.shape
     assert len(found)
     assert np.abs(found - expected).max() <= tolerance
+
+
+def plausible(net: nn.Module) -> dict[str, Tensor]:
+    """Random weights of useful sizes, without which even equal images have no matches.
+
+    As for the recorded results: the weights of a row sum to 0, or one feature swamps all others.
+    """
+    rng = torch.Generator().manual_seed(1)
+    state = {}
+    for key, value in net.state_dict().items():
+        noise = torch.randn(value.shape, generator=rng)
+        if key.endswith("num_batches_tracked"):
+            state[key] = value
+        elif key.endswith("running_mean"):
+            state[key] = 0.1 * noise
+        elif value.ndim == 1 and key.endswith(("weight", "running_var")):
+            state[key] = 0.5 + torch.rand(value.shape, generator=rng)
+        elif value.ndim == 1:
+            state[key] = 0.05 * noise
+        else:
+            rows = noise.flatten(1)
+            rows = rows - rows.mean(1, keepdim=True) if rows.shape[1] > 1 else rows
+            state[key] = (rows * (2 / rows.shape[1]) ** 0.5).reshape(value.shape)
+    return state
+
+
+def moved_pair(size: int, x: int, y: int) -> tuple[Tensor, Tensor]:
+    """Two (1, size, size) views of a texture; what is at (x, y) of the first is at (0, 0)."""
+    rng = torch.Generator().manual_seed(2)
+    whole = torch.zeros(1, 1, 2 * size, 2 * size)
+    for cell in (4, 8, 16, 32):
+        noise = torch.rand(1, 1, 2 * size // cell, 2 * size // cell, generator=rng)
+        whole += nn.functional.interpolate(noise, scale_factor=float(cell), mode="bilinear") / 4
+    return whole[0, :, :size, :size], whole[0, :, y : y + size, x : x + size]

@@ -27,8 +27,8 @@ def state(recorded: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def net(state: dict[str, Tensor]) -> XoftrNet:
-    return XoftrNet.from_state(state)
+def net() -> XoftrNet:
+    return XoftrNet.from_state(cases.plausible(XoftrNet()))
 
 
 def pair(recorded: dict[str, np.ndarray], case: str) -> tuple[Tensor, Tensor]:
@@ -37,8 +37,9 @@ def pair(recorded: dict[str, np.ndarray], case: str) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_matches_as_the_official_code(
-    net: XoftrNet, recorded: dict[str, np.ndarray], case: str
+    state: dict[str, Tensor], recorded: dict[str, np.ndarray], case: str
 ) -> None:
+    net = XoftrNet.from_state(state)
     image0, image1 = pair(recorded, case)
     ((xy0, xy1, confidence),) = net.match(image0, None, image1, None)
     cases.assert_same_matches(xy0, recorded[f"{case}/mkpts0_f"], 1e-3)
@@ -49,8 +50,9 @@ def test_same_matches_as_the_official_code(
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_features_as_the_official_code(
-    net: XoftrNet, recorded: dict[str, np.ndarray], case: str
+    state: dict[str, Tensor], recorded: dict[str, np.ndarray], case: str
 ) -> None:
+    net = XoftrNet.from_state(state)
     with torch.inference_mode():
         tokens = []
         for x in pair(recorded, case):
@@ -63,43 +65,50 @@ def test_same_features_as_the_official_code(
         np.testing.assert_allclose(x[0, ::37].numpy(), expected, rtol=0, atol=1e-4)
 
 
-def test_pairs_of_a_batch_do_not_know_of_each_other(
-    net: XoftrNet, recorded: dict[str, np.ndarray]
-) -> None:
-    image0, image1 = (x[:, :128, :160] for x in pair(recorded, "synth"))
-    both = net.match(torch.cat([image0, image1]), None, torch.cat([image1, image0]), None)
-    for found, (one, other) in zip(both, ((image0, image1), (image1, image0)), strict=True):
-        ((xy0, xy1, confidence),) = net.match(one, None, other, None)
+def test_matches_of_a_moved_image_are_where_it_moved_to(net: XoftrNet) -> None:
+    """Random weights suffice, as equal places have equal features."""
+    image0, image1 = cases.moved_pair(192, 16, 8)
+    ((xy0, xy1, _),) = net.match(image0, None, image1, None)
+    off = np.abs(xy0 - xy1 - (16, 8)).max(1)
+    assert len(off) > 100
+    assert (off < 4).mean() > 0.8
+
+
+def test_pairs_of_a_batch_do_not_know_of_each_other(net: XoftrNet) -> None:
+    image0, image1 = cases.moved_pair(160, 16, 8)
+    mask = torch.ones_like(image0, dtype=torch.bool)
+    holed = mask.clone()
+    holed[:, 96:] = False
+    pairs = ((image0, holed, image1, mask), (image1, mask, image0, mask))
+    both = net.match(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
+    for found, alone in zip(both, pairs, strict=True):
+        ((xy0, xy1, confidence),) = net.match(*alone)
         cases.assert_same_matches(found[0], xy0, 1e-3)
         cases.assert_same_matches(found[1], xy1, 1e-3)
         np.testing.assert_allclose(found[2], confidence, rtol=0, atol=1e-4)
 
 
-def test_nothing_is_matched_where_there_is_no_data(
-    net: XoftrNet, recorded: dict[str, np.ndarray]
-) -> None:
+def test_nothing_is_matched_where_there_is_no_data(net: XoftrNet) -> None:
     """Nor within two cells of it; and what is there doesn't change the rest, NaN included."""
-    image0, image1 = pair(recorded, "synth")
+    image0, image1 = cases.moved_pair(192, 16, 8)
     mask = torch.ones_like(image0, dtype=torch.bool)
-    mask[:, :, 256:] = False
+    mask[:, :, 128:] = False
     noisy = image0.masked_fill(~mask, torch.nan)
     ((xy0, xy1, _),) = net.match(noisy, mask, image1, None)
-    assert len(xy0) > 50
+    assert len(xy0) > 30
     # A window reaches 4 pixels, and a fraction, from its cell's first pixel.
-    assert xy0[:, 0].max() < 256 - 3 * 8 + 5
+    assert xy0[:, 0].max() < 128 - 3 * 8 + 5
     assert np.isfinite(xy1).all()
     none = torch.zeros_like(mask)
     ((nowhere, _, _),) = net.match(noisy, none, image1, None)
     assert nowhere.shape == (0, 2)
 
 
-def test_brightness_and_contrast_do_not_matter(
-    net: XoftrNet, recorded: dict[str, np.ndarray]
-) -> None:
-    image0, image1 = (x[:, :160, :160] for x in pair(recorded, "synth"))
+def test_brightness_and_contrast_do_not_matter(net: XoftrNet) -> None:
+    image0, image1 = cases.moved_pair(160, 16, 8)
     ((xy0, xy1, _),) = net.match(image0, None, image1, None)
     ((changed0, changed1, _),) = net.match(image0 * 1000 + 5, None, image1, None)
-    assert len(xy0) > 50
+    assert len(xy0) > 30
     cases.assert_same_matches(changed0, xy0, 1e-2)
     cases.assert_same_matches(changed1, xy1, 1e-2)
 

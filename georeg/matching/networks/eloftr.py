@@ -60,7 +60,8 @@ class EloftrNet(nn.Module):
         Args:
             state: tensors by their official names, without a prefix; as trained or fused.
             device: where to compute.
-            dtype: of the weights and of the features.
+            dtype: of the weights and of the features. Only float32 was compared with the official
+                code; where float16 overflows, there are no matches.
             fuse: make one convolution of the branches of every block of the backbone, as the
                 official code does before it is used. It is faster; confidences change by 1e-4.
 
@@ -151,7 +152,8 @@ def _refined(
     fine0: Tensor, fine1: Tensor, cells0: Tensor, cells1: Tensor, confidence: Tensor
 ) -> Matches:
     xy0, xy1 = [], []
-    for one, other in zip(cells0.split(_CHUNK), cells1.split(_CHUNK), strict=True):
+    chunks = (torch.split(cells, _CHUNK) for cells in (cells0, cells1))
+    for one, other in zip(*chunks, strict=True):
         moved0, moved1 = _offsets(
             window(fine0, one, CELL, CELL, 0), window(fine1, other, CELL + 2, CELL, 1)
         )

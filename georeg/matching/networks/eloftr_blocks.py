@@ -207,8 +207,8 @@ def _rotations(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
 
 
 def _rotate(x: Tensor, sine: Tensor, cosine: Tensor) -> Tensor:
-    even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-    return x * cosine + torch.stack([-odd, even], -1).flatten(-2) * sine
+    turned = torch.stack([-x[..., 1::2], x[..., 0::2]], -1).flatten(-2)
+    return x * cosine + turned * sine
 
 
 class FinePreprocess(nn.Module):

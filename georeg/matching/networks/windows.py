@@ -61,8 +61,7 @@ def similarity(features0: Tensor, features1: Tensor, full0: Tensor, full1: Tenso
         (L, S), ready for a softmax.
     """
     root = features0.shape[1] ** 0.5
-    found = (features0.float() / root) @ (features1.float() / root).T
-    found /= TEMPERATURE
+    found = torch.mm(features0.float() / root, (features1.float() / root).T).div_(TEMPERATURE)
     if not (full0.all() and full1.all()):
         found.masked_fill_(~(full0[:, None] & full1[None]), _MASKED)
     return found

@@ -63,7 +63,8 @@ class XoftrNet(nn.Module):
         Args:
             state: tensors by their official names, without a prefix.
             device: where to compute.
-            dtype: of the weights and of the features.
+            dtype: of the weights and of the features. Only float32 was compared with the official
+                code; where float16 overflows, there are no matches.
 
         Raises:
             RuntimeError: a tensor is missing, is left over or has the wrong shape.
@@ -123,7 +124,7 @@ class XoftrNet(nn.Module):
         ]
         levels = []
         for (half, quarter, coarse), x in zip(maps, tokens, strict=True):
-            after = x.mT.unflatten(2, coarse.shape[2:])
+            after = x.mT.reshape(coarse.shape)
             levels.append(self.fine_process.maps(half, quarter, coarse, after))
         return [
             self._refined([[level[number] for level in image] for image in levels], found)
@@ -133,7 +134,7 @@ class XoftrNet(nn.Module):
     def _refined(self, levels: list[list[Tensor]], matched: tuple[Tensor, Tensor]) -> Matches:
         """Matches of cells -> matches, from the feature maps of both images of the pair."""
         parts = [(np.empty((0, 2)), np.empty((0, 2)), np.empty(0))]
-        for cells in zip(*(c.split(_CHUNK) for c in matched), strict=True):
+        for cells in zip(*(torch.split(c, _CHUNK) for c in matched), strict=True):
             if not len(cells[0]):
                 continue
             pairs = list(zip(levels, cells, strict=True))

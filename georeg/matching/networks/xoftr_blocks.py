@@ -265,7 +265,7 @@ class _BothWays(nn.Module):
 
 def _heads(x: Tensor, heads: int) -> Tensor:
     """(M, L, C) -> (M, heads, L, C / heads)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 class _Positions(nn.Module):
