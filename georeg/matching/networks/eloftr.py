@@ -1,6 +1,9 @@
 """EfficientLoFTR: Wang et al., "Efficient LoFTR: Semi-dense local feature matching with
-sparse-like speed", CVPR 2024. Written from the paper; the weights' names and the numbers are
-those of the official code (full model), which tests compare with.
+sparse-like speed", CVPR 2024.
+
+Our own writing after the paper. The weights' names, the numbers and the order of operations are
+those of the official code (full model; github.com/zju3dv/EfficientLoFTR, Apache-2.0), whose
+recorded results tests compare with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """XoFTR: Tuzcuoglu et al., "XoFTR: Cross-modal feature matching transformer", CVPR Workshops 2024.
 
-Written from the paper; the weights' names and the numbers are those of the official code, which
-tests compare with.
+Our own writing after the paper. The weights' names, the numbers and the order of operations are
+those of the official code (github.com/OnderT/XoFTR, Apache-2.0), whose recorded results tests
+compare with.
 """
 
 from __future__ import annotations
