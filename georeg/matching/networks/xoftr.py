@@ -1,0 +1,216 @@
+"""XoFTR: Tuzcuoglu et al., "XoFTR: Cross-modal feature matching transformer", CVPR Workshops 2024.
+
+Our own writing after the paper. The weights' names, the numbers and the order of operations are
+those of the official code (github.com/OnderT/XoFTR, Apache-2.0), whose recorded results tests
+compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from georeg.matching.networks.windows import (
+    CELL,
+    TEMPERATURE,
+    cell_masks,
+    check,
+    first_pixels,
+    similarity,
+    window,
+)
+from georeg.matching.networks.xoftr_blocks import (
+    Backbone,
+    FineProcess,
+    Transformer,
+    with_positions,
+)
+
+MULTIPLE = CELL  # of pixels, that sides must be
+
+_THRESHOLD = 0.3  # probability that a match of cells needs, in either direction
+_FINE_THRESHOLD = 0.1  # confidence that it needs after refinement
+_FINE, _MEDIUM = 5, 3  # sides of windows at 1/2 and at 1/4
+_CHUNK = 2048  # matches refined at once
+
+Matches = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+class XoftrNet(nn.Module):
+    """The whole network, for inference."""
+
+    def __init__(self) -> None:
+        """Random weights."""
+        super().__init__()
+        self.backbone = Backbone()
+        self.loftr_coarse = Transformer()
+        self.coarse_matching = nn.ModuleDict({"final_proj": nn.Linear(256, 256)})
+        self.fine_process = FineProcess()
+        self.fine_matching = FineMatching()
+
+    @classmethod
+    def from_state(
+        cls,
+        state: Mapping[str, Tensor],
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> XoftrNet:
+        """The network with these weights.
+
+        Args:
+            state: tensors by their official names, without a prefix.
+            device: where to compute.
+            dtype: of the weights and of the features. Only float32 was compared with the official
+                code; where float16 overflows, there are no matches.
+
+        Raises:
+            RuntimeError: a tensor is missing, is left over or has the wrong shape.
+        """
+        net = cls()
+        net.load_state_dict(dict(state), strict=True)
+        net.eval().requires_grad_(False)
+        return net.to(device=device, dtype=dtype)
+
+    @torch.inference_mode()
+    def match(
+        self,
+        images0: Tensor,
+        masks0: Tensor | None,
+        images1: Tensor,
+        masks1: Tensor | None,
+    ) -> list[Matches]:
+        """Match pairs of images.
+
+        Coordinates are the official code's: x, y in pixels, centres of pixels at integers, to a
+        fraction of a pixel in both images. One place may have several matches, as its cell may be
+        the best of many cells of the other image.
+
+        The official code knows no masks but padding; here pixels without data count neither for
+        an image's mean nor for its contrast, and cells without data are not attended to and not
+        matched. Where nothing is confident enough, the official code invents a match in the
+        corner of the first window; here there is none.
+
+        Args:
+            images0: (B, H, W), sides multiples of 8 pixels; scale and offset don't matter.
+            masks0: (B, H, W) bool, True where valid; None: everywhere.
+            images1: (B, H', W'), the others of the pairs.
+            masks1: (B, H', W') bool or None.
+
+        Returns:
+            For every pair (N, 2) coordinates in the first image, (N, 2) in the second, and (N,)
+            confidences in (0.1, 1].
+
+        Raises:
+            ValueError: sides that aren't multiples of 8 pixels.
+        """
+        full, free, maps = [], [], []
+        weight = self.fine_process.out_conv_f.weight
+        for batch, masks in ((images0, masks0), (images1, masks1)):
+            check(batch, MULTIPLE)
+            valid = torch.ones_like(batch, dtype=torch.bool) if masks is None else masks.bool()
+            maps.append(self.backbone(_normalised(batch, valid)[:, None].to(weight)))
+            cells = cell_masks(valid.to(weight.device))
+            full.append(cells[0].flatten(1))
+            free.append(cells[1].flatten(1))
+        tokens = [with_positions(coarse).flatten(2).mT for _, _, coarse in maps]
+        tokens = list(self.loftr_coarse(tokens[0], tokens[1], *full))
+        places = [self.coarse_matching["final_proj"](x) for x in tokens]
+        matched = [
+            _either_best(*(x[number] for x in (*places, *full, *free)))
+            for number in range(len(images0))
+        ]
+        levels = []
+        for (half, quarter, coarse), x in zip(maps, tokens, strict=True):
+            after = x.mT.reshape(coarse.shape)
+            levels.append(self.fine_process.maps(half, quarter, coarse, after))
+        return [
+            self._refined([[level[number] for level in image] for image in levels], found)
+            for number, found in enumerate(matched)
+        ]
+
+    def _refined(self, levels: list[list[Tensor]], matched: tuple[Tensor, Tensor]) -> Matches:
+        """Matches of cells -> matches, from the feature maps of both images of the pair."""
+        parts = [(np.empty((0, 2)), np.empty((0, 2)), np.empty(0))]
+        for cells in zip(*(torch.split(c, _CHUNK) for c in matched), strict=True):
+            if not len(cells[0]):
+                continue
+            pairs = list(zip(levels, cells, strict=True))
+            fine = [window(maps[0], c, _FINE, 4, _FINE // 2) for maps, c in pairs]
+            medium = [window(maps[1], c, _MEDIUM, 2, _MEDIUM // 2) for maps, c in pairs]
+            coarse = [window(maps[2], c, 1, 1, 0) for maps, c in pairs]
+            *offsets, confidence = self.fine_matching(*self.fine_process(fine, medium, coarse))
+            ok = confidence > _FINE_THRESHOLD
+            xy0, xy1 = (
+                first_pixels(c, maps[2].shape[2])[ok] + moved[ok]
+                for (maps, c), moved in zip(pairs, offsets, strict=True)
+            )
+            arrays = [x.cpu().numpy().astype(np.float64) for x in (xy0, xy1, confidence[ok])]
+            parts.append((arrays[0], arrays[1], arrays[2]))
+        xy0s, xy1s, confidences = zip(*parts, strict=True)
+        return np.concatenate(xy0s), np.concatenate(xy1s), np.concatenate(confidences)
+
+
+class FineMatching(nn.Module):
+    """The best pair of features in two windows, and fractions of a pixel in both."""
+
+    def __init__(self) -> None:
+        """Random weights."""
+        super().__init__()
+        self.fine_proj = nn.Linear(128, 128, bias=False)
+        self.subpixel_mlp = nn.Sequential(
+            nn.Linear(256, 256, bias=False), nn.ReLU(), nn.Linear(256, 4, bias=False)
+        )
+
+    def forward(self, window0: Tensor, window1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Windows (M, 25, 128) -> (M, 2) x, y in pixels from the cells' first, and (M,) confidence.
+
+        The confidence is the product of the softmaxes in both directions.
+        """
+        projected = [self.fine_proj(x).float() / x.shape[2] ** 0.5 for x in (window0, window1)]
+        similar = projected[0] @ projected[1].mT / TEMPERATURE
+        confidence, best = (similar.softmax(1) * similar.softmax(2)).flatten(1).max(1)
+        count = window1.shape[1]
+        places = (best.div(count, rounding_mode="floor"), best % count)
+        every = torch.arange(len(best), device=best.device)
+        features = torch.cat([window0[every, places[0]], window1[every, places[1]]], 1)
+        fractions = (self.subpixel_mlp(features).tanh().float() * 0.5).chunk(2, 1)
+        xy0, xy1 = (
+            2 * (_inside(place) + fraction)  # windows are at half the resolution
+            for place, fraction in zip(places, fractions, strict=True)
+        )
+        return xy0, xy1, confidence
+
+
+def _normalised(images: Tensor, valid: Tensor) -> Tensor:
+    """(B, H, W) images with mean 0 and standard deviation 1 of their (B, H, W) valid pixels."""
+    count = valid.flatten(1).sum(1)[:, None, None]
+    data = images.where(valid, 0)
+    mean = data.sum((1, 2), keepdim=True) / count.clamp(min=1)
+    centred = (data - mean) * valid
+    deviation = (centred.square().sum((1, 2), keepdim=True) / (count - 1).clamp(min=1)).sqrt()
+    return centred / (deviation + 1e-6)
+
+
+def _either_best(
+    x0: Tensor, x1: Tensor, full0: Tensor, full1: Tensor, free0: Tensor, free1: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Cells of which one is the other's best by probability, ordered by the first image's."""
+    similar = similarity(x0, x1, full0, full1)
+    chosen = torch.zeros_like(similar, dtype=torch.bool)
+    for side in (0, 1):
+        probability, best = similar.softmax(side).max(side, keepdim=True)
+        one_way = torch.zeros_like(chosen).scatter_(side, best, probability > _THRESHOLD)
+        chosen |= one_way
+    chosen &= free0[:, None] & free1[None]
+    cells0, cells1 = chosen.nonzero().T
+    return cells0, cells1
+
+
+def _inside(place: Tensor) -> Tensor:
+    """(M,) places in a window -> (M, 2) x, y from its centre."""
+    xy = torch.stack([place % _FINE, place.div(_FINE, rounding_mode="floor")], 1)
+    return xy - _FINE // 2
