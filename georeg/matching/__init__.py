@@ -25,6 +25,7 @@ _SHARED = {
     "orientation",
     "correlation",
     "subpixel",
+    "networks",
 }
 _GROUP = "georeg.matchers"
 
