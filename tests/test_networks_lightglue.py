@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
+from kornia.feature import LightGlue
 
 import golden_states
 from georeg.errors import InputError
@@ -33,7 +35,10 @@ def states() -> tuple[State, State]:
         glue[f"log_assignment.{i}.matchability.bias"] = torch.tensor([1.5])
     for i in range(8):
         glue[f"token_confidence.{i}.token.0.bias"] = torch.tensor([0.6 * i])
-    glue["confidence_thresholds"] = 0.8 + 0.1 * torch.exp(-4.0 * torch.arange(9) / 9)
+    glue["confidence_thresholds"] = torch.tensor(
+        [0.8 + 0.1 * math.exp(-4.0 * i / 9) for i in range(9)]
+    )
+    assert gen.sha_state(glue) == str(known["lg_sha"])
     assert gen.sha_state(points) == str(known["sp_sha"])
     return points, glue
 
@@ -172,7 +177,7 @@ def test_wrong_weights_are_refused(states: tuple[State, State]) -> None:
 
 
 def test_shapes_that_dont_fit_are_refused() -> None:
-    net = random_net()
+    net = LightglueNet.from_states(*random_states(), side=None)
     good = np.zeros((1, 64, 64), np.float32)
     with pytest.raises(ValueError, match="1 images 0, but 2"):
         net.match(good, None, np.repeat(good, 2, 0), None)
@@ -183,20 +188,18 @@ def test_shapes_that_dont_fit_are_refused() -> None:
 
 
 def test_building_leaves_seeds_and_switches_alone() -> None:
+    """Kornia switches off flash attention for all of torch."""
+    states = random_states()
+    torch.backends.cuda.enable_flash_sdp(True)
     torch.manual_seed(4)
-    before = torch.backends.cuda.flash_sdp_enabled()
-    random_net()
-    assert torch.backends.cuda.flash_sdp_enabled() == before
+    LightglueNet.from_states(*states)
     after = torch.rand(1)
     torch.manual_seed(4)
-    random_net()
     assert torch.equal(after, torch.rand(1))
+    assert torch.backends.cuda.flash_sdp_enabled()
 
 
-def random_net() -> LightglueNet:
-    """Needs no files; nothing that comes out of it means anything."""
-    from kornia.feature import LightGlue
-
+def random_states() -> tuple[State, State]:
+    """They need no files; nothing that comes out of them means anything."""
     with torch.random.fork_rng(devices=[]):
-        states = SuperPoint().state_dict(), LightGlue(features=None, flash=False).state_dict()
-    return LightglueNet.from_states(*states, side=None)
+        return SuperPoint().state_dict(), LightGlue(features=None, flash=False).state_dict()

@@ -74,10 +74,11 @@ def test_one_mask_is_enough_and_holes_are_kept_clear(known: Golden, net: LoftrNe
     mask[:, :24] = False
     ((_, xy1, _),) = net.match(image0[None], None, np.where(mask, image1, 0)[None], mask[None])
     assert len(xy1) > 100
-    cell = xy1 / 8
-    hole = (np.abs(cell[:, 0] - 18.5) < 4.5 + 0.99) & (np.abs(cell[:, 1] - 14) < 4 + 0.99)
-    assert not hole.any()
-    assert cell[:, 0].min() > 3 + 2 - 0.51
+    cell = xy1 / 8  # the fine stage moves by half a cell at most
+    # Columns 15 to 22 and rows 12 to 16 are invalid, columns 0 to 2, too.
+    from_hole = np.abs(cell - [18.5, 14]) - [3.5, 2]
+    assert from_hole.max(1).min() > 2.49
+    assert cell[:, 0].min() > 2 + 2.49
 
 
 def test_nothing_valid_no_matches(net: LoftrNet) -> None:
