@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from kornia.feature import LoFTR
+from kornia.feature.loftr.loftr import default_cfg
 
 from georeg.errors import InputError
 from georeg.matching.networks.loftr import LoftrNet
 from georeg.matching.networks.states import fill, strip
-from golden_states import Golden, golden
+from golden_states import Golden, State, golden
 
 CASES = ["synth", "uneq", "masked"]
 
@@ -81,29 +85,90 @@ def test_one_mask_is_enough_and_holes_are_kept_clear(known: Golden, net: LoftrNe
     assert cell[:, 0].min() > 2 + 2.49
 
 
-def test_nothing_valid_no_matches(net: LoftrNet) -> None:
+# What follows needs no files.
+
+
+@pytest.fixture(scope="module")
+def random_state() -> State:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return LoFTR(pretrained=None).state_dict()
+
+
+@pytest.fixture(scope="module")
+def random_net(random_state: State) -> LoftrNet:
+    """With all mutual best matches, however unlikely."""
+    return LoftrNet.from_state(random_state, threshold=0.0)
+
+
+def noise(count: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(5).random((count, *shape), np.float32)
+
+
+def test_it_is_set_up_as_minima_was_trained(random_state: State, random_net: LoftrNet) -> None:
+    """The position encoding isn't among the weights, and kornia's default is the broken one."""
+    config = copy.deepcopy(default_cfg)
+    config["match_coarse"]["thr"] = 0.0
+    image0, image1 = noise(2, 96, 128)
+    ((xy0, _, confidence),) = random_net.match(image0[None], None, image1[None], None)
+    assert len(xy0) > 3
+    for mended in (True, False):
+        config["coarse"]["temp_bug_fix"] = mended
+        raw = LoFTR(pretrained=None, config=config).eval()
+        raw.load_state_dict(dict(random_state))
+        with torch.no_grad():
+            out = raw(
+                {f"image{i}": torch.tensor(a)[None, None] for i, a in enumerate((image0, image1))}
+            )
+        same = len(out["confidence"]) == len(confidence) and np.allclose(
+            out["confidence"], confidence, atol=1e-6
+        )
+        assert same == mended
+
+
+def test_batches_masks_and_sizes_without_files(random_net: LoftrNet) -> None:
+    """Each pair of a batch gives what it gives alone."""
+    images0, images1 = noise(3, 96, 128), noise(3, 104, 112)
+    masks0, masks1 = np.ones(images0.shape, bool), np.ones(images1.shape, bool)
+    masks0[1, :, 72:] = False
+    masks1[2, :40] = False
+    together = random_net.match(images0, masks0, images1, masks1)
+    for k, found in enumerate(together):
+        assert len(found[0]) > 2
+        one = slice(k, k + 1)
+        ((xy0, xy1, confidence),) = random_net.match(
+            images0[one], masks0[one], images1[one], masks1[one]
+        )
+        np.testing.assert_array_equal(found[0], xy0)
+        np.testing.assert_allclose(found[1], xy1, atol=1e-3)
+        np.testing.assert_allclose(found[2], confidence, atol=1e-5)
+    assert together[1][0][:, 0].max() <= 72 - 3 * 8
+    assert together[2][1][:, 1].min() >= 40 + 2 * 8 - 4
+
+
+def test_nothing_valid_no_matches(random_net: LoftrNet) -> None:
     images = np.zeros((2, 64, 64), np.float32)
     nothing = np.zeros(images.shape, bool)
     for masks0, masks1 in ((nothing, ~nothing), (~nothing, nothing), (nothing, nothing)):
-        for xy0, xy1, confidence in net.match(images, masks0, images, masks1):
+        for xy0, xy1, confidence in random_net.match(images, masks0, images, masks1):
             assert xy0.shape == xy1.shape == (0, 2)
             assert confidence.shape == (0,)
-    assert net.match(images[:0], None, images[:0], None) == []
+    assert random_net.match(images[:0], None, images[:0], None) == []
 
 
-def test_shapes_that_dont_fit_are_refused(net: LoftrNet) -> None:
+def test_shapes_that_dont_fit_are_refused(random_net: LoftrNet) -> None:
     good = np.zeros((1, 64, 64), np.float32)
     with pytest.raises(ValueError, match="multiples of 8"):
-        net.match(good[:, :60], None, good, None)
+        random_net.match(good[:, :60], None, good, None)
     with pytest.raises(ValueError, match="1 images 0, but 2"):
-        net.match(good, None, np.repeat(good, 2, 0), None)
+        random_net.match(good, None, np.repeat(good, 2, 0), None)
     with pytest.raises(ValueError, match="masks are"):
-        net.match(good, good[:, :8] > 0, good, None)
+        random_net.match(good, good[:, :8] > 0, good, None)
 
 
-def test_weights_stay_as_they_are_and_seeds_too(known: Golden) -> None:
+def test_weights_stay_as_they_are_and_seeds_too(random_state: State) -> None:
     """Kornia renames the keys of the dictionary that it is given."""
-    inner = {f"matcher.{k}": v for k, v in known.state().items()}
+    inner = {f"matcher.{k}": v for k, v in random_state.items()}
     before = list(inner)
     torch.manual_seed(4)
     LoftrNet.from_state({"state_dict": inner})
@@ -113,8 +178,8 @@ def test_weights_stay_as_they_are_and_seeds_too(known: Golden) -> None:
     assert torch.equal(after, torch.rand(1))
 
 
-def test_wrong_weights_are_refused(known: Golden) -> None:
-    state = known.state()
+def test_wrong_weights_are_refused(random_state: State) -> None:
+    state = random_state
     less = {k: v for k, v in state.items() if k != "loftr_fine.layers.1.norm2.bias"}
     with pytest.raises(InputError, match=r"LoFTR: 1 tensors missing \(loftr_fine.layers.1.norm2"):
         LoftrNet.from_state(less)
@@ -122,9 +187,6 @@ def test_wrong_weights_are_refused(known: Golden) -> None:
         LoftrNet.from_state({**state, "head": torch.zeros(1)})
     with pytest.raises(InputError, match=r"conv1.weight' is \[128, 3, 7, 7\], not \[128, 1, 7, 7"):
         LoftrNet.from_state({**state, "backbone.conv1.weight": torch.zeros(128, 3, 7, 7)})
-
-
-# What follows needs no files.
 
 
 ONE = torch.arange(2.0)

@@ -76,10 +76,10 @@ class LightglueNet:
             InputError: these are no such weights.
         """
         points = SuperPoint.from_state(superpoint_state)
-        flash = torch.backends.cuda.flash_sdp_enabled()
+        flash = torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
         with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
             glue = LightGlue(
-                features=None,
+                features=None,  # type: ignore[arg-type]  # None: it downloads nothing
                 depth_confidence=0.95 if adaptive else -1,
                 width_confidence=0.99 if adaptive else -1,
                 filter_threshold=0.1,
@@ -136,7 +136,8 @@ class LightglueNet:
             image = resized(image, self._side, side="long", antialias=True)
             if mask is not None:
                 # A pixel that an invalid one had a part in is invalid.
-                mask = resized(mask.float(), image.shape[-2:], antialias=True) > 0.999
+                new = (image.shape[-2], image.shape[-1])
+                mask = resized(mask.float(), new, antialias=True) > 0.999
         if min(image.shape[-2:]) < CELL:
             raise ValueError(f"images are {images.shape}: sides are shorter than {CELL} pixels")
         scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(self.device)

@@ -61,7 +61,7 @@ class LoftrNet:
         Raises:
             InputError: these are no weights of LoFTR.
         """
-        config = copy.deepcopy(default_cfg)
+        config: dict[str, Any] = copy.deepcopy(default_cfg)
         # MINIMA was trained with the mended position encoding; kornia's default is the broken
         # one. The encoding isn't among the weights, so the wrong one would load without a word.
         config["coarse"]["temp_bug_fix"] = True
@@ -123,7 +123,7 @@ class LoftrNet:
         return torch.as_tensor(values, device=self.device).to(self.dtype)
 
 
-class _CoarseMatching(CoarseMatching):  # type: ignore[misc]  # kornia is untyped
+class _CoarseMatching(CoarseMatching):
     """kornia's, which takes the border off the whole image, but not off what masks leave of it."""
 
     def forward(
@@ -142,7 +142,7 @@ class _CoarseMatching(CoarseMatching):  # type: ignore[misc]  # kornia is untype
             (mask_c1, data["hw1_c"], data["j_ids"]),
         ):
             if mask is not None:
-                keep &= _inner(mask.unflatten(-1, tuple(shape)))[data["b_ids"], cells]
+                keep &= _inner(mask.view(-1, *shape))[data["b_ids"], cells]
         for key in _MATCHES:
             data[key] = data[key][keep]
 
