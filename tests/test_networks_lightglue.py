@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,10 +15,19 @@ import golden_states
 from georeg.errors import InputError
 from georeg.matching.networks.lightglue import LightglueNet
 from georeg.matching.networks.superpoint import SuperPoint
+from georeg.matching.protocol import Device
+from georeg.matching.running import one_thread_each
 from golden_states import FOLDER, State
 
 COUNT = 1024  # key points with which the outputs were made
 Pair = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in georeg's own runs; beside other work many threads are far slower than one."""
+    with one_thread_each(Device()):
+        yield
 
 
 @pytest.fixture(scope="module")
