@@ -1,7 +1,8 @@
 """The official code's outputs in ../shared/minima, and the random weights they were made with.
 
 On the processors tried here the sets of matches are the same; on others one match in 200 may
-differ by rounding. The recipe of the weights (numpy's frozen RandomState, by key) is gen.py next to them.
+differ by rounding. The recipe of the weights (numpy's frozen RandomState, by key) is gen.py next
+to them.
 """
 
 from __future__ import annotations
