@@ -1,0 +1,1 @@
+"""Networks of published matchers, with the official names of their weights."""
