@@ -55,13 +55,13 @@ def local_correlation(here: Tensor, there: Tensor, warp: Tensor, radius: int) ->
     dx = torch.linspace(-2 * radius / width, 2 * radius / width, side, device=here.device)
     here = here.float() / here.shape[1] ** 0.5
     places = warp.permute(0, 2, 3, 1)
-    # One offset at a time: all at once would need side^2 copies of the features.
+    # A row of offsets at a time: all at once would need side^2 copies of the features.
     products = []
     for j in range(side):
-        for i in range(side):
-            moved = places + torch.stack([dx[i], dy[j]])
-            products.append((here * sampled(there, moved)).sum(dim=1))
-    return torch.stack(products, dim=1)
+        moved = places[:, :, None] + torch.stack([dx, dy[j].expand(side)], dim=-1)[:, None]
+        window = sampled(there, moved.flatten(2, 3)).unflatten(3, (side, width))
+        products.append((here[:, :, :, None] * window).sum(dim=1).transpose(1, 2))
+    return torch.cat(products, dim=1)
 
 
 def _block(channels: int) -> nn.Sequential:
