@@ -28,7 +28,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, C) -> (B, N, C)."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        split = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1)
+        q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
         mixed: Tensor = self.proj(
             F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         )
@@ -139,14 +140,14 @@ class DinoV2(nn.Module):
         for block in self.blocks:
             x = block(x)
         tokens: Tensor = self.norm(x)[:, 1:]
-        return tokens.transpose(1, 2).unflatten(2, (rows, columns))
+        return tokens.transpose(1, 2).reshape(len(images), -1, rows, columns)
 
     def _positions(self, rows: int, columns: int) -> Tensor:
         """(1, 1 + rows * columns, C): those learned, interpolated unless the size is the same."""
         if rows == columns == _TRAINED:
             return self.pos_embed
         learned = self.pos_embed.float()
-        plane = learned[:, 1:].unflatten(1, (_TRAINED, _TRAINED)).permute(0, 3, 1, 2)
+        plane = learned[:, 1:].transpose(1, 2).reshape(1, -1, _TRAINED, _TRAINED)
         # The scale, not the size, is what the published code fixes: it sets where samples lie.
         scale = ((rows + _NUDGE) / _TRAINED, (columns + _NUDGE) / _TRAINED)
         plane = F.interpolate(plane, scale_factor=scale, mode="bicubic")

@@ -104,6 +104,11 @@ class RomaNet:
         dinov2.to(device=device, dtype=dtype)
         return cls(matcher, dinov2, coarse=coarse, fine=fine)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.dinov2.pos_embed.device
+
     def warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
         """Where each pixel of either image lies in the other.
 
@@ -125,9 +130,12 @@ class RomaNet:
         for images in (images0, images1):
             if images.ndim != 4 or images.shape[1] != 3 or len(images) != len(images0):
                 raise ValueError(f"expected two (B, 3, H, W), got {tuple(images.shape)}")
-        pairs = ((prepared(i, self.coarse), prepared(i, self.fine)) for i in (images0, images1))
-        (coarse0, fine0), (coarse1, fine1) = pairs
-        return self.warp_prepared(torch.cat([coarse0, coarse1]), torch.cat([fine0, fine1]))
+        both = [images.to(self.device) for images in (images0, images1)]
+        coarse, fine = (
+            torch.cat([prepared(images, side) for images in both])
+            for side in (self.coarse, self.fine)
+        )
+        return self.warp_prepared(coarse, fine)
 
     @torch.no_grad()
     def warp_prepared(self, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,9 +145,8 @@ class RomaNet:
             coarse: (2 B, 3, C, C), first images before second ones.
             fine: (2 B, 3, S, S).
         """
-        place = self.matcher.decoder.gps["16"].pos_conv.weight.device
-        coarse, fine = coarse.to(place).float(), fine.to(place).float()
-        with self._precision(place):
+        coarse, fine = coarse.to(self.device).float(), fine.to(self.device).float()
+        with self._precision():
             steps = self._pass(coarse, None, 1.0)
             doubt = F.interpolate(
                 steps[16][1], size=fine.shape[-2:], mode="bilinear", align_corners=False
@@ -149,7 +156,8 @@ class RomaNet:
         certainty = certainty.masked_fill((flow.abs() > 1).any(dim=1), 0)
         there = flow.clamp(-1, 1).permute(0, 2, 3, 1)
         forward, backward = there.chunk(2)
-        grid = centres(*fine.shape[-2:], place).permute(0, 2, 3, 1).expand_as(forward)
+        height, width = fine.shape[-2:]
+        grid = centres(height, width, self.device).permute(0, 2, 3, 1).expand_as(forward)
         left, right = torch.cat([grid, forward], dim=-1), torch.cat([backward, grid], dim=-1)
         return torch.cat([left, right], dim=2), torch.cat(certainty.chunk(2), dim=2)
 
@@ -164,11 +172,11 @@ class RomaNet:
         found: dict[int, Step] = self.matcher.decoder(features, other, start, scale)
         return found
 
-    def _precision(self, place: torch.device) -> AbstractContextManager[object]:
+    def _precision(self) -> AbstractContextManager[object]:
         dtype = self.dinov2.pos_embed.dtype
         if dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(place.type, dtype=dtype)
+        return torch.autocast(self.device.type, dtype=dtype)
 
 
 def prepared(images: Tensor, side: int) -> Tensor:

@@ -45,7 +45,8 @@ class GaussianProcess(nn.Module):
     def forward(self, here: Tensor, there: Tensor) -> Tensor:
         """(B, C, H, W) and (B, C, h, w) features -> (B, 512, H, W), in float32."""
         with exact(here):
-            places = centres(*there.shape[-2:], there.device)
+            height, width = there.shape[-2:]
+            places = centres(height, width, there.device)
             known = torch.cos(8 * math.pi * self.pos_conv(places))
             known = known.flatten(2).transpose(1, 2)
             x = here.float().flatten(2).transpose(1, 2)
@@ -55,7 +56,7 @@ class GaussianProcess(nn.Module):
             root = torch.linalg.cholesky(_kernel(y, y) + noise)
             weights = torch.cholesky_solve(known.expand(len(y), -1, -1), root)
             mean = _kernel(x, y) @ weights
-        return mean.transpose(1, 2).unflatten(2, here.shape[-2:])
+        return mean.transpose(1, 2).reshape(len(here), -1, *here.shape[-2:])
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class AnchorDecoder(nn.Module):
         """Two (B, 512, H, W) -> logits (B, 4096, H, W) of anchors, (B, 1, H, W) of certainty."""
         tokens = torch.cat([posterior, features.float()], dim=1).flatten(2).transpose(1, 2)
         out: Tensor = self.to_out(self.blocks(tokens))
-        out = out.float().transpose(1, 2).unflatten(2, posterior.shape[-2:])
+        out = out.float().transpose(1, 2).reshape(len(out), -1, *posterior.shape[-2:])
         return out[:, :-1], out[:, -1:]
 
 

@@ -59,7 +59,7 @@ def local_correlation(here: Tensor, there: Tensor, warp: Tensor, radius: int) ->
     products = []
     for j in range(side):
         moved = places[:, :, None] + torch.stack([dx, dy[j].expand(side)], dim=-1)[:, None]
-        window = sampled(there, moved.flatten(2, 3)).unflatten(3, (side, width))
+        window = sampled(there, moved.flatten(2, 3)).reshape(*here.shape[:3], side, width)
         products.append((here[:, :, :, None] * window).sum(dim=1).transpose(1, 2))
     return torch.cat(products, dim=1)
 
@@ -106,7 +106,8 @@ class ConvRefiner(nn.Module):
         Returns:
             (B, 2, H, W) displacement in quarters of this scale's stride, (B, 1, H, W) logit.
         """
-        displacement = warp - centres(*here.shape[-2:], here.device)
+        height, width = here.shape[-2:]
+        displacement = warp - centres(height, width, here.device)
         parts = [here.float(), sampled(there, warp.permute(0, 2, 3, 1))]
         parts.append(self.disp_emb(_GAIN * scale * displacement).float())
         if self.radius:
