@@ -22,6 +22,7 @@ _SHARED = {
     "pixels",
     "cells",
     "mind",
+    "networks",
     "orientation",
     "correlation",
     "subpixel",

@@ -1,0 +1,223 @@
+"""RoMa: a dense warp between two images, and how certain it is at each pixel.
+
+Source: Edstedt et al., "RoMa: robust dense feature matching", CVPR 2024; the names of the weights
+are those of its authors, so MINIMA's RoMa (Ren et al., CVPR 2025) loads, too. Weights of DINOv2
+ViT-L/14 come from a file of their own.
+
+Coordinates are normalised: each image spans [-1, 1] from edge to edge, x before y; `to_pixels`
+makes pixels of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from georeg.matching.networks.dinov2 import PATCH, DinoV2
+from georeg.matching.networks.roma_decoder import Decoder, Step
+from georeg.matching.networks.roma_refiner import centres, exact
+from georeg.matching.networks.vgg import Vgg19
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
+_STRIDE = 8  # of the encoder's coarsest convolutions
+_DOUBT = 0.5  # share of a negative coarse logit that is given back
+
+
+class Encoder(nn.Module):
+    """Holder of the convolutional features, for the sake of the weights' names."""
+
+    def __init__(self) -> None:
+        """Untrained."""
+        super().__init__()
+        self.cnn = Vgg19()
+
+
+class RomaMatcher(nn.Module):
+    """All of RoMa that its own weights file holds: everything but DINOv2."""
+
+    def __init__(self) -> None:
+        """Untrained."""
+        super().__init__()
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+
+
+class RomaNet:
+    """RoMa with weights, matching both ways at once.
+
+    Attributes:
+        coarse: side in pixels at which images are matched first, a multiple of 56.
+        fine: side at which the warp is refined and returned, a multiple of 8.
+        matcher: the network without DINOv2.
+        dinov2: the frozen transformer.
+    """
+
+    def __init__(
+        self, matcher: RomaMatcher, dinov2: DinoV2, *, coarse: int = 560, fine: int = 864
+    ) -> None:
+        """Take the networks; `from_states` makes them.
+
+        Raises:
+            ValueError: a side doesn't suit the strides.
+        """
+        if coarse < 1 or fine < 1 or coarse % (PATCH * _STRIDE // 2) or fine % _STRIDE:
+            raise ValueError(f"sides must be multiples of 56 and 8, not {coarse} and {fine}")
+        self.coarse, self.fine = coarse, fine
+        self.matcher = matcher.eval().requires_grad_(False)
+        self.dinov2 = dinov2.eval().requires_grad_(False)
+
+    @classmethod
+    def from_states(
+        cls,
+        roma_state: Mapping[str, Tensor],
+        dinov2_state: Mapping[str, Tensor],
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        *,
+        coarse: int = 560,
+        fine: int = 864,
+    ) -> RomaNet:
+        """With weights; the tensors given aren't copied where device and type allow.
+
+        Args:
+            roma_state: names as published, `encoder.cnn.*` and `decoder.*`.
+            dinov2_state: names as published, those of the bare ViT-L/14.
+            device: where to compute.
+            dtype: float32, or float16 or bfloat16 for what bears it (DINOv2 altogether; the
+                Gaussian process, warps and certainties stay in float32).
+            coarse: see the class.
+            fine: see the class.
+
+        Raises:
+            RuntimeError: a name is missing or unknown, or a shape is wrong; all are listed.
+            ValueError: a side doesn't suit the strides.
+        """
+        with torch.device("meta"):
+            matcher, dinov2 = RomaMatcher(), DinoV2()
+        matcher.load_state_dict(dict(roma_state), strict=True, assign=True)
+        dinov2.load_state_dict(dict(dinov2_state), strict=True, assign=True)
+        matcher.to(device=device, dtype=torch.float32)
+        dinov2.to(device=device, dtype=dtype)
+        return cls(matcher, dinov2, coarse=coarse, fine=fine)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.dinov2.pos_embed.device
+
+    def warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each pixel of either image lies in the other.
+
+        Images are resized, whatever their shape, to the square sides of this object by cubic
+        convolution with a prefilter (as published, but without rounding to 8 bits).
+
+        Args:
+            images0: (B, 3, H, W) in [0, 1], RGB; repeat a single channel.
+            images1: (B, 3, h, w), the same.
+
+        Returns:
+            Warp (B, S, 2 S, 4) in normalised coordinates x0, y0, x1, y1, S being the fine side:
+            the left half has a regular grid in image 0, the right half one in image 1. Certainty
+            (B, S, 2 S) in [0, 1], 0 where the place is outside of the other image. Float32.
+
+        Raises:
+            ValueError: the images are not a batch of as many with three channels each.
+        """
+        for images in (images0, images1):
+            if images.ndim != 4 or images.shape[1] != 3 or len(images) != len(images0):
+                raise ValueError(f"expected two (B, 3, H, W), got {tuple(images.shape)}")
+        both = [images.to(self.device) for images in (images0, images1)]
+        coarse, fine = (
+            torch.cat([prepared(images, side) for images in both])
+            for side in (self.coarse, self.fine)
+        )
+        return self.warp_prepared(coarse, fine)
+
+    @torch.no_grad()
+    def warp_prepared(self, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """As `warp`, of images already resized and normalised.
+
+        Args:
+            coarse: (2 B, 3, C, C), first images before second ones.
+            fine: (2 B, 3, S, S).
+        """
+        coarse, fine = coarse.to(self.device).float(), fine.to(self.device).float()
+        with self._precision():
+            steps = self._pass(coarse, None, 1.0)
+            doubt = F.interpolate(
+                steps[16][1], size=fine.shape[-2:], mode="bilinear", align_corners=False
+            )
+            flow, logit = self._pass(fine, steps[1], fine.shape[-1] / coarse.shape[-1])[1]
+        certainty = torch.sigmoid(logit - _DOUBT * doubt.clamp(max=0))[:, 0]
+        certainty = certainty.masked_fill((flow.abs() > 1).any(dim=1), 0)
+        there = flow.clamp(-1, 1).permute(0, 2, 3, 1)
+        forward, backward = there.chunk(2)
+        height, width = fine.shape[-2:]
+        grid = centres(height, width, self.device).permute(0, 2, 3, 1).expand_as(forward)
+        left, right = torch.cat([grid, forward], dim=-1), torch.cat([backward, grid], dim=-1)
+        return torch.cat([left, right], dim=2), torch.cat(certainty.chunk(2), dim=2)
+
+    def _pass(self, images: Tensor, start: Step | None, scale: float) -> dict[int, Step]:
+        """One run of the decoder, both ways, each image's features computed once."""
+        features = self.matcher.encoder.cnn(images)
+        if start is None:
+            # By itself in its own type: it was frozen, and nothing of it is in float32.
+            with exact(images):
+                features[16] = self.dinov2(images.to(self.dinov2.pos_embed.dtype)).float()
+        other = {s: torch.cat([*reversed(f.chunk(2))]) for s, f in features.items()}
+        found: dict[int, Step] = self.matcher.decoder(features, other, start, scale)
+        return found
+
+    def _precision(self) -> AbstractContextManager[object]:
+        dtype = self.dinov2.pos_embed.dtype
+        if dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=dtype)
+
+
+def prepared(images: Tensor, side: int) -> Tensor:
+    """(B, 3, H, W) in [0, 1] -> (B, 3, side, side) with ImageNet's mean and deviation removed."""
+    size = (side, side)
+    images = F.interpolate(
+        images.float(), size=size, mode="bicubic", align_corners=False, antialias=True
+    )
+    mean, deviation = (
+        torch.tensor(v, device=images.device)[:, None, None] for v in (_MEAN, _DEVIATION)
+    )
+    return (images.clamp(0, 1) - mean) / deviation
+
+
+def sample_grid(warp: Tensor, certainty: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Points on a regular grid of image 0; unlike the published sampling, nothing is random.
+
+    Args:
+        warp: (S, 2 S, 4) of one pair.
+        certainty: (S, 2 S).
+        step: between points, in pixels of the fine side; the first lies half a step inside.
+
+    Returns:
+        (N, 2) in image 0, (N, 2) in image 1, normalised, and their (N,) certainty; row by row,
+        without those of certainty 0.
+
+    Raises:
+        ValueError: the step isn't positive, or the shapes are not those of one pair.
+    """
+    if step < 1:
+        raise ValueError(f"the step must be positive, not {step}")
+    if warp.ndim != 3 or warp.shape[-1] != 4 or warp.shape[:2] != certainty.shape:
+        raise ValueError(f"not of one pair: {tuple(warp.shape)} and {tuple(certainty.shape)}")
+    half = warp.shape[1] // 2
+    rows, columns = slice(step // 2, None, step), slice(step // 2, half, step)
+    points, score = warp[rows, columns].reshape(-1, 4), certainty[rows, columns].reshape(-1)
+    keep = score > 0
+    return points[keep, :2], points[keep, 2:], score[keep]
+
+
+def to_pixels(points: Tensor, height: int, width: int) -> Tensor:
+    """Normalised (N, 2) -> pixels of an image of that size, (0, 0) being its outer corner."""
+    size = torch.tensor([width, height], dtype=points.dtype, device=points.device)
+    return (points + 1) * size / 2
