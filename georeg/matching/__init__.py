@@ -26,7 +26,6 @@ _SHARED = {
     "orientation",
     "correlation",
     "subpixel",
-    "networks",
 }
 _GROUP = "georeg.matchers"
 
