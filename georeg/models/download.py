@@ -124,7 +124,7 @@ def _opened(part: Path) -> Iterator[BinaryIO]:
     """The unfinished file, for this process alone; nothing stays if nothing arrived."""
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("a+b")  # noqa: SIM115
+        file = part.open("a+b")
     except OSError as error:
         raise OutputError(f"{part} can't be written: {error.strerror}") from None
     with file:
