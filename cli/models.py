@@ -121,7 +121,7 @@ def pull(
     later = []
     for name in todo:
         entry = catalogue.get(name)
-        if name not in names and not entry.urls and not mirrors:
+        if name not in names and not entry.urls:
             # Asked for indirectly, and the user has to fetch it.
             later += [] if store.present(name) else [entry]
             continue

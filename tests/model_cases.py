@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -91,10 +91,8 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     handler.end_headers()
     cut = server.breaks.get(name)
     end = min(len(body), start + cut.pop(0)) if cut else len(body)
-    try:
+    with suppress(OSError):
         handler.wfile.write(body[start:end])
-    except OSError:
-        pass
     handler.close_connection = True
 
 

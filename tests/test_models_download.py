@@ -76,7 +76,7 @@ def test_interrupted_leaves_what_can_be_resumed(server: Server, tmp_path: Path) 
 
 
 def test_given_up_and_resumed_by_the_next_run(server: Server, tmp_path: Path) -> None:
-    """A line that breaks after one byte again and again gets on; one that brings nothing doesn't."""
+    """A line that breaks after each byte gets on; one that brings nothing at all doesn't."""
     server.breaks["w.bin"] = [1000, 1, 1, 0, 0, 0, 0, 0, 0]
     with pytest.raises(InputError, match=r"broke off after 1002 of .*1002 bytes are kept"):
         fetch(tmp_path, f"{server.url}/w.bin")
@@ -127,7 +127,7 @@ def test_complete_but_not_moved(server: Server, tmp_path: Path) -> None:
 
 def test_corrupted_is_refused_and_forgotten(server: Server, tmp_path: Path) -> None:
     server.files["w.bin"] = BODY[:-1] + b"?"
-    with pytest.raises(InputError, match="sha256 is .* rather than"):
+    with pytest.raises(InputError, match=r"sha256 is .* rather than"):
         fetch(tmp_path, f"{server.url}/w.bin", sha256=SUM)
     assert left(tmp_path) == []
 

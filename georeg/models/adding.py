@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,7 +129,8 @@ def import_file(
             shutil.copyfile(source, copy)
         return _put(entry, copy, Record(copy.stat().st_size, sha256, str(source.resolve())))
     finally:
-        copy.unlink(missing_ok=True)
+        with suppress(OSError):
+            copy.unlink()
 
 
 def identify(path: Path, name: str | None = None) -> tuple[Entry, str]:

@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30.0  # seconds without a byte
-_TRIES = 5  # in a row without a byte
+_TRIES = 4  # in a row without a byte
 _BUSY = (408, 425, 429, 500, 502, 503, 504)  # worth another try
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,11 +70,12 @@ def read(path: str | os.PathLike[str]) -> State:
 
 
 def _pickled(path: str | os.PathLike[str]) -> Any:
+    # Mapped rather than read: the largest file has more than 1 GB.
+    mapped = zipfile.is_zipfile(path)
     try:
-        # Mapped rather than read: the largest file has more than 1 GB.
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of formats; what can't be read, raises
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         found = _MORE.search(str(error))
         if found is None:
@@ -83,7 +85,10 @@ def _pickled(path: str | os.PathLike[str]) -> Any:
             f"{path} holds more than tensors ({what}), and loading it could run code: refused; "
             "ask its source for a plain state dict or safetensors"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError):
+    except MemoryError:
+        raise
+    except Exception:
+        # On arbitrary bytes the unpickler fails in any way that code can fail.
         raise InputError(f"{path} is no checkpoint, or a damaged one") from None
 
 
