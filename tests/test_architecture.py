@@ -245,6 +245,10 @@ def test_help_of_a_command_imports_neither_torch_nor_rasterio(command: str) -> N
     assert not loaded(HELP.format(args=[command, "--help"])) & {"torch", "kornia", "rasterio"}
 
 
+def test_weights_are_listed_without_torch() -> None:
+    assert not loaded(HELP.format(args=["models", "list"])) & {"torch", "kornia", "rasterio"}
+
+
 def test_every_module_imports_on_its_own_without_torch() -> None:
     """But for the matchers, whose business it is."""
     for_torch = {"torch", "kornia"}

