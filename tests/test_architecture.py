@@ -125,6 +125,14 @@ def test_rooms_that_know_only_errors_and_themselves(strict: str) -> None:
             assert all(other.startswith(own) for other in ours), name
 
 
+def test_weights_know_errors_and_small_files_only() -> None:
+    allowed = {"georeg", "georeg.errors", "georeg.settings", "georeg.textfile"}
+    for name, others in GRAPH.items():
+        if name.startswith("georeg.models"):
+            ours = {o for o in others if o.startswith("georeg") and o not in allowed}
+            assert all(other.startswith("georeg.models") for other in ours), name
+
+
 def test_only_main_looks_up_to_the_command_line() -> None:
     up = {name for name, others in GRAPH.items() if any(o.startswith("georeg_cli") for o in others)}
     up = {name for name in up if not name.startswith("georeg_cli")}
@@ -144,7 +152,7 @@ def test_command_line_imports_itself_relatively() -> None:
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("torch", ("georeg.matching.",)),
+        ("torch", ("georeg.matching.", "georeg.models.recognise")),
         ("kornia", ("georeg.matching.",)),
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
         ("click", ("georeg_cli.",)),
@@ -232,9 +240,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded(HELP.format(args=["--help"])) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["align", "warp", "info"])
+@pytest.mark.parametrize("command", ["align", "warp", "info", "models"])
 def test_help_of_a_command_imports_neither_torch_nor_rasterio(command: str) -> None:
     assert not loaded(HELP.format(args=[command, "--help"])) & {"torch", "kornia", "rasterio"}
+
+
+def test_weights_are_listed_without_torch() -> None:
+    assert not loaded(HELP.format(args=["models", "list"])) & {"torch", "kornia", "rasterio"}
 
 
 def test_every_module_imports_on_its_own_without_torch() -> None:
