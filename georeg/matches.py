@@ -64,22 +64,3 @@ class Matches:
         return Matches(
             self.moving_xy[keep], self.reference_xy[keep], self.score[keep], self.sigma[keep]
         )
-
-    def thin(self, most: int) -> Matches:
-        """At most `most` tie points (1 or more), evenly spread: the best ones of each grid cell."""
-        if len(self) <= most:
-            return self
-        low, size = self.reference_xy.min(axis=0), np.ptp(self.reference_xy, axis=0)
-        # At least as wide as for points on a line, of which no area tells how dense they are.
-        cell = max(float(np.sqrt(size.prod() / most)), float(size.max()) / most) or 1.0
-        while True:
-            place = np.floor((self.reference_xy - low) / cell).astype(np.int64)
-            number = place[:, 1] * (int(place[:, 0].max()) + 1) + place[:, 0]
-            if len(np.unique(number)) <= most:
-                break
-            cell *= 1.05
-        order = np.lexsort((-self.score, number))
-        rank = np.arange(len(self)) - np.searchsorted(number[order], number[order], side="left")
-        # As many of each cell as there is room for.
-        depth = int(np.searchsorted(np.cumsum(np.bincount(rank)), most, side="right"))
-        return self.select(np.sort(order[rank < depth]))

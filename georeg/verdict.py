@@ -160,7 +160,7 @@ def judge(
         warnings.append(
             f"tie points cover {coverage:.0%} of the overlap; elsewhere the fit extrapolates"
         )
-    if check.hits < _MOST_HITS:
+    if not reasons and check.hits < _MOST_HITS:
         warnings.append(
             f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
             "the tie points that agree"
