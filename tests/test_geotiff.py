@@ -15,7 +15,7 @@ from georeg.warping import Block, WarpOptions
 from georeg.writers.geotiff import WriteOptions, shift_only, write, write_warped
 from georeg.writers.metadata import Metadata
 from georeg.writers.tiff import check_whole, is_bigtiff
-from warp_cases import AT, gdalinfo, grid, holes, run, save, shift, texture, wavy
+from warp_cases import AT, entries, gdalinfo, grid, holes, run, save, shift, texture, wavy
 
 RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
 PALETTE = {k: (k * 20, 255 - k * 20, k, 255) for k in range(8)}
@@ -58,10 +58,6 @@ def produce(source, output, mapping=wavy, shape=(650, 640), warp_options=None, *
             WriteOptions(**options),
             provenance={"TIFFTAG_SOFTWARE": "georeg 0.1.0", "seed": "7", "moving": "a.tif"},
         )
-
-
-def entries(folder):
-    return sorted(p.name for p in folder.iterdir())
 
 
 KINDS = ["gray", "rgba", "mask", "palette", "float", "complex"]

@@ -11,7 +11,7 @@ from pyproj import CRS
 from georeg.grid import Grid
 from georeg.raster import Raster
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
-from warp_cases import AT, save, shift, texture
+from warp_cases import AT, entries, save, shift, texture
 
 # Memory
 

@@ -122,3 +122,7 @@ def gdalinfo(path, *more):
         ["gdalinfo", "-json", *more, str(path)], check=True, capture_output=True, text=True
     ).stdout
     return json.loads(text)
+
+
+def entries(folder):
+    return sorted(p.name for p in folder.iterdir())
