@@ -71,6 +71,11 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "matcher", "--matcher", section=_MATCH, type=NameType(matchers),
         help="How to find tie points.",
     ),
+    "weights": _setting(
+        "weights", "--weights", section=_MATCH, metavar="NAME|FILE",
+        help="Weights of a trained matcher: a name of 'georeg models list', or a checkpoint.  "
+        "[default: its own]",
+    ),
     "transform": _setting(
         "transform", "--transform", section=_MATCH, type=NameType(transforms),
         help="What to fit; auto is the simplest one that predicts well.",
@@ -236,8 +241,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 MATCHING = (
-    "matcher", "transform", "search", "max-shift", "working-resolution", "max-tiles", "max-rmse",
-    "seed",
+    "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "max-tiles",
+    "max-rmse", "seed",
 )  # fmt: skip
 INPUTS = (
     "georef", "moving-bands", "reference-bands", "modality", "moving-modality",

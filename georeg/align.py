@@ -15,6 +15,7 @@ from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.checking import check_alignment
+from georeg.choosing import BUILT_IN, choose
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, write_json
 from georeg.fitting import Fit
@@ -152,7 +153,7 @@ def measure(
         open_scene(moving, reference, settings) as scene,
     ):
         tell("locate", 0.0)
-        matcher = matching.load(settings.matcher, device)
+        matcher = choose(settings.matcher, settings.weights).load(device)
         start = locate(scene, matcher, settings)
         tell("locate", 1.0)
         if start is not None and not settings.georef:
@@ -171,7 +172,7 @@ def measure(
                 len(points),
             )
             return _result(scene, settings, matcher.name, verdict, points, None)
-        judging = matcher if matcher.name == "structural" else matching.load("structural", device)
+        judging = matcher if matcher.name == BUILT_IN else matching.load(BUILT_IN, device)
         check = check_alignment(
             scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
             processors(settings.threads),
@@ -217,7 +218,7 @@ def fit_matches(
         tell("fit", 1.0)
         # Nobody had to search for these points, so there is no rival estimate to beat.
         start = survey(scene, fit.transform, math.inf)
-        judging = matching.load("structural", device)
+        judging = matching.load(BUILT_IN, device)
         check = check_alignment(
             scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
             processors(settings.threads),

@@ -87,6 +87,7 @@ def check_alignment(
         scene.frame.grid.shape,
         1.0,
         tile=judge.tile,
+        limit=judge.limit,
         margin=judge.reach,
         most=_TILES,
         texture=start.texture,

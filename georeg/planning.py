@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from georeg import matching
+from georeg.choosing import choose
 from georeg.crs import crs_name
 from georeg.locating import from_matrix, survey
-from georeg.matching.protocol import Device, Matcher
+from georeg.matching.protocol import Matcher
 from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
 from georeg.tiling import SIDE, level_factors
@@ -37,7 +38,8 @@ def plan_alignment(moving: str, reference: str, settings: Settings | None = None
     """
     settings = settings or Settings()
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
-        matcher = matching.load(settings.matcher, Device())
+        choice = choose(settings.matcher, settings.weights)
+        matcher = matching.kind(choice.name)
         levels = _levels(scene, matcher, settings)
         frame = scene.frame
         return {
@@ -45,7 +47,7 @@ def plan_alignment(moving: str, reference: str, settings: Settings | None = None
             "reference": _side(
                 scene.reference.name, scene.reference.header.shape, scene.reference_look
             ),
-            "matcher": matcher.name,
+            "matcher": choice.name,
             "frame": {
                 "crs": crs_name(frame.grid.crs),
                 "transform": list(frame.grid.transform)[:6],

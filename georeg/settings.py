@@ -36,6 +36,7 @@ class Settings:
 
     Attributes:
         matcher: name of a matcher, or auto.
+        weights: of a trained matcher: a name of the catalogue, or a file; its own if empty.
         transform: name of a transform model, or auto: the simplest one that predicts well.
         search: normal (rotation +-10 degrees, scale +-10 %) or wide (any rotation, scale 1/4..4).
         max_shift: largest shift to look for; 5 % of the overlap's diagonal, at least 64 working
@@ -62,6 +63,7 @@ class Settings:
     """
 
     matcher: str = "auto"
+    weights: str = ""
     transform: str = "auto"
     search: str = "normal"
     max_shift: float | None = None

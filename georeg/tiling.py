@@ -19,7 +19,6 @@ SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
-_WHOLE = 2.2  # times the matcher's tile: a level up to that size is one tile
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ def plan(
     factor: float,
     *,
     tile: int,
+    limit: int,
     margin: int,
     most: int,
     texture: Image,
@@ -90,6 +90,7 @@ def plan(
         shape: (rows, columns) of the frame.
         factor: of the level.
         tile: side of a tile in level pixels.
+        limit: a level whose sides are no longer than that is one tile.
         margin: level pixels along a tile's edge whose matches are left to the neighbour.
         most: at most so many tiles, the best textured ones of an even spread.
         texture: (rows, columns) local contrast, 0 where invalid on either side.
@@ -98,7 +99,7 @@ def plan(
         to_reference: frame pixels -> reference raster pixels.
     """
     rows, columns = (math.ceil(n / factor - 1e-6) for n in shape)
-    if max(rows, columns) <= _WHOLE * tile:
+    if max(rows, columns) <= limit:
         windows = [(Window(0, 0, columns, rows), Window(0, 0, columns, rows))]
     else:
         stride = tile - 2 * margin

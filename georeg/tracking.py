@@ -146,6 +146,7 @@ def plan_level(
         scene.frame.grid.shape,
         factor,
         tile=matcher.tile,
+        limit=matcher.limit,
         margin=matcher.reach,
         most=most,
         texture=start.texture,

@@ -23,7 +23,8 @@ from georeg.matching.protocol import TilePoints
 
 
 class Matcher:
-    name, tile, reach = "foreign", 64, 8
+    name, layouts = "foreign", ()
+    tile, reach, limit, scene, side_by_side = 64, 8, 128, 512, True
 
     def __init__(self, device):
         self.device = device
@@ -53,11 +54,14 @@ def test_names_are_files_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", matching.available())
 def test_every_name_is_a_matcher_of_that_name(name: str) -> None:
-    assert matching.load(name, Device()).name == name
-
-
-def test_auto_is_the_structural_one() -> None:
-    assert matching.load("auto", Device()).name == "structural"
+    kind = matching.kind(name)
+    assert kind.name == name
+    assert kind.tile <= kind.limit
+    if not kind.layouts:
+        assert matching.load(name, Device()).name == name
+        return
+    with pytest.raises(SettingsError, match=f"'{name}' needs weights of layout"):
+        matching.load(name, Device())
 
 
 def test_another_packages_matcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def windows(
         texture = np.full([math.ceil(n / texture_factor) for n in shape], 0.1, np.float32)
     options: dict[str, Any] = {
         "tile": TILE,
+        "limit": int(2.2 * TILE),
         "margin": MARGIN,
         "most": most,
         "texture": texture,

@@ -9,12 +9,12 @@ import difflib
 import importlib
 import pkgutil
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import Any, cast
 
 from georeg.errors import SettingsError
-from georeg.matching.protocol import Device, Matcher
+from georeg.matching.protocol import Device, Matcher, Weights
 
-__all__ = ["available", "load"]
+__all__ = ["available", "kind", "load"]
 
 _SHARED = {
     "protocol",
@@ -35,18 +35,33 @@ def available() -> list[str]:
     return sorted(_own() | {e.name for e in entry_points(group=_GROUP)})
 
 
-def load(name: str, device: Device) -> Matcher:
+def load(name: str, device: Device, weights: Weights | None = None) -> Matcher:
     """A matcher, ready to run; ours where another package took the same name.
 
     Args:
-        name: one of `available()`, or auto.
+        name: one of `available()`.
         device: where to compute.
+        weights: what it knows, if it is a trained one.
+
+    Raises:
+        SettingsError: there is no such matcher, another package's can't be loaded, or it needs
+            weights.
+        InputError: these aren't its weights.
+    """
+    made = kind(name)
+    if not getattr(made, "layouts", ()):
+        return cast("Matcher", made(device))
+    if weights is None or not set(made.layouts) <= set(weights.states):
+        raise SettingsError(f"matcher '{name}' needs weights of layout {', '.join(made.layouts)}")
+    return cast("Matcher", made(device, weights))
+
+
+def kind(name: str) -> Any:
+    """The class of a matcher, with what can be known of it before it has weights.
 
     Raises:
         SettingsError: there is no such matcher, or another package's can't be loaded.
     """
-    if name == "auto":
-        name = "structural"
     if name not in available():
         near = difflib.get_close_matches(name, available(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -55,8 +70,8 @@ def load(name: str, device: Device) -> Matcher:
         )
     if name in _own():
         module = importlib.import_module(f"georeg.matching.{name}")
-        return cast("Matcher", module.MATCHER(device))
-    return _from_elsewhere(next(e for e in entry_points(group=_GROUP) if e.name == name), device)
+        return module.MATCHER
+    return _from_elsewhere(next(e for e in entry_points(group=_GROUP) if e.name == name))
 
 
 def _own() -> set[str]:
@@ -64,12 +79,11 @@ def _own() -> set[str]:
     return {n for n in names if not n.startswith("_")}
 
 
-def _from_elsewhere(entry: EntryPoint, device: Device) -> Matcher:
+def _from_elsewhere(entry: EntryPoint) -> Any:
     """Whatever goes wrong while foreign code is imported, the user learns whose it is."""
     try:
-        kind = entry.load()
+        return entry.load()
     except Exception as error:
         raise SettingsError(
             f"matcher '{entry.name}' ({entry.value}) can't be loaded: {error}"
         ) from error
-    return cast("Matcher", kind(device))

@@ -48,8 +48,12 @@ class PhaseMatcher:
     """Upsampled phase correlation in torch, on CPU or GPU."""
 
     name: ClassVar[str] = "phase"
+    layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 320
     reach: ClassVar[int] = _WINDOW // 2
+    limit: ClassVar[int] = 704
+    scene: ClassVar[int] = 1024
+    side_by_side: ClassVar[bool] = True
 
     def __init__(self, device: Device | None = None) -> None:
         """Set where to compute; the CPU if None."""

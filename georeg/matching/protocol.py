@@ -7,9 +7,9 @@ pre-warped by the current estimate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -169,33 +169,62 @@ class TilePoints:
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how a matcher computes."""
+    """Where and how a matcher computes.
+
+    Attributes:
+        name: cpu, cuda or cuda:N.
+        dtype: float32, or float16 or bfloat16 for what networks can do in it (autocast); weights,
+            softmaxes and coordinates are float32 always.
+        seed: of everything random.
+        compiled: whether networks go through torch.compile.
+    """
 
     name: str = "cpu"
     dtype: str = "float32"
     seed: int = 0
+    compiled: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a trained matcher knows.
+
+    Attributes:
+        name: of the catalogue's entry, or of a file.
+        states: tensors by name, under the names that the official code gives them, by layout
+            (models/layouts): a matcher may need several files.
+        options: how they were trained, where their tensors don't tell; see the catalogue.
+    """
+
+    name: str
+    states: Mapping[str, Mapping[str, Any]]
+    options: tuple[str, ...] = ()
 
 
 class Matcher(Protocol):
     """Finds correspondences in tile pairs; knows nothing of rasters, CRS or files.
 
-    `tile` is the side of the tiles it likes, in pixels, `reach` how far from a tile's edge it
-    needs pixels (so neighbours overlap by twice that plus the search radius).
+    A matcher is made as `MATCHER(device)`, or as `MATCHER(device, weights)` if it has `layouts`.
+
+    Attributes:
+        name: file name, and value of `--matcher`.
+        layouts: layouts of the weights that it needs, the main one first; empty if none.
+        tile: side of the tiles it likes, in pixels.
+        reach: how far from a tile's edge it needs pixels (so neighbours overlap by twice that).
+        limit: side of the largest image that it takes in one piece.
+        scene: side of the image in which it looks for a whole scene ('locate').
+        side_by_side: whether on a CPU several batches are best matched at a time, each in one
+            thread, rather than one batch in all threads (as large networks are).
     """
 
     name: ClassVar[str]
+    layouts: ClassVar[tuple[str, ...]]
     tile: ClassVar[int]
     reach: ClassVar[int]
+    limit: ClassVar[int]
+    scene: ClassVar[int]
+    side_by_side: ClassVar[bool]
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:
         """Either points, or surfaces from which the engine reads the points."""
         ...
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """What a matcher needs before it can run, for messages; empty if nothing."""
-
-    missing: str = ""
-    command: str = ""
-    notes: tuple[str, ...] = field(default=())

@@ -48,8 +48,12 @@ class SiftMatcher:
     """Sparse key points by OpenCV, always on the CPU."""
 
     name: ClassVar[str] = "sift"
+    layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 512
     reach: ClassVar[int] = 32
+    limit: ClassVar[int] = 1126
+    scene: ClassVar[int] = 1024
+    side_by_side: ClassVar[bool] = True
 
     def __init__(self, device: Device | None = None) -> None:
         """Take the device, as all matchers do; it isn't used."""

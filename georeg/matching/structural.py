@@ -70,8 +70,12 @@ class StructuralMatcher:
     """Dense structural correlation in torch, on CPU or GPU."""
 
     name: ClassVar[str] = "structural"
+    layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 320
     reach: ClassVar[int] = 32
+    limit: ClassVar[int] = 704
+    scene: ClassVar[int] = 1024
+    side_by_side: ClassVar[bool] = True
 
     def __init__(
         self, device: Device | None = None, *, features: str = "both", check: bool = True

@@ -150,10 +150,7 @@ def identify(path: Path, name: str | None = None) -> tuple[Entry, str]:
     sha256 = download.sha256_of(path)
     alike = catalogue.with_layout(layout)
     by_sum = [e for e in alike if e.sha256 == sha256]
-    stem = path.stem.lower()
-    by_name = [
-        e for e in alike if stem in (Path(e.file).stem.lower(), e.name, *map(str.lower, e.aliases))
-    ]
+    by_name = [e for e in alike if e.is_called(str(path))]
     for found in (by_sum, by_name, alike):
         if len(found) == 1:
             return found[0], sha256

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from georeg.errors import SettingsError
 
@@ -42,6 +43,8 @@ class Entry:
         asks: whether the licence must be agreed to.
         needs: other entries without which it is of no use.
         aliases: other names under which the file goes round.
+        options: how the weights were trained, where their tensors don't tell: 'old-encoding' is
+            LoFTR's first position encoding, which MINIMA's doesn't have.
         note: what else one should know.
     """
 
@@ -57,7 +60,13 @@ class Entry:
     asks: bool = False
     needs: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     note: str = ""
+
+    def is_called(self, path: str) -> bool:
+        """Whether a file has one of the names under which this one goes round."""
+        known = (PurePath(self.file).stem, self.name, *self.aliases)
+        return PurePath(path).stem.lower() in map(str.lower, known)
 
     @property
     def limit(self) -> int:
@@ -108,7 +117,7 @@ ENTRIES = (
     Entry(
         "loftr_outdoor", "loftr", "loftr_outdoor.ckpt", 46_400_000, APACHE,
         ("https://cmp.felk.cvut.cz/~mishkdmy/models/loftr_outdoor.ckpt",),
-        aliases=("outdoor_ds",), note="trained on colour photographs",
+        aliases=("outdoor_ds",), options=("old-encoding",), note="trained on colour photographs",
     ),
     Entry(
         "eloftr_outdoor", "eloftr", "eloftr_outdoor.ckpt", 64_369_865, APACHE,
