@@ -11,7 +11,7 @@ from georeg.errors import OutputError, SettingsError
 from georeg.raster import Raster
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
 from georeg.writers.place import check_output, placed
-from warp_cases import AT, grid, save, shift, texture
+from warp_cases import AT, entries, grid, save, shift, texture
 
 
 @pytest.fixture
@@ -24,10 +24,6 @@ def produce(source, output, **options):
         write_warped(
             raster, grid(650, 650), shift(3.5, 4.5), str(output), options=WriteOptions(**options)
         )
-
-
-def entries(folder):
-    return sorted(p.name for p in folder.iterdir())
 
 
 def test_existing_output_is_kept_unless_asked(tmp_path, source):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from georeg.errors import PointsError
-from georeg.transforms._stored import Stored, positions
-from georeg.transforms.base import Array
+from georeg.transforms._stored import Stored, no_options, positions
+from georeg.transforms.base import Array, checked
+
+L = TypeVar("L", bound="Linear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,40 @@ class Linear(Stored):
         super().__post_init__()
         if not np.isfinite(_inverse(self.matrix)).all():
             raise PointsError(f"{self.name}: the matrix can't be inverted")
+
+    @classmethod
+    def from_points(
+        cls: type[L],
+        moving_xy: Array,
+        reference_xy: Array,
+        weights: Array | None = None,
+        **options: Any,
+    ) -> L:
+        """Weighted least squares of the distances in reference pixels; the model says how.
+
+        Args:
+            moving_xy: (N, 2) claimed positions in frame pixels.
+            reference_xy: (N, 2) true positions in frame pixels.
+            weights: (N,) weights of the squared residuals in reference pixels; equal if None.
+            options: none.
+
+        Raises:
+            PointsError: fewer than `min_points` points, malformed ones, or ones that the model
+                says it refuses.
+            SettingsError: an option.
+        """
+        no_options(cls.name, options)
+        moving, reference, w = checked(moving_xy, reference_xy, weights, cls.min_points, cls.name)
+        return cls(cls._solve(moving, reference, w))
+
+    @classmethod
+    @abstractmethod
+    def _solve(cls, moving: Array, reference: Array, weights: Array) -> Array:
+        """(3, 3) matrix that fits (N, 2) points best; they are checked, all weights positive.
+
+        Raises:
+            PointsError: they don't determine the model.
+        """
 
     def forward(self, moving_xy: Array) -> Array:
         """(N, 2) claimed -> (N, 2) true positions; NaN beyond the horizon."""

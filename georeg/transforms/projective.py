@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from georeg.errors import PointsError
 from georeg.transforms._leastsquares import check_design, normalised
 from georeg.transforms._linear import Linear
-from georeg.transforms._stored import no_options
-from georeg.transforms.base import Array, Transform, checked
+from georeg.transforms.base import Array, Transform
 
 ITERATIONS = 50
 """Of the refinement; a handful is normal."""
@@ -19,43 +18,28 @@ ITERATIONS = 50
 
 @dataclass(frozen=True, eq=False)
 class Projective(Linear):
-    """A homography, scaled so that w is 1 at the centroid of the points it was fitted to."""
+    """A homography, scaled so that w is 1 at the centroid of the points it was fitted to.
+
+    The normalised direct linear transform (R. Hartley, "In defense of the eight-point algorithm",
+    PAMI 19(6), 1997; for homographies Hartley & Zisserman, "Multiple view geometry", 2nd ed.,
+    algorithm 4.2), whose residual is algebraic, starts a Levenberg-Marquardt refinement of the
+    geometric one. The fit refuses points of which all but one lie on a line, and ones so
+    contradictory that the horizon would run through them.
+    """
 
     name: ClassVar[str] = "projective"
     min_points: ClassVar[int] = 4
 
     @classmethod
-    def from_points(
-        cls, moving_xy: Array, reference_xy: Array, weights: Array | None = None, **options: Any
-    ) -> Projective:
-        """Weighted least squares of the distances in reference pixels.
-
-        The normalised direct linear transform (R. Hartley, "In defense of the eight-point
-        algorithm", PAMI 19(6), 1997; for homographies Hartley & Zisserman, "Multiple view
-        geometry", 2nd ed., algorithm 4.2), whose residual is algebraic, starts a
-        Levenberg-Marquardt refinement of the geometric one.
-
-        Args:
-            moving_xy: (N, 2) claimed positions in frame pixels.
-            reference_xy: (N, 2) true positions in frame pixels.
-            weights: (N,) weights of the squared residuals in reference pixels; equal if None.
-            options: none.
-
-        Raises:
-            PointsError: fewer than four points, malformed ones, all but one on a line, or so
-                contradictory that the horizon would run through them.
-            SettingsError: an option.
-        """
-        no_options(cls.name, options)
-        moving, reference, w = checked(moving_xy, reference_xy, weights, cls.min_points, cls.name)
+    def _solve(cls, moving: Array, reference: Array, weights: Array) -> Array:
         uv, center, scale = normalised(moving, cls.name)
         goal, goal_center, goal_scale = normalised(reference, cls.name)
-        root = np.sqrt(w / w.max())
+        root = np.sqrt(weights / weights.max())
         matrix = _refined(_direct(uv, goal, root), uv, goal, root)
         to_uv = np.array([[1.0, 0.0, -center[0]], [0.0, 1.0, -center[1]], [0.0, 0.0, scale]])
         to_goal = np.diag([goal_scale, goal_scale, 1.0])
         to_goal[:2, 2] = goal_center
-        return cls(to_goal @ matrix @ (to_uv / scale))
+        return np.asarray(to_goal @ matrix @ (to_uv / scale))
 
 
 def _direct(uv: Array, goal: Array, root: Array) -> Array:

@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from georeg.errors import PointsError
 from georeg.transforms._leastsquares import MAX_CONDITION, normalised
 from georeg.transforms._linear import Linear
-from georeg.transforms._stored import no_options
-from georeg.transforms.base import Array, Transform, checked
+from georeg.transforms.base import Array, Transform
 
 
 @dataclass(frozen=True, eq=False)
 class Similarity(Linear):
-    """reference = s R moving + t with a rotation R, never a reflection, and s > 0."""
+    """reference = s R moving + t with a rotation R, never a reflection, and s > 0.
+
+    The fit is in closed form: S. Umeyama, "Least-squares estimation of transformation parameters
+    between two point patterns", PAMI 13(4), 1991, eqs. 40-42, with weights. In the plane, with
+    positions as complex numbers, s R is one complex factor and the solution needs no SVD. It
+    refuses fewer than two distinct points and ones that no rotation and scale relates at all (a
+    mirror image, say).
+    """
 
     name: ClassVar[str] = "similarity"
     min_points: ClassVar[int] = 2
 
     @classmethod
-    def from_points(
-        cls, moving_xy: Array, reference_xy: Array, weights: Array | None = None, **options: Any
-    ) -> Similarity:
-        """Weighted least squares in closed form.
-
-        S. Umeyama, "Least-squares estimation of transformation parameters between two point
-        patterns", PAMI 13(4), 1991, eqs. 40-42, with weights. In the plane, with positions as
-        complex numbers, s R is one complex factor and the solution needs no SVD.
-
-        Args:
-            moving_xy: (N, 2) claimed positions in frame pixels.
-            reference_xy: (N, 2) true positions in frame pixels.
-            weights: (N,) weights of the squared residuals in reference pixels; equal if None.
-            options: none.
-
-        Raises:
-            PointsError: fewer than two distinct points, malformed ones, or ones that no rotation
-                and scale relates at all (a mirror image, say).
-            SettingsError: an option.
-        """
-        no_options(cls.name, options)
-        moving, reference, w = checked(moving_xy, reference_xy, weights, cls.min_points, cls.name)
+    def _solve(cls, moving: Array, reference: Array, weights: Array) -> Array:
         uv, center, scale = normalised(moving, cls.name)
         goal, goal_center, goal_scale = normalised(reference, cls.name)
-        w = w / w.sum()
+        w = weights / weights.sum()
         z, y = uv @ [1, 1j], goal @ [1, 1j]
         z_mean, y_mean = w @ z, w @ y
         z, y = z - z_mean, y - y_mean
@@ -61,7 +46,7 @@ class Similarity(Linear):
         matrix[:2, :2] = linear
         matrix[:2, 2] = np.array([offset.real, offset.imag]) * goal_scale
         matrix[:2, 2] += goal_center - linear @ center
-        return cls(matrix)
+        return matrix
 
 
 MODEL: type[Transform] = Similarity
