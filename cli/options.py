@@ -11,6 +11,7 @@ import click
 from georeg.settings import (
     DRIVERS,
     MODALITIES,
+    PRECISIONS,
     RESAMPLINGS,
     SEARCHES,
     OutputSettings,
@@ -96,7 +97,15 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     "max-tiles": _setting(
         "max_tiles", "--max-tiles", section=_MATCH, type=int,
-        help="Most tiles to match in full resolution, evenly spread.",
+        help="Most tiles of 320 px to match in full resolution, evenly spread.",
+    ),
+    "symmetric": _setting(
+        "symmetric", "--symmetric/--no-symmetric", section=_MATCH,
+        help="Keep only tie points that are found both ways.",
+    ),
+    "subpixel": _setting(
+        "subpixel", "--subpixel/--no-subpixel", section=_MATCH,
+        help="Place a trained matcher's tie points anew by the built-in dense one.",
     ),
     "max-rmse": _setting(
         "max_rmse", "--max-rmse", section=_MATCH, type=float,
@@ -207,7 +216,16 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         help="CPU threads.",
     ),
     "device": _setting(
-        "device", "--device", section=_RUN, metavar="auto|cpu|cuda[:N]", help="Where to match."
+        "device", "--device", section=_RUN, metavar="auto|cpu|cuda[:N,...]",
+        help="Where to match; cuda is all GPUs.",
+    ),
+    "precision": _setting(
+        "precision", "--precision", section=_RUN, type=click.Choice(PRECISIONS),
+        help="What networks compute in; auto is float16 on GPUs, float32 on CPUs.",
+    ),
+    "compile": _setting(
+        "compiled", "--compile/--no-compile", section=_RUN,
+        help="Send networks through torch.compile: a minute more at first, then faster.",
     ),
     "memory": _setting(
         "memory", "--memory", section=_RUN, type=int,
@@ -242,7 +260,7 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
 
 MATCHING = (
     "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "max-tiles",
-    "max-rmse", "seed",
+    "max-rmse", "symmetric", "subpixel", "seed",
 )  # fmt: skip
 INPUTS = (
     "georef", "moving-bands", "reference-bands", "modality", "moving-modality",
@@ -252,7 +270,7 @@ OUTPUT = (
     "grid", "resolution", "bounds", "dst-crs", "resampling", "driver", "co", "dst-nodata",
     "shift-only", "overwrite",
 )  # fmt: skip
-RESOURCES = ("threads", "device", "memory")
+RESOURCES = ("threads", "device", "precision", "compile", "memory")
 TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")
 
 

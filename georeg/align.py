@@ -5,27 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from georeg import matching
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.checking import check_alignment
-from georeg.choosing import BUILT_IN, choose
+from georeg.choosing import BUILT_IN, Choice, choose, fingerprint, team_of
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, write_json
 from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
-from georeg.matching.running import one_thread_each, pick_device
+from georeg.matching.protocol import Device
+from georeg.matching.running import pick_devices
+from georeg.matching.team import Team
 from georeg.provenance import versions
 from georeg.scene import Scene, open_scene
-from georeg.settings import OutputSettings, Settings, processors
+from georeg.settings import OutputSettings, Settings
 from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import Verdict, judge, no_verdict
 from georeg.warping import gdal_env
@@ -146,24 +148,21 @@ def measure(
         InputError, SettingsError: as `align`.
     """
     tell = progress or (lambda step, share: None)
-    device = pick_device(settings.device, settings.seed)
-    with (
-        one_thread_each(device),
-        gdal_env(settings.threads),
-        open_scene(moving, reference, settings) as scene,
-    ):
+    devices = _devices(settings)
+    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("locate", 0.0)
-        matcher = choose(settings.matcher, settings.weights).load(device)
-        start = locate(scene, matcher, settings)
-        tell("locate", 1.0)
-        if start is not None and not settings.georef:
-            scene, start = _settle(scene, start)
-        if start is None:
-            verdict = no_verdict(
-                "nothing to go by: the overlap is too small, too flat or mostly invalid"
-            )
-            return _result(scene, settings, matcher.name, verdict, None, None)
-        points, fit = track(scene, matcher, start, settings, lambda share: tell("match", share))
+        choice = _choice(scene, devices, settings)
+        with team_of(choice, devices, settings) as team:
+            start = locate(scene, team, settings)
+            tell("locate", 1.0)
+            if start is not None and not settings.georef:
+                scene, start = _settle(scene, start)
+            if start is None:
+                verdict = no_verdict(
+                    "nothing to go by: the overlap is too small, too flat or mostly invalid"
+                )
+                return _result(scene, settings, choice, verdict, None, None)
+            points, fit = track(scene, team, start, settings, lambda share: tell("match", share))
         if fit is None:
             verdict = no_verdict(
                 f"only {len(points)} tie points, and they agree on nothing: name the --modality "
@@ -171,16 +170,40 @@ def measure(
                 start.margin,
                 len(points),
             )
-            return _result(scene, settings, matcher.name, verdict, points, None)
-        judging = matcher if matcher.name == BUILT_IN else matching.load(BUILT_IN, device)
-        check = check_alignment(
-            scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
-            processors(settings.threads),
-        )  # fmt: skip
+            return _result(scene, settings, choice, verdict, points, None)
+        with _judges(devices, settings) as judges:
+            check = check_alignment(
+                scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
+            )
         tell("check", 1.0)
         verdict = judge(scene.frame, start, points, fit, check, settings)
         log.info("%s", verdict.sentence())
-        return _result(scene, settings, matcher.name, verdict, points, fit)
+        return _result(scene, settings, choice, verdict, points, fit)
+
+
+def _devices(settings: Settings) -> tuple[Device, ...]:
+    return pick_devices(
+        settings.device,
+        precision=settings.precision,
+        seed=settings.seed,
+        compiled=settings.compiled,
+    )
+
+
+def _choice(scene: Scene, devices: Sequence[Device], settings: Settings) -> Choice:
+    """The matcher to run; says which and why."""
+    modalities = (scene.moving_look.modality, scene.reference_look.modality)
+    gpu = devices[0].name.startswith("cuda")
+    choice = choose(settings.matcher, settings.weights, gpu, modalities)
+    log.info("matcher %s on %s: %s", choice.name, devices[0].name, choice.why)
+    if choice.better:
+        log.info("%s", choice.better)
+    return choice
+
+
+def _judges(devices: Sequence[Device], settings: Settings) -> Team:
+    plain = replace(settings, symmetric=False, subpixel=False)
+    return team_of(Choice(BUILT_IN, "", ""), devices, plain)
 
 
 def fit_matches(
@@ -198,12 +221,7 @@ def fit_matches(
     """
     settings = settings or Settings()
     tell = progress or (lambda step, share: None)
-    device = pick_device(settings.device, settings.seed)
-    with (
-        one_thread_each(device),
-        gdal_env(settings.threads),
-        open_scene(moving, reference, settings) as scene,
-    ):
+    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("fit", 0.0)
         frame = scene.frame
         points = TiePoints(
@@ -218,14 +236,13 @@ def fit_matches(
         tell("fit", 1.0)
         # Nobody had to search for these points, so there is no rival estimate to beat.
         start = survey(scene, fit.transform, math.inf)
-        judging = matching.load(BUILT_IN, device)
-        check = check_alignment(
-            scene, judging, start, fit.transform, fit.fold_models, fit.folding.fold,
-            processors(settings.threads),
-        )  # fmt: skip
+        with _judges(_devices(settings), settings) as judges:
+            check = check_alignment(
+                scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
+            )
         tell("check", 1.0)
         verdict = judge(frame, start, points, fit, check, settings)
-        return _result(scene, settings, "points", verdict, points, fit)
+        return _result(scene, settings, Choice("points", "", ""), verdict, points, fit)
 
 
 def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
@@ -238,7 +255,7 @@ def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
 def _result(
     scene: Scene,
     settings: Settings,
-    matcher: str,
+    choice: Choice,
     verdict: Verdict,
     points: TiePoints | None,
     fit: Fit | None,
@@ -247,7 +264,8 @@ def _result(
     info = {
         "moving": scene.moving.name,
         "reference": scene.reference.name,
-        "matcher": matcher,
+        "matcher": choice.name,
+        "weights": fingerprint(choice),
         "transform": None if fit is None else fit.transform.name,
         "seed": settings.seed,
         "versions": versions(),

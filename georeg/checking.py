@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from georeg.locating import Start
-from georeg.matching.protocol import Matcher, Surfaces
-from georeg.matching.running import run
+from georeg.matching.protocol import Surfaces
+from georeg.matching.team import Team
 from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.tiling import TilePair, plan
@@ -65,38 +64,36 @@ class Check:
 
 def check_alignment(
     scene: Scene,
-    judge: Matcher,
+    judges: Team,
     start: Start,
     transform: Transform,
     left_out: Sequence[Transform | None],
     fold: Any,
-    threads: int = 1,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
     Args:
         scene: the rasters.
-        judge: a matcher that returns surfaces.
+        judges: a matcher that returns surfaces.
         start: for the texture.
         transform: claimed -> true.
         left_out: one model per fold; the transform itself where that is empty.
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
-        threads: that read and match.
     """
     pairs = plan(
         scene.frame.grid.shape,
         1.0,
-        tile=judge.tile,
-        limit=judge.limit,
-        margin=judge.reach,
+        tile=judges.matcher.tile,
+        limit=judges.matcher.limit,
+        margin=judges.matcher.reach,
         most=_TILES,
         texture=start.texture,
         texture_factor=start.factor,
         to_moving=lambda xy: scene.frame.unclaim(transform.inverse(xy)),
         to_reference=scene.frame.to_reference,
     )
-    after = _surfaces(scene, judge, pairs, transform, _RADIUS, threads)
-    before = _surfaces(scene, judge, pairs, None, 2.0, threads)
+    after = _surfaces(scene, judges, pairs, transform, _RADIUS)
+    before = _surfaces(scene, judges, pairs, None, 2.0)
     similarity_before = _central(before) if before is not None else 0.0
     if after is None:
         return Check(0, 0.0, 0.0, 1.0, similarity_before, 0.0)
@@ -146,11 +143,10 @@ def _offsets(
 
 def _surfaces(
     scene: Scene,
-    judge: Matcher,
+    judges: Team,
     pairs: list[TilePair],
     transform: Transform | None,
     radius: float,
-    threads: int,
 ) -> Surfaces | None:
     """Surfaces of all tiles, centres in frame pixels."""
     parts = []
@@ -158,10 +154,9 @@ def _surfaces(
         pairs,
         scene.moving_view(transform),
         scene.reference_view(),
-        partial(run, judge),
+        judges,
         radius=radius,
         goal="track",
-        threads=threads,
     ):
         if not isinstance(found, Surfaces):
             continue

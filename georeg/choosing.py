@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from georeg import matching
-from georeg.errors import SettingsError
+from georeg import matching, ratings
+from georeg.errors import InputError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Weights
+from georeg.matching.symmetric import Symmetric
+from georeg.matching.team import Team
 from georeg.models import catalogue, store
+from georeg.refining import Refined
+from georeg.settings import Settings, processors
 
 BUILT_IN = "structural"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Choice:
     """A matcher, and why.
 
@@ -30,34 +36,67 @@ class Choice:
     why: str
     better: str = ""
 
-    def load(self, device: Device) -> Matcher:
-        """The matcher, ready to run.
 
-        Raises:
-            SettingsError, InputError: as `weights_of` and `matching.load`.
-        """
-        kind = matching.kind(self.name)
-        layouts = tuple(getattr(kind, "layouts", ()))
-        weights = weights_of(self.weights, layouts) if layouts else None
-        return matching.load(self.name, device, weights)
-
-
-def choose(matcher: str, weights: str = "") -> Choice:
+def choose(matcher: str, weights: str, gpu: bool, modalities: tuple[str, str]) -> Choice:
     """What to run for a value of `--matcher` and one of `--weights`.
 
     Args:
         matcher: a name, or auto.
         weights: name of a catalogue's entry, or of a file; the matcher's own if empty.
+        gpu: whether there is one to run it on.
+        modalities: of the moving raster and of the reference, for auto.
 
     Raises:
         SettingsError: no such matcher, or it takes no weights.
     """
-    name = BUILT_IN if matcher == "auto" else matcher
-    if not getattr(matching.kind(name), "layouts", ()):
+    if matcher == "auto":
         if weights:
-            raise SettingsError(f"--weights {weights}: matcher '{name}' takes none")
-        return Choice(name, "", "it needs no weights")
-    return Choice(name, weights or name, "it was asked for")
+            raise SettingsError(f"--weights {weights}: say which --matcher they are for")
+        return _best(gpu, modalities)
+    if not getattr(matching.kind(matcher), "layouts", ()):
+        if weights:
+            raise SettingsError(f"--weights {weights}: matcher '{matcher}' takes none")
+        return Choice(matcher, "", "it was asked for")
+    return Choice(matcher, weights or matcher, "it was asked for")
+
+
+def _best(gpu: bool, modalities: tuple[str, str]) -> Choice:
+    """The first one of the table that is here."""
+    missing = ""
+    for rating in ratings.ranked(gpu, modalities):
+        needs_none = rating.matcher not in catalogue.names()
+        if needs_none or store.present(rating.matcher):
+            weights = "" if needs_none else rating.matcher
+            return Choice(rating.matcher, weights, rating.why(modalities), missing)
+        missing = missing or (
+            f"{rating.matcher} would be preferred here ({rating.why(modalities)}): "
+            f"{store.how_to_get(catalogue.get(rating.matcher))}"
+        )
+    return Choice(BUILT_IN, "", "it is built in", missing)
+
+
+def team_of(choice: Choice, devices: Sequence[Device], settings: Settings) -> Team:
+    """The matcher on all devices, ready to run.
+
+    Raises:
+        SettingsError, InputError: as `weights_of` and `matching.load`.
+    """
+    layouts = tuple(getattr(matching.kind(choice.name), "layouts", ()))
+    weights = weights_of(choice.weights, layouts) if layouts else None
+
+    def made(device: Device) -> Matcher:
+        matcher = matching.load(choice.name, device, weights)
+        if settings.symmetric:
+            matcher = Symmetric(matcher)
+        if settings.subpixel:
+            matcher = Refined(matcher, matching.load(BUILT_IN, device))
+        return matcher
+
+    return Team(
+        [(made(device), device) for device in devices],
+        threads=processors(settings.threads),
+        memory=settings.memory,
+    )
 
 
 def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
@@ -81,6 +120,8 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
         needed = entries[0].needs if entries else ()
         options = next((e.options for e in entries if e.is_called(source)), ())
     else:
+        if os.sep in source:
+            raise InputError(f"{source}: no such file")
         entry = catalogue.get(source)
         if entry.layout != layouts[0]:
             raise SettingsError(
@@ -93,3 +134,15 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
         layout = catalogue.get(other).layout
         states[layout] = recognise.load(store.find(other), layout)
     return Weights(source, states, options)
+
+
+def fingerprint(choice: Choice) -> dict[str, str] | None:
+    """Name and checksum of the weights, for reports; None if there are none."""
+    if not choice.weights:
+        return None
+    if choice.weights not in catalogue.names():
+        from georeg.models.download import sha256_of
+
+        return {"name": choice.weights, "sha256": sha256_of(Path(choice.weights))}
+    record = store.record_of(catalogue.get(choice.weights))
+    return {"name": choice.weights, "sha256": record.sha256 if record else ""}

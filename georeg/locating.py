@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,8 @@ import numpy.typing as npt
 
 from georeg import transforms
 from georeg.grid import Window
-from georeg.matching.protocol import Matcher, Surfaces, TileBatch, TilePoints
-from georeg.matching.running import run
+from georeg.matching.protocol import Surfaces, TileBatch, TilePoints
+from georeg.matching.team import Team
 from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.tiling import SIDE
@@ -53,14 +54,15 @@ class Start:
     texture: Image
 
 
-def locate(scene: Scene, matcher: Matcher, settings: Settings) -> Start | None:
+def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     """Search the whole overlap for shift, rotation and scale.
 
     Returns:
         None if there is nothing to go by.
     """
     wide = settings.search == "wide"
-    search = _Search(scene, matcher, *_level(scene, _WIDE_SIDE if wide else SIDE))
+    side = min(team.matcher.scene, _WIDE_SIDE if wide else SIDE)
+    search = _Search(scene, team, *_level(scene, side))
     best = search.wide() if wide else search.normal()
     if best is None:
         return None
@@ -68,7 +70,7 @@ def locate(scene: Scene, matcher: Matcher, settings: Settings) -> Start | None:
     scaled = np.diag([search.factor, search.factor, 1.0])
     matrix = scaled @ matrix @ np.linalg.inv(scaled)
     log.info("located: %s", describe(matrix, margin))
-    return survey(scene, from_matrix(matrix), margin, None if wide else search.reference)
+    return survey(scene, from_matrix(matrix), margin, search.reference if side == SIDE else None)
 
 
 def survey(
@@ -115,12 +117,13 @@ class _Search:
     def __init__(
         self,
         scene: Scene,
-        matcher: Matcher,
+        team: Team,
         window: Window,
         factor: float,
         pad: int,
     ) -> None:
-        self.scene, self.matcher, self.window, self.factor = scene, matcher, window, factor
+        self.scene, self.team, self.window, self.factor = scene, team, window, factor
+        self.sparse = False  # whether the matcher answered with points
         self.reference = scene.reference_view().look(window, factor)
         self.reach = float(pad)
         grid = scene.frame.grid
@@ -139,20 +142,20 @@ class _Search:
         return None if best is None else self._again(best)
 
     def wide(self) -> tuple[Array, float] | None:
-        """Any rotation, scale 1/4..4, anywhere in the reference; likely ones first."""
+        """Any rotation, scale 1/4..4, anywhere in the reference; likely ones first.
+
+        Networks see things that are turned by 30 degrees and half as large again as well: they
+        are asked at four rotations, then at the four between, and at every second octave.
+        """
         best: tuple[Array, float] | None = None
         reach = 0.5 * max(self.scene.frame.grid.shape) / self.factor
-        angles = [0.0, 90.0, 180.0, 270.0]
-        angles += [a for a in np.arange(15.0, 360.0, 15.0) if a % 90]
-        steps = sorted(range(-8, 9), key=abs)
-        for ring in range(max(len(angles) // 4, 1)):
-            for step in steps:
-                scale = 4.0 ** (step / 8)
-                for angle in angles[4 * ring : 4 * ring + 4]:
-                    start = similarity(angle, scale, self.middle)
-                    best = _better(best, self._try(start, reach, 8.0, 0.09, steps=5))
-                if best is not None and best[1] >= 2 * _CONFIDENT:
-                    return self._again(best)
+        best = self._try(np.eye(3), reach, 8.0, 0.09, steps=5)
+        for scale, angles in _few_guesses() if self.sparse else _guesses():
+            if best is not None and best[1] >= 2 * _CONFIDENT:
+                break
+            for angle in angles:
+                start = similarity(angle, scale, self.middle)
+                best = _better(best, self._try(start, reach, 8.0, 0.09, steps=5))
         return None if best is None else self._again(best)
 
     def _again(self, best: tuple[Array, float]) -> tuple[Array, float]:
@@ -181,7 +184,8 @@ class _Search:
             radius,
             "locate",
         )
-        found = run(self.matcher, batch)
+        found = self.team.match(batch)
+        self.sparse = isinstance(found, TilePoints)
         origin = np.array([self.window.x, self.window.y], np.float64)
         middle = (float(self.middle[0]), float(self.middle[1]))
         if isinstance(found, Surfaces):
@@ -202,6 +206,21 @@ class _Search:
 
         placed = View(view.raster, view.radiometry, to_source)
         return placed.look(self.window, self.factor)
+
+
+def _guesses() -> Iterator[tuple[float, list[float]]]:
+    """Scales and angles of the wide search; each set is looked at as a whole."""
+    angles = [0.0, 90.0, 180.0, 270.0]
+    angles += [a for a in np.arange(15.0, 360.0, 15.0).tolist() if a % 90]
+    for ring in range(len(angles) // 4):
+        for step in sorted(range(-8, 9), key=abs):
+            yield 4.0 ** (step / 8), angles[4 * ring : 4 * ring + 4]
+
+
+def _few_guesses() -> Iterator[tuple[float, list[float]]]:
+    for first in (0.0, 45.0):
+        for step in (0, -2, 2, -4, 4):
+            yield 2.0 ** (step / 2), [first + turn for turn in (0.0, 90.0, 180.0, 270.0)]
 
 
 def similarity(angle: float, scale: float, middle: Array) -> Array:

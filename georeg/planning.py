@@ -38,7 +38,8 @@ def plan_alignment(moving: str, reference: str, settings: Settings | None = None
     """
     settings = settings or Settings()
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
-        choice = choose(settings.matcher, settings.weights)
+        modalities = (scene.moving_look.modality, scene.reference_look.modality)
+        choice = choose(settings.matcher, settings.weights, False, modalities)
         matcher = matching.kind(choice.name)
         levels = _levels(scene, matcher, settings)
         frame = scene.frame
@@ -71,7 +72,7 @@ def _levels(scene: Scene, matcher: Matcher, settings: Settings) -> list[dict[str
     passes.append((1.0, "refine"))
     levels = []
     for factor, goal in passes:
-        pairs = plan_level(scene, matcher, start, start.transform, factor, goal, settings)
+        pairs = plan_level(scene, matcher, start, start.transform, factor, settings)
         tiles = [pair.to_dict() for pair in pairs]
         levels.append({"factor": factor, "goal": goal, "tiles": tiles})
     return levels

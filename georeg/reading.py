@@ -1,11 +1,12 @@
-"""Tiles read and worked on in threads, in order, a few at a time."""
+"""Tiles read and matched in threads, in order, a few at a time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import ExitStack
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -13,64 +14,89 @@ from georeg.matching.protocol import Image, Mask, TileBatch
 from georeg.tiling import TilePair
 from georeg.views import View
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 Progress = Callable[[float], None]
+Side = tuple[Image, Mask]
 
-_NUMBERS = 420_000  # pixels of one side in a batch: 4 tiles of 320 px stay in a CPU's cache
+
+class Worker(Protocol[T]):
+    """Who works on batches; see `Team`."""
+
+    at_once: int
+    readers: int
+
+    def size(self, pixels: int) -> int:
+        """How many tile pairs of so many pixels make the next batch."""
+        ...
+
+    def match(self, batch: TileBatch) -> T:
+        """Is called in `at_once` threads at a time."""
+        ...
 
 
 def each_batch(
     pairs: Sequence[TilePair],
     moving: View,
     reference: View,
-    work: Callable[[TileBatch], T],
+    worker: Worker[T],
     *,
     radius: float,
     goal: str,
-    threads: int,
-    numbers: int = _NUMBERS,
 ) -> Iterator[tuple[list[TilePair], T]]:
-    """Read batches of tile pairs and work on them; results come in order.
+    """Read batches of tile pairs and have them worked on; results come in order.
 
-    One thread reads while another one computes; at most one batch more than there are threads is
-    in memory.
+    While some batches are worked on, the next one is read; at most one batch more than are
+    worked on at a time is in memory.
 
     Args:
         pairs: tiles of one size.
         moving: the moving raster.
         reference: the reference.
-        work: is called in several threads at a time.
+        worker: what to do with them, and how many at a time.
         radius: see `TileBatch`.
         goal: see `TileBatch`.
-        threads: 1 or more.
-        numbers: pixels of one side of a batch, about.
 
     Raises:
         InputError: a raster can't be decoded.
     """
     pixels = pairs[0].window.width * pairs[0].window.height if pairs else 1
-    size = max(1, numbers // pixels)
-    groups = [list(pairs[i : i + size]) for i in range(0, len(pairs), size)]
-
-    def done(group: list[TilePair]) -> T:
-        return work(TileBatch(*_stacked(moving, group), *_stacked(reference, group), radius, goal))
-
     waiting: deque[tuple[list[TilePair], Future[T]]] = deque()
-    with ThreadPoolExecutor(threads, "georeg-tiles") as pool:
+
+    def look(pair: TilePair) -> tuple[Side, Side]:
+        return moving.look(pair.window, pair.factor), reference.look(pair.window, pair.factor)
+
+    def done(group: list[TilePair], ahead: list[Future[tuple[Side, Side]]]) -> T:
+        seen = [future.result() for future in ahead] or [look(pair) for pair in group]
+        one, two = ([pair[side] for pair in seen] for side in (0, 1))
+        return worker.match(TileBatch(*_stacked(one), *_stacked(two), radius, goal))
+
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(worker.at_once, "georeg-tiles"))
+        readers = None
+        if worker.readers:
+            readers = stack.enter_context(ThreadPoolExecutor(worker.readers, "georeg-tiles-read"))
+        reading: list[Future[tuple[Side, Side]]] = []
+        first = finished = 0
         try:
-            for group in groups:
-                waiting.append((group, pool.submit(done, group)))
-                if len(waiting) > threads:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+            while first < len(pairs) or waiting:
+                # Where batches follow from what the first one took, that one goes alone.
+                ahead = worker.at_once if finished or readers is None else 0
+                if first < len(pairs) and len(waiting) <= ahead:
+                    group = list(pairs[first : first + worker.size(pixels)])
+                    tiles = [readers.submit(look, pair) for pair in group] if readers else []
+                    reading = [f for f in reading if not f.done()] + tiles
+                    waiting.append((group, pool.submit(done, group, tiles)))
+                    first += len(group)
+                    continue
+                group, future = waiting.popleft()
+                yield group, future.result()
+                finished += 1
         finally:
+            for tile in reading:
+                tile.cancel()
             for _, future in waiting:
                 future.cancel()
 
 
-def _stacked(view: View, group: Sequence[TilePair]) -> tuple[Image, Mask]:
-    seen = [view.look(pair.window, pair.factor) for pair in group]
-    return np.stack([image for image, _ in seen]), np.stack([mask for _, mask in seen])
+def _stacked(sides: Sequence[Side]) -> Side:
+    return np.stack([image for image, _ in sides]), np.stack([mask for _, mask in sides])

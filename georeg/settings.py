@@ -18,6 +18,7 @@ UNITS = ("px", "m")
 MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
 DRIVERS = ("COG", "GTiff")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
 
 
@@ -53,12 +54,17 @@ class Settings:
         reference_crs: the same of the reference.
         working_resolution: pixel size to work with, in map units of the reference; the coarser
             one of the two rasters if None.
-        max_tiles: most tiles to match in full resolution.
+        max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
+            larger ones.
+        symmetric: keep only points that are found both ways; matchers with surfaces look anyway.
+        subpixel: place a trained matcher's points anew by the built-in dense one.
         max_rmse: refuse if the error at left-out points is larger; no limit of its own if None.
         force: deliver even what isn't trustworthy, and mark it.
         seed: of everything random.
         threads: None for all processors.
-        device: auto, cpu, cuda or cuda:N.
+        device: auto, cpu, cuda (all GPUs), cuda:N, or several of these with commas between them.
+        precision: of networks: float32, float16, bfloat16, or auto: float16 on GPUs.
+        compiled: whether networks go through torch.compile.
         memory: megabytes that tiles and blocks in the works may take.
     """
 
@@ -79,11 +85,15 @@ class Settings:
     reference_crs: str | None = None
     working_resolution: float | None = None
     max_tiles: int = 160
+    symmetric: bool = False
+    subpixel: bool = False
     max_rmse: float | None = None
     force: bool = False
     seed: int = 0
     threads: int | None = None
     device: str = "auto"
+    precision: str = "auto"
+    compiled: bool = False
     memory: int = 256
 
     def __post_init__(self) -> None:
@@ -103,6 +113,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+        if self.precision not in PRECISIONS:
+            raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.max_tiles < 1:
             raise SettingsError(f"--max-tiles must be 1 or more, not {self.max_tiles}")
         if self.threads is not None and self.threads < 1:

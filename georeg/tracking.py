@@ -7,22 +7,23 @@ and searches a shrinking radius. The last level works on every pixel of the work
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
 from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
-from georeg.matching.running import run
+from georeg.matching.team import Team
 from georeg.peaks import read_peaks
 from georeg.reading import each_batch
 from georeg.scene import Scene
-from georeg.settings import Settings, processors
+from georeg.settings import Settings
 from georeg.tiling import SIDE, TilePair, level_factors, plan
 from georeg.transforms import LADDER, Transform
 from georeg.voting import vote
@@ -38,6 +39,9 @@ _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
 _COARSE_TILES = 64  # enough for the levels that only predict
 _SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
 _CELL, _PER_CELL = 32.0, 4  # level pixels, and key points that count in each such square
+_MOST_POINTS = 20_000  # more of them add time, not evidence
+_TWINS = 2.0  # level pixels (both sides together) within which two tiles' points are the same
+_USUAL = 320  # pixels a side of the tiles that settings count
 _LEAST = 6  # tie points without which it makes no sense to go on
 _BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
@@ -73,7 +77,7 @@ def models(settings: Settings) -> tuple[str, ...]:
 
 
 def track(
-    scene: Scene, matcher: Matcher, start: Start, settings: Settings, progress: Progress
+    scene: Scene, team: Team, start: Start, settings: Settings, progress: Progress
 ) -> tuple[TiePoints, Fit | None]:
     """Tie points and the fit at full working resolution.
 
@@ -92,10 +96,8 @@ def track(
         def step(share: float, number: int = number) -> None:
             progress((number + share) / len(passes))
 
-        pairs = plan_level(scene, matcher, start, transform, factor, goal, settings)
-        points = match_level(
-            scene, matcher, pairs, transform, goal, settings, step, pooled=number == 0
-        )
+        pairs = plan_level(scene, team.matcher, start, transform, factor, settings)
+        points = match_level(scene, team, pairs, transform, goal, step, pooled=number == 0)
         log.info(
             "level %.3g: %d tiles, %d tie points from %d templates",
             factor,
@@ -137,11 +139,11 @@ def plan_level(
     start: Start,
     transform: Transform,
     factor: float,
-    goal: str,
     settings: Settings,
 ) -> list[TilePair]:
     """The tiles of one level."""
     most = settings.max_tiles if factor == 1.0 else min(_COARSE_TILES, settings.max_tiles)
+    most = max(1, round(most * min(1.0, (_USUAL / matcher.tile) ** 2)))
     return plan(
         scene.frame.grid.shape,
         factor,
@@ -158,11 +160,10 @@ def plan_level(
 
 def match_level(
     scene: Scene,
-    matcher: Matcher,
+    team: Team,
     pairs: list[TilePair],
     transform: Transform,
     goal: str,
-    settings: Settings,
     progress: Progress,
     *,
     pooled: bool = False,
@@ -175,12 +176,11 @@ def match_level(
         pairs,
         scene.moving_view(transform),
         scene.reference_view(),
-        partial(run, matcher),
+        team,
         radius=radius,
         goal=goal,
-        threads=processors(settings.threads),
     ):
-        found.append(_in_level(result, group))
+        found.append(_in_level(result, group, done))
         done += len(group)
         progress(done / len(pairs))
     if not found:
@@ -197,8 +197,12 @@ def match_level(
     )
 
 
-def _in_level(found: Surfaces | TilePoints, group: list[TilePair]) -> Surfaces | TilePoints:
-    """Tile pixels to level pixels, and only what lies in the tiles' cores."""
+def _in_level(
+    found: Surfaces | TilePoints, group: list[TilePair], before: int
+) -> Surfaces | TilePoints:
+    """Tile pixels to level pixels, tiles by their number in the level, `before` being that of the
+    group's first, and only what lies in the tiles' cores.
+    """  # fmt: skip
     anchor = found.center if isinstance(found, Surfaces) else found.moving_xy
     keep = np.zeros(len(found), np.bool_)
     origin = np.zeros((len(found), 2))
@@ -208,13 +212,13 @@ def _in_level(found: Surfaces | TilePoints, group: list[TilePair]) -> Surfaces |
         origin[mine] = (pair.window.x, pair.window.y)
     if isinstance(found, Surfaces):
         return found.moved(origin).select(keep)
-    return TilePoints(
-        found.tile[keep],
-        (found.moving_xy + origin)[keep],
-        (found.reference_xy + origin)[keep],
-        found.score[keep],
-        found.sigma[keep],
+    moved = replace(
+        found,
+        tile=found.tile + before,
+        moving_xy=found.moving_xy + origin,
+        reference_xy=found.reference_xy + origin,
     )
+    return moved.select(keep)
 
 
 def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints, int, float]:
@@ -240,21 +244,34 @@ def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints,
 def thinned(points: TilePoints) -> TilePoints:
     """The best few points of every cell, so that one rich corner doesn't outvote the rest.
 
-    Dense matchers have even points by nature; key points come in clusters.
+    Dense matchers have even points by nature; key points come in clusters. Cells grow where there
+    are more points than a fit needs. What two neighbouring tiles found alike counts once.
     """
-    cell = np.floor(points.moving_xy / _CELL).astype(np.int64)
+    points = _best_of_cells(points, _CELL, _PER_CELL)
+    if len(points) > _MOST_POINTS:
+        points = _best_of_cells(points, _CELL * math.sqrt(len(points) / _MOST_POINTS), _PER_CELL)
+    return points.select(_distinct(points))
+
+
+def _best_of_cells(points: TilePoints, side: float, most: int) -> TilePoints:
+    cell = np.floor(points.moving_xy / side).astype(np.int64)
     order = np.lexsort((-points.score, cell[:, 0], cell[:, 1]))
     new = np.ones(len(order), np.bool_)
     new[1:] = (np.diff(cell[order], axis=0) != 0).any(axis=1)
     first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    keep = np.sort(order[np.arange(len(order)) - first < _PER_CELL])
-    return TilePoints(
-        points.tile[keep],
-        points.moving_xy[keep],
-        points.reference_xy[keep],
-        points.score[keep],
-        points.sigma[keep],
-    )
+    return points.select(np.sort(order[np.arange(len(order)) - first < most]))
+
+
+def _distinct(points: TilePoints) -> npt.NDArray[np.bool_]:
+    """(N,) False for points next to a better one of another tile that says the same."""
+    keep = np.ones(len(points), np.bool_)
+    both = np.concatenate([points.moving_xy, points.reference_xy], axis=1)
+    if not len(both):
+        return keep
+    for one, other in cKDTree(both).query_pairs(_TWINS, output_type="ndarray"):
+        if points.tile[one] != points.tile[other] and keep[one] and keep[other]:
+            keep[one if points.score[one] < points.score[other] else other] = False
+    return keep
 
 
 def _no_points() -> TiePoints:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 import scenes
@@ -58,3 +60,32 @@ def points_of(matcher: Matcher, batch: TileBatch) -> TilePoints:
 def displacement(points: TilePoints) -> Array:
     """(N, 2) pixels from moving to reference."""
     return points.reference_xy - points.moving_xy
+
+
+class Hungry:
+    """A matcher for which memory runs out above some tile pairs; it tells tiles by their mean."""
+
+    name: ClassVar[str] = "hungry"
+    layouts: ClassVar[tuple[str, ...]] = ()
+    tile: ClassVar[int] = 8
+    reach: ClassVar[int] = 0
+    limit: ClassVar[int] = 16
+    scene: ClassVar[int] = 16
+    side_by_side: ClassVar[bool] = True
+
+    def __init__(self, most: int, error: BaseException, surfaces: bool = False) -> None:
+        self.most, self.error, self.surfaces = most, error, surfaces
+        self.sizes: list[int] = []
+
+    def match(self, batch: TileBatch) -> Surfaces | TilePoints:
+        n = len(batch)
+        self.sizes.append(n)
+        if n > self.most:
+            raise self.error
+        value = batch.moving.mean(axis=(1, 2))
+        xy = np.stack([value, value], axis=1).astype(np.float64)
+        tile = np.arange(n)
+        if self.surfaces:
+            score = np.tile(value[:, None, None], (1, 3, 3)).astype(np.float32)
+            return Surfaces(tile, xy, score, 1.0, 8.0, score + 1, 2.0)
+        return TilePoints(tile, xy, xy, value.astype(np.float64), np.ones(n))

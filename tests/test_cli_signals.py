@@ -25,7 +25,12 @@ def test_stopped(tmp_path: Path, number: signal.Signals, step: str) -> None:
         "-o", str(out / "a.tif"), "--fit", str(out / "f.json"), "--points", str(out / "p.csv"),
         "--log-format", "json", "--resolution", "2", "--threads", "1",
     ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def hear() -> None:
+        """Jobs in the background of a script ignore SIGINT, and so would what they start."""
+        signal.signal(number, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as process:
         assert process.stderr is not None
         for line in process.stderr:
             event = json.loads(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +13,9 @@ from georeg import matching
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
 from georeg.matching.pixels import from_centres, to_centres, valid_at
 from georeg.matching.protocol import Device, Surfaces, TileBatch, TilePoints
-from georeg.matching.running import join, one_thread_each, pick_device, run
+from georeg.matching.running import join, one_thread_each, pick_devices, run
 from georeg.settings import processors
-from matcher_cases import batch_of, shifted
+from matcher_cases import Hungry, batch_of, shifted
 
 FOREIGN = """
 import numpy as np
@@ -102,20 +102,22 @@ def test_unknown_names(name: str) -> None:
 
 
 def test_devices() -> None:
-    assert pick_device("cpu", 3) == Device("cpu", seed=3)
-    assert pick_device("auto").name.split(":")[0] in ("cpu", "cuda")
-    for name in ("quantum", "cpu:x", "cuda:-2", "", "meta"):
+    assert pick_devices("cpu", seed=3) == (Device("cpu", "float32", 3),)
+    assert pick_devices("cpu", precision="bfloat16")[0].dtype == "bfloat16"
+    assert pick_devices("cpu,cpu", compiled=True) == (Device("cpu", compiled=True),)
+    assert pick_devices("auto")[0].name.split(":")[0] in ("cpu", "cuda")
+    for name in ("quantum", "cpu:x", "cuda:-2", "", "meta", "cpu,", ","):
         with pytest.raises(SettingsError, match="device"):
-            pick_device(name)
+            pick_devices(name)
     with pytest.raises(SettingsError, match=r"offers \d+ CUDA device"):
-        pick_device("cuda:99")
+        pick_devices("cuda:99")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_no_gpu() -> None:
     with pytest.raises(SettingsError, match="offers 0 CUDA device"):
-        pick_device("cuda")
-    assert pick_device("auto").name == "cpu"
+        pick_devices("cuda")
+    assert pick_devices("auto") == (Device("cpu"),)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -125,7 +127,7 @@ def test_gpu_agrees_with_the_cpu(name: str) -> None:
 
     batch = batch_of([shifted()])
     cpu = points_of(matching.load(name, Device("cpu")), batch)
-    gpu = points_of(matching.load(name, pick_device("cuda")), batch)
+    gpu = points_of(matching.load(name, pick_devices("cuda")[0]), batch)
     assert len(gpu) == len(cpu)
     assert gpu.reference_xy == pytest.approx(cpu.reference_xy, abs=0.01)
 
@@ -137,31 +139,6 @@ def test_threads() -> None:
     assert torch.get_num_threads() == before
     assert processors(3) == 3
     assert processors(None) >= 1
-
-
-class Hungry:
-    """A matcher for which memory runs out above some tile pairs; it tells tiles by their mean."""
-
-    name: ClassVar[str] = "hungry"
-    tile: ClassVar[int] = 8
-    reach: ClassVar[int] = 0
-
-    def __init__(self, most: int, error: BaseException, surfaces: bool = False) -> None:
-        self.most, self.error, self.surfaces = most, error, surfaces
-        self.sizes: list[int] = []
-
-    def match(self, batch: TileBatch) -> Surfaces | TilePoints:
-        n = len(batch)
-        self.sizes.append(n)
-        if n > self.most:
-            raise self.error
-        value = batch.moving.mean(axis=(1, 2))
-        xy = np.stack([value, value], axis=1).astype(np.float64)
-        tile = np.arange(n)
-        if self.surfaces:
-            score = np.tile(value[:, None, None], (1, 3, 3)).astype(np.float32)
-            return Surfaces(tile, xy, score, 1.0, 8.0, score + 1, 2.0)
-        return TilePoints(tile, xy, xy, value.astype(np.float64), np.ones(n))
 
 
 def seven() -> TileBatch:

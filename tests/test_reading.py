@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +54,40 @@ def itself(batch: TileBatch) -> TileBatch:
     return batch
 
 
+@dataclass
+class Four:
+    """Stands where a `Team` stands: four tiles to a batch, and any work."""
+
+    match: Any
+    at_once: int
+    readers: int
+
+    def size(self, pixels: int) -> int:
+        return 4
+
+
 def batches(
-    pairs: list[TilePair], moving: Any, reference: Any, threads: int = 2, work: Any = itself
+    pairs: list[TilePair],
+    moving: Any,
+    reference: Any,
+    threads: int = 2,
+    work: Any = itself,
+    readers: int = 0,
 ) -> Any:
-    """Four tiles to a batch."""
-    return each_batch(
-        pairs, moving, reference, work, radius=5.0, goal="track", threads=threads,
-        numbers=4 * SIDE * SIDE,
-    )  # fmt: skip
+    worker = Four(work, threads, readers)
+    return each_batch(pairs, moving, reference, worker, radius=5.0, goal="track")
 
 
-def readers() -> list[threading.Thread]:
+def running() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("georeg-tiles")]
 
 
+@pytest.mark.parametrize("readers", [0, 1, 3])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_batches_come_in_order_and_are_complete(threads: int) -> None:
+def test_batches_come_in_order_and_are_complete(threads: int, readers: int) -> None:
     pairs = tiles(10)
-    got = list(batches(pairs, Numbered(delay=0.003), Numbered(delay=0.001), threads))
+    views = Numbered(delay=0.003), Numbered(delay=0.001)
+    got = list(batches(pairs, *views, threads, readers=readers))
     assert [len(batch) for _, batch in got] == [4, 4, 2]
     assert [p for group, _ in got for p in group] == pairs
     for group, batch in got:
@@ -102,20 +119,22 @@ def test_reads_the_next_batch_while_the_caller_computes() -> None:
     stream.close()
 
 
+@pytest.mark.parametrize("readers", [0, 2])
 @pytest.mark.parametrize("fails_at", [0, 6, 9])
-def test_an_error_in_a_reader_reaches_the_caller(fails_at: int) -> None:
+def test_an_error_in_a_reader_reaches_the_caller(fails_at: int, readers: int) -> None:
     with pytest.raises(InputError, match=r"tile\.tif can't be decoded"):
-        list(batches(tiles(10), Numbered(), Numbered(fails_at=fails_at)))
-    assert not readers()
+        list(batches(tiles(10), Numbered(), Numbered(fails_at=fails_at), readers=readers))
+    assert not running()
 
 
-def test_stopping_early_ends_the_threads() -> None:
+@pytest.mark.parametrize("readers", [0, 2])
+def test_stopping_early_ends_the_threads(readers: int) -> None:
     view = Numbered(delay=0.001)
-    stream = batches(tiles(400), view, Numbered())
+    stream = batches(tiles(400), view, Numbered(), readers=readers)
     next(stream)
-    assert readers()
+    assert running()
     stream.close()
-    assert not readers()
+    assert not running()
     assert len(view.seen) < 40
 
 
@@ -126,7 +145,27 @@ def test_an_error_of_the_work_reaches_the_caller() -> None:
 
     with pytest.raises(MemoryError, match="no room"):
         list(batches(tiles(40), Numbered(), Numbered(), work=work))
-    assert not readers()
+    assert not running()
+
+
+def test_the_size_of_batches_may_follow_from_the_first_one() -> None:
+    """With threads of their own for reading, the first batch is done before others are cut."""
+    sizes: list[int] = []
+
+    class Growing(Four):
+        def size(self, pixels: int) -> int:
+            return 5 if sizes else 2
+
+    def work(batch: TileBatch) -> int:
+        time.sleep(0.02)
+        sizes.append(len(batch))
+        return len(batch)
+
+    pairs = tiles(13)
+    stream = each_batch(
+        pairs, Numbered(), Numbered(), Growing(work, 2, 2), radius=5.0, goal="track"
+    )
+    assert [count for _, count in stream] == [2, 5, 5, 1]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -151,16 +190,11 @@ def test_an_error_of_the_caller_ends_the_threads() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert not readers()
+    assert not running()
 
 
 def test_no_tiles_no_batches() -> None:
     assert list(batches([], Numbered(), Numbered())) == []
-
-
-def test_a_large_tile_is_a_batch_of_its_own() -> None:
-    got = list(batches(tiles(2, 1300), Numbered(), Numbered()))
-    assert [len(batch) for _, batch in got] == [1, 1]
 
 
 def test_a_truncated_file_is_an_input_error_with_its_name(tmp_path: Path) -> None:
@@ -179,4 +213,4 @@ def test_a_truncated_file_is_an_input_error_with_its_name(tmp_path: Path) -> Non
         views = [View(raster, look, lambda xy: xy) for raster in (one, two)]
         with pytest.raises(InputError, match=r"broken\.tif can't be decoded"):
             list(batches(pairs, *views))
-    assert not readers()
+    assert not running()

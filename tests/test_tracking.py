@@ -1,8 +1,11 @@
-"""Tie points of sparse matchers are thinned for even coverage."""
+"""Tie points of sparse matchers are thinned for even coverage, and count once."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,3 +40,32 @@ def test_no_cell_holds_more_than_four(count: int, seed: int) -> None:
     _, held = np.unique(np.floor(kept.moving_xy / 32), axis=0, return_counts=True)
     assert (held <= 4).all()
     assert len(kept) == len(thinned(kept))
+
+
+def test_what_two_tiles_found_alike_counts_once() -> None:
+    rng = np.random.default_rng(3)
+    xy = 40.0 * np.stack(np.divmod(np.arange(60), 10), axis=1) + 5.0
+    one = points(xy, rng.uniform(0.5, 1.0, 60))
+    # The neighbour saw the first twenty, too, a little elsewhere; and one place quite differently.
+    other = replace(points(xy[:20] + 0.3, rng.uniform(0.5, 1.0, 20)), tile=np.ones(20, np.int64))
+    other.reference_xy[0] += 5.0
+    kept = thinned(TilePoints.concat([one, other]))
+    assert len(kept) == 60 + 1
+    assert kept.score.sum() == pytest.approx(
+        np.maximum(one.score[1:20], other.score[1:20]).sum()
+        + one.score[20:].sum() + one.score[0] + other.score[0]
+    )  # fmt: skip
+
+
+def test_points_of_one_tile_stay_however_close() -> None:
+    xy = np.array([[10.0, 10.0], [10.5, 10.5]])
+    assert len(thinned(points(xy, np.ones(2)))) == 2
+
+
+def test_more_points_than_a_fit_needs_are_thinned_further() -> None:
+    x, y = np.meshgrid(np.arange(0, 4000, 16.0), np.arange(0, 4000, 16.0))
+    xy = np.stack([x.ravel(), y.ravel()], axis=1) + 1.0
+    kept = thinned(points(xy, np.random.default_rng(0).uniform(size=len(xy))))
+    assert 8_000 < len(kept) <= 24_000
+    count, _, _ = np.histogram2d(*kept.moving_xy.T, bins=8, range=[[0, 4000]] * 2)
+    assert count.min() > 0.7 * count.max()

@@ -19,6 +19,8 @@ __all__ = ["available", "kind", "load"]
 _SHARED = {
     "protocol",
     "running",
+    "team",
+    "symmetric",
     "pixels",
     "cells",
     "mind",

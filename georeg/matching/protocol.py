@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -146,6 +146,16 @@ class TilePoints:
         """Number of matches."""
         return len(self.tile)
 
+    def select(self, keep: npt.NDArray[np.bool_] | Index) -> TilePoints:
+        """Some of the matches."""
+        return TilePoints(
+            self.tile[keep],
+            self.moving_xy[keep],
+            self.reference_xy[keep],
+            self.score[keep],
+            self.sigma[keep],
+        )
+
     @classmethod
     def concat(cls, parts: Sequence[TilePoints]) -> TilePoints:
         """All matches."""
@@ -217,13 +227,20 @@ class Matcher(Protocol):
             thread, rather than one batch in all threads (as large networks are).
     """
 
-    name: ClassVar[str]
-    layouts: ClassVar[tuple[str, ...]]
-    tile: ClassVar[int]
-    reach: ClassVar[int]
-    limit: ClassVar[int]
-    scene: ClassVar[int]
-    side_by_side: ClassVar[bool]
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def layouts(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def tile(self) -> int: ...  # noqa: D102
+    @property
+    def reach(self) -> int: ...  # noqa: D102
+    @property
+    def limit(self) -> int: ...  # noqa: D102
+    @property
+    def scene(self) -> int: ...  # noqa: D102
+    @property
+    def side_by_side(self) -> bool: ...  # noqa: D102
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:
         """Either points, or surfaces from which the engine reads the points."""

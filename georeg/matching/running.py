@@ -1,4 +1,4 @@
-"""What all matchers share: device and threads, and smaller batches where memory runs out.
+"""What all matchers share: devices, threads, and smaller batches where memory runs out.
 
 torch is imported when something is computed, so that all that only plans or warps does without.
 """
@@ -6,9 +6,8 @@ torch is imported when something is computed, so that all that only plans or war
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
@@ -16,11 +15,18 @@ from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TileP
 
 log = logging.getLogger(__name__)
 
-_GPU = threading.Lock()
 
+def pick_devices(
+    name: str, *, precision: str = "auto", seed: int = 0, compiled: bool = False
+) -> tuple[Device, ...]:
+    """The devices of that name.
 
-def pick_device(name: str, seed: int = 0) -> Device:
-    """The device of that name; the first GPU, or the CPU, for 'auto'.
+    Args:
+        name: cpu, cuda:N, several of these with commas between them, cuda for all GPUs; auto is
+            all GPUs, or the CPU where there are none.
+        precision: of networks: float32, float16, bfloat16; auto is float16 on GPUs.
+        seed: see `Device`.
+        compiled: see `Device`.
 
     Raises:
         SettingsError: there is no such device.
@@ -29,17 +35,26 @@ def pick_device(name: str, seed: int = 0) -> Device:
 
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SettingsError(f"device '{name}' is none of auto, cpu, cuda, cuda:N") from None
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            raise SettingsError(f"device '{name}': this machine offers {count} CUDA device(s)")
-    elif device.type != "cpu":
-        raise SettingsError(f"device '{name}' is none of auto, cpu, cuda, cuda:N")
-    return Device(str(device), seed=seed)
+    if name == "cuda" and torch.cuda.device_count():
+        name = ",".join(f"cuda:{n}" for n in range(torch.cuda.device_count()))
+    found = []
+    for one in dict.fromkeys(name.split(",")):
+        try:
+            device = torch.device(one)
+        except RuntimeError:
+            raise SettingsError(f"device '{one}' is none of auto, cpu, cuda, cuda:N") from None
+        if device.type == "cuda":
+            count = torch.cuda.device_count()
+            if (device.index or 0) >= count:
+                raise SettingsError(f"device '{one}': this machine offers {count} CUDA device(s)")
+        elif device.type != "cpu":
+            raise SettingsError(f"device '{one}' is none of auto, cpu, cuda, cuda:N")
+        half = "float16" if device.type == "cuda" else "float32"
+        dtype = half if precision == "auto" else precision
+        found.append(Device(str(device), dtype, seed, compiled))
+    if len({d.name.partition(":")[0] for d in found}) > 1:
+        raise SettingsError(f"device '{name}': either the CPU or GPUs, not both")
+    return tuple(found)
 
 
 @contextmanager
@@ -60,19 +75,23 @@ def one_thread_each(device: Device) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
+def run(
+    matcher: Matcher, batch: TileBatch, shrunk: Callable[[int], None] | None = None
+) -> Surfaces | TilePoints:
     """Match a batch, in halves and halves of halves where the device's memory runs out.
+
+    Args:
+        matcher: any.
+        batch: any.
+        shrunk: told the number of tile pairs that is tried instead.
 
     Raises:
         OutOfDeviceMemoryError: not even one tile pair fits.
     """
     import torch
 
-    # Threads take turns on a GPU: one computes while the others read.
-    turn = _GPU if str(getattr(matcher, "device", "")).startswith("cuda") else nullcontext()
     try:
-        with turn:
-            return matcher.match(batch)
+        return matcher.match(batch)
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not _is_memory(error):
             raise
@@ -85,7 +104,12 @@ def run(matcher: Matcher, batch: TileBatch) -> Surfaces | TilePoints:
         torch.cuda.empty_cache()
     half = len(batch) // 2
     log.info("out of memory: going on with batches of %d tile pairs", half)
-    parts = [run(matcher, batch.part(0, half)), run(matcher, batch.part(half, len(batch)))]
+    if shrunk is not None:
+        shrunk(half)
+    parts = [
+        run(matcher, batch.part(0, half), shrunk),
+        run(matcher, batch.part(half, len(batch)), shrunk),
+    ]
     return join(parts, [0, half])
 
 
