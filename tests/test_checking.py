@@ -13,7 +13,8 @@ import scenes
 from georeg import matching
 from georeg.checking import Check, check_alignment
 from georeg.locating import Start, from_matrix, survey
-from georeg.matching.protocol import Device, Matcher
+from georeg.matching.protocol import Device
+from georeg.matching.team import Team
 from georeg.planning import plan_alignment
 from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
@@ -39,22 +40,22 @@ def scene(pair: scenes.Pair) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Matcher:
-    return matching.load("structural", Device())
+def judge() -> Team:
+    return Team([(matching.load("structural", Device()), Device())])
 
 
 def start_of(scene: Scene) -> Start:
     return survey(scene, from_matrix(np.eye(3)), 1.0)
 
 
-def look(scene: Scene, judge: Matcher, transform: Transform, *left_out: Any) -> Check:
+def look(scene: Scene, judge: Team, transform: Transform, *left_out: Any) -> Check:
     def fold(xy: Any) -> Any:
         return (xy[:, 0] > SHAPE[1] / 2).astype(int)
 
-    return check_alignment(scene, judge, start_of(scene), transform, left_out, fold, 1)
+    return check_alignment(scene, judge, start_of(scene), transform, left_out, fold)
 
 
-def test_the_truth_is_confirmed(scene: Scene, judge: Matcher) -> None:
+def test_the_truth_is_confirmed(scene: Scene, judge: Team) -> None:
     check = look(scene, judge, shift(*STEP))
     assert check.hits > 0.9
     assert check.after > check.before + 0.1
@@ -63,20 +64,20 @@ def test_the_truth_is_confirmed(scene: Scene, judge: Matcher) -> None:
     assert check.chance < 0.05
 
 
-def test_an_error_of_some_pixels_is_seen(scene: Scene, judge: Matcher) -> None:
+def test_an_error_of_some_pixels_is_seen(scene: Scene, judge: Team) -> None:
     right = look(scene, judge, shift(*STEP))
     wrong = look(scene, judge, shift(STEP[0] + 5, STEP[1] - 4))
     assert wrong.hits < 0.1
     assert wrong.after < right.after - 0.1
 
 
-def test_what_lies_out_of_reach_is_chance(scene: Scene, judge: Matcher) -> None:
+def test_what_lies_out_of_reach_is_chance(scene: Scene, judge: Team) -> None:
     check = look(scene, judge, shift(STEP[0] + 40, STEP[1] - 50))
     assert check.hits < 0.2
 
 
 def test_places_are_judged_by_the_models_that_were_fitted_without_them(
-    scene: Scene, judge: Matcher
+    scene: Scene, judge: Team
 ) -> None:
     """The transform is right, but the left-out model of one half is not."""
     right, wrong = shift(*STEP), shift(STEP[0] + 8, STEP[1])
@@ -89,13 +90,13 @@ def test_places_are_judged_by_the_models_that_were_fitted_without_them(
     assert none.after < half.after < both.after
 
 
-def test_a_fold_without_model_confirms_nothing(scene: Scene, judge: Matcher) -> None:
+def test_a_fold_without_model_confirms_nothing(scene: Scene, judge: Team) -> None:
     right = shift(*STEP)
     assert look(scene, judge, right, None, None).hits == 0
     assert 0.3 < look(scene, judge, right, None, right).hits < 0.7
 
 
-def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Matcher) -> None:
+def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Team) -> None:
     one = scenes.make_pair(tmp_path / "one", scenes.shift(0, 0), SHAPE, seed=1)
     two = scenes.make_pair(tmp_path / "two", scenes.shift(0, 0), SHAPE, seed=2)
     with open_scene(one.moving, two.reference, Settings()) as scene:
@@ -104,7 +105,7 @@ def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Matcher) -> N
     assert check.after < 0.2
 
 
-def test_a_transform_that_leads_away_leaves_nothing_to_see(scene: Scene, judge: Matcher) -> None:
+def test_a_transform_that_leads_away_leaves_nothing_to_see(scene: Scene, judge: Team) -> None:
     check = look(scene, judge, shift(5000, 0))
     assert (check.places, check.hits, check.chance) == (0, 0.0, 1.0)
 
