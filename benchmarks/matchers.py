@@ -1,0 +1,265 @@
+"""Speed and memory of the matchers: tile pairs a second by batch, type and device.
+
+    python benchmarks/matchers.py --matchers structural minima_loftr --batches 1 8 32 \
+        --dtypes float32 float16 --device auto
+
+Every row is a process of its own. Weights come from georeg's store; where they are missing, from
+the recipe of random ones in ../shared/minima (--shared), which cost the same per tile as long as
+there are as many matches; without either the matcher is left out, and the table says so. Tiles
+have the side that the matcher likes; both show the same texture, shifted by (16, 8) pixels.
+Appends to benchmarks/results/matchers.json and writes matchers.md from all of it. On a GPU
+--align also measures how busy it is during `georeg align` of a 20 000 px pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from georeg import __version__, matching
+from georeg.choosing import weights_of
+from georeg.errors import GeoregError
+from georeg.matching.protocol import Device, Surfaces, TileBatch, Weights
+from georeg.models import catalogue, layouts
+
+RESULTS = Path(__file__).parent / "results"
+SEEDS = {"dinov2_vitl14": 14, "roma": 111}  # of ../shared/minima/README.md
+KEYS = ("matcher", "device", "dtype", "batch", "hardware")
+
+
+def texture(side: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Noise of many scales in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros((side, side), np.float32)
+    for octave in range(1, 7):
+        small = rng.normal(size=(2**octave + 1,) * 2).astype(np.float32)
+        out += cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC) / octave
+    out += 0.3 * cv2.GaussianBlur(rng.normal(size=out.shape).astype(np.float32), (0, 0), 1.0)
+    low, high = np.percentile(out, [1, 99])
+    return np.clip((out - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def batch_of(count: int, side: int) -> TileBatch:
+    """Different tiles, as many as there are pairs."""
+    wide = [texture(side + 16, seed) for seed in range(min(count, 8))]
+    moving = np.stack([wide[i % len(wide)][8 : 8 + side, 16 : 16 + side] for i in range(count)])
+    reference = np.stack([wide[i % len(wide)][:side, :side] for i in range(count)])
+    whole = np.ones(moving.shape, np.bool_)
+    return TileBatch(moving, whole, reference, whole, 24.0, "track")
+
+
+def recipe(layout: str, shared: Path) -> dict[str, torch.Tensor]:
+    """Random weights of the golden outputs."""
+    spec = importlib.util.spec_from_file_location("minima_gen", shared / "minima" / "gen.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(shared)
+    gen = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gen)
+    manifest = json.loads((shared / "minima" / f"manifest_{layout}.json").read_text())
+    gains: dict[str, float] = {}
+    seed = SEEDS.get(layout, 0)
+    recorded = shared / "minima" / f"{layout}.npz"
+    if recorded.exists() and layout not in SEEDS:
+        with np.load(recorded) as data:
+            seed = int(data["seed"])
+            gains = json.loads(str(data["gains"])) if "gains" in data else {}
+    state: dict[str, torch.Tensor] = gen.gen_state(manifest, seed, gains)
+    return {k: v for k, v in state.items() if k in layouts.shapes(layout)}
+
+
+def weights(name: str, needed: tuple[str, ...], shared: Path) -> tuple[Weights | None, str]:
+    """What a matcher needs, and where it is from."""
+    if not needed:
+        return None, "none"
+    try:
+        return weights_of(name, needed), "official" if name in catalogue.names() else name
+    except GeoregError:
+        return Weights("random", {layout: recipe(layout, shared) for layout in needed}), "random"
+
+
+def one(args: argparse.Namespace) -> dict[str, Any]:
+    """A row: one matcher, device, type and batch."""
+    name, count, dtype = args.matchers[0], args.batches[0], args.dtypes[0]
+    gpu = args.device.startswith("cuda")
+    kind = matching.kind(name)
+    given, source = weights(name, tuple(kind.layouts), args.shared)
+    device = Device(args.device, dtype, compiled=args.compiled)
+    torch.set_num_threads(1 if kind.side_by_side and not gpu else args.threads)
+    matcher = matching.load(name, device, given)
+    batch = batch_of(count, kind.tile)
+    matcher.match(batch)
+    if gpu:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+    seconds = []
+    found = 0
+    while len(seconds) < 2 or (sum(seconds) < args.seconds and len(seconds) < 200):
+        began = time.perf_counter()
+        result = matcher.match(batch)
+        if gpu:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+        found = len(result)
+        if sum(seconds) > 4 * args.seconds:
+            break
+    peak = (
+        torch.cuda.max_memory_allocated() / 1e6
+        if gpu
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
+    speed = count / median(seconds)
+    return {
+        "matcher": name,
+        "weights": source,
+        "device": args.device.partition(":")[0],
+        "dtype": dtype + (" compiled" if args.compiled else ""),
+        "threads": torch.get_num_threads(),
+        "tile": kind.tile,
+        "batch": count,
+        "tiles_per_s": round(speed, 3),
+        "mpx_per_s": round(speed * kind.tile**2 / 1e6, 3),
+        "peak_mb": round(peak),
+        "found_per_tile": round(found / count),
+        "unit": "templates" if isinstance(result, Surfaces) else "points",
+        "hardware": hardware(gpu),
+        "version": __version__,
+    }
+
+
+def hardware(gpu: bool) -> str:
+    """In words."""
+    if gpu:
+        return torch.cuda.get_device_name()
+    return f"{len(os.sched_getaffinity(0))} CPU cores, {platform.machine()}"
+
+
+def busy(args: argparse.Namespace, matcher: str) -> dict[str, Any]:
+    """How busy the GPU is while a pair of 20 000 px is matched, by nvidia-smi twice a second."""
+    from big_pair import make
+
+    folder = Path(tempfile.gettempdir()) / "georeg-cost"
+    moving, reference = make(folder, 20_000)
+    shares: list[float] = []
+    done = threading.Event()
+    ask = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            said = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
+            shares.append(float(said.split()[0]))
+
+    report = folder / "busy.json"
+    command = [
+        sys.executable, "-m", "georeg", "align", str(moving), "--reference", str(reference),
+        "--output", str(folder / "busy.tif"), "--report", str(report), "--matcher", matcher,
+        "--overwrite", "--quiet", "--device", args.device, "--force", "--max-tiles", "4000",
+    ]  # fmt: skip
+    thread = threading.Thread(target=watch)
+    thread.start()
+    subprocess.run(command, check=True)
+    done.set()
+    thread.join()
+    seconds = json.loads(report.read_text())["seconds"]
+    working = [s for s in shares if s > 0]
+    return {"busy": matcher, "percent": round(mean(working or [0.0]), 1), "seconds": seconds}
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Markdown, one table per machine."""
+    lines = []
+    for machine in sorted({r["hardware"] for r in rows}):
+        lines += [
+            f"## {machine}",
+            "",
+            "| matcher | weights | type | threads | tile px | batch | tile pairs/s | Mpx/s "
+            "| against batch 1 | peak MB | found per tile |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        mine = [r for r in rows if r["hardware"] == machine]
+        for r in sorted(mine, key=lambda r: (r["matcher"], r["dtype"], r["batch"])):
+            alike = ("matcher", "dtype")
+            single = [s for s in mine if s["batch"] == 1 and all(s[k] == r[k] for k in alike)]
+            gain = f"{r['tiles_per_s'] / single[0]['tiles_per_s']:.2f}" if single else "-"
+            lines.append(
+                f"| {r['matcher']} | {r['weights']} | {r['dtype']} | {r['threads']} | {r['tile']} "
+                f"| {r['batch']} | {r['tiles_per_s']:.3g} | {r['mpx_per_s']:.3g} | {gain} "
+                f"| {r['peak_mb']} | {r['found_per_tile']} {r['unit']} |"
+            )
+        lines.append("")
+    return lines
+
+
+def main() -> None:
+    """Measure in processes of their own, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--matchers", nargs="+", default=matching.available())
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--dtypes", nargs="+", default=["float32"])
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--seconds", type=float, default=10.0, help="that a row takes, about")
+    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
+    parser.add_argument("--align", nargs="*", default=[], help="matchers to watch on a GPU")
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(one(args)))
+        return
+    path = args.out / "matchers.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    for matcher in args.matchers:
+        for dtype in args.dtypes:
+            for batch in args.batches:
+                command = [
+                    sys.executable, __file__, "--one", "--matchers", matcher, "--dtypes", dtype,
+                    "--batches", str(batch), "--device", args.device, "--threads",
+                    str(args.threads), "--seconds", str(args.seconds), "--shared",
+                    str(args.shared), *(["--compiled"] if args.compiled else []),
+                ]  # fmt: skip
+                run = subprocess.run(command, capture_output=True, text=True)
+                if run.returncode:
+                    print(f"{matcher} {dtype} {batch}: {run.stderr.splitlines()[-1]}", flush=True)
+                    break
+                row = json.loads(run.stdout.splitlines()[-1])
+                print(json.dumps(row), flush=True)
+                rows = [r for r in rows if any(r[k] != row[k] for k in KEYS)] + [row]
+    watched = [busy(args, matcher) for matcher in args.align]
+    for found in watched:
+        print(json.dumps(found), flush=True)
+    lines = [
+        "# Speed and memory of the matchers",
+        "",
+        "`python benchmarks/matchers.py`: medians; every row is a process of its own. Mpx/s: area "
+        "of one side's tiles. Peak MB: of the whole process on a CPU, of the GPU's memory on a "
+        "GPU. Weights 'random': the recipe of ../shared/minima, as there are no official ones "
+        "where this was run. Matchers that run side by side have one thread here; `georeg align` "
+        "runs as many of them as there are processors.",
+        "",
+        *table(rows),
+        *(f"GPU busy during align with {w['busy']}: {w['percent']} %" for w in watched),
+    ]
+    args.out.mkdir(exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+    (args.out / "matchers.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()
