@@ -95,3 +95,29 @@ def test_a_real_pair(tmp_path: Path, matcher: str, name: str) -> None:
     xy = scenes.pixels(reference.shape)[::5077] @ np.eye(2)
     away = np.hypot(*(corrected(result)(xy) - xy - shift).T)
     assert np.median(away) < 1.2
+
+
+@pytest.mark.parametrize(("angle", "scale"), [(93.0, 0.8), (-140.0, 1.0)])
+def test_key_points_find_any_rotation_when_asked(
+    tmp_path: Path, angle: float, scale: float
+) -> None:
+    truth = scenes.similarity(angle, scale, 12, -9, SHAPE)
+    pair = scenes.make_pair(tmp_path, truth, SHAPE, moving=same_sensor)
+    result = measure(pair.moving, pair.reference, Settings(matcher="sift", search="wide"))
+    assert result.verdict.ok, result.verdict.reasons
+    assert np.nanmedian(pair.errors(corrected(result))) < 0.5
+
+
+def test_both_ways_and_sub_pixel_places_through_the_engine(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(5.25, -7.75), SHAPE, moving=same_sensor)
+    plain = measure(pair.moving, pair.reference, Settings(matcher="sift"))
+    settings = Settings(matcher="sift", symmetric=True, subpixel=True)
+    exact = measure(pair.moving, pair.reference, settings)
+    assert exact.verdict.ok, exact.verdict.reasons
+    assert exact.report["matcher"] == "sift"
+    error = np.median(pair.errors(corrected(exact)))
+    assert error < 0.05
+    assert error <= np.median(pair.errors(corrected(plain))) + 0.02
+    assert exact.verdict.accuracy is not None
+    assert plain.verdict.accuracy is not None
+    assert exact.verdict.accuracy.rmse_px < plain.verdict.accuracy.rmse_px
