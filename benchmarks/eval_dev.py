@@ -147,6 +147,30 @@ def weighed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**row, **known}
 
 
+def build(shared: Path, cases: Path) -> None:
+    """The harness's cases, once."""
+    if not cases.exists():
+        index = shared / "data/pairs/crossmodal/index.json"
+        made = [sys.executable, str(shared / "eval/cases.py"), str(index), str(cases)]
+        subprocess.run([*made, "--unrelated", "39"], check=True)
+
+
+def run(
+    shared: Path, cases: Path, name: str, options: str, *, jobs: int, only: str, found: Path
+) -> list[dict[str, Any]]:
+    """One row per case; they are stored in `found`, too."""
+    folder = Path(tempfile.mkdtemp(prefix="georeg-reports-"))
+    command = COMMAND.replace("{more}", options).replace("{reports}", str(folder))
+    harness = [sys.executable, str(shared / "eval/run.py"), str(cases), "--name", name]
+    harness += ["--cmd", command, "--jobs", str(jobs), "--json", str(found), "--only", only]
+    subprocess.run(harness, check=True)
+    data = json.loads(found.read_text())
+    kept = ("case", "modality", "error", "verdict", "median", "p90", "seconds", "peak_mb")
+    rows = [weighed({k: r[k] for k in kept if k in r}, folder) for r in data["rows"]]
+    found.write_text("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+    return rows
+
+
 def main() -> None:
     """Run and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -156,25 +180,14 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--matchers", nargs="+", default=["auto"])
     args = parser.parse_args()
-    harness = args.shared / "eval"
-    if not args.cases.exists():
-        index = args.shared / "data/pairs/crossmodal/index.json"
-        build = [sys.executable, str(harness / "cases.py"), str(index), str(args.cases)]
-        subprocess.run([*build, "--unrelated", "39"], check=True)
+    build(args.shared, args.cases)
     RESULTS.mkdir(exist_ok=True)
     texts = []
     for matcher in args.matchers:
-        found = RESULTS / f"eval_dev_{matcher}.json"
-        folder = Path(tempfile.mkdtemp(prefix="georeg-reports-"))
-        command = COMMAND.replace("{more}", f"--matcher {matcher}")
-        command = command.replace("{reports}", str(folder))
-        run = [sys.executable, str(harness / "run.py"), str(args.cases), "--name", matcher]
-        run += ["--cmd", command, "--jobs", str(args.jobs), "--json", str(found)]
-        subprocess.run([*run, "--only", args.only], check=True)
-        data = json.loads(found.read_text())
-        kept = ("case", "modality", "error", "verdict", "median", "p90", "seconds", "peak_mb")
-        rows = [weighed({k: r[k] for k in kept if k in r}, folder) for r in data["rows"]]
-        found.write_text("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+        rows = run(
+            args.shared, args.cases, matcher, f"--matcher {matcher}",
+            jobs=args.jobs, only=args.only, found=RESULTS / f"eval_dev_{matcher}.json",
+        )  # fmt: skip
         texts += report(rows, f"georeg --matcher {matcher}")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
     lines = [

@@ -1,16 +1,21 @@
 """How good the matchers are: the table behind `--matcher auto`.
 
-What is measured comes from benchmarks (the file is named); nothing else may be entered. What
-couldn't be measured, because nobody who builds georeg has its weights, has no figure and is ranked
-by the design: MINIMA's networks on a GPU before the built-in matcher, and never on a CPU, where
-they take minutes for what takes that one a second.
+ratings.json holds what is measured, and benchmarks/matchers_quality.py writes it there; nothing
+else may be entered. What couldn't be measured, because nobody who builds georeg has its weights,
+has no figure and is ranked by the design: MINIMA's networks on a GPU before all others, in the
+table's order, and never on a CPU, where they take minutes for what takes the built-in matcher a
+second.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 _ALL = "all"
+_SOURCE = "benchmarks/results/matchers_quality.md"
 
 
 @dataclass(frozen=True)
@@ -20,18 +25,16 @@ class Rating:
     Attributes:
         matcher: name.
         gpu_only: whether a CPU is too slow for it.
-        success: percent of the dev cases aligned within 3 px of the truth, by modality of the
-            other side than optical, 'all' for any; empty if it couldn't be measured.
-        source: where the figures, or the rank, come from.
+        success: percent of the development cases aligned within 3 px of the truth, by modality
+            of the other side than the optical one, 'all' for any; empty if not measured.
     """
 
     matcher: str
     gpu_only: bool
     success: dict[str, float]
-    source: str
 
     def figure(self, modalities: tuple[str, str]) -> float | None:
-        """What to expect for a pair of modalities; None if it couldn't be measured."""
+        """What to expect for a pair of modalities; None if it wasn't measured."""
         other = next((m for m in modalities if m != "optical"), "optical")
         return self.success.get(other, self.success.get(_ALL))
 
@@ -39,32 +42,30 @@ class Rating:
         """A sentence."""
         figure = self.figure(modalities)
         if figure is None:
-            return f"preferred by {self.source}, not measured by georeg"
+            return "the design's first choice on a GPU, not measured by georeg's authors"
         pair = "-".join(modalities)
-        return f"{figure:.0f} % of {pair} cases within 3 px, {self.source}"
+        return f"{figure:.0f} % of {pair} cases within 3 px by {_SOURCE}"
 
 
-TABLE = (
-    Rating("minima_loftr", True, {}, "design"),
-    Rating("minima_eloftr", True, {}, "design"),
-    Rating("minima_xoftr", True, {}, "design"),
-    Rating("minima_lightglue", True, {}, "design"),
-    Rating("minima_roma", True, {}, "design"),
-    Rating("structural", False, {}, "benchmarks/results/matchers_quality.md"),
-)
+@cache
+def table() -> tuple[Rating, ...]:
+    """All that auto may choose."""
+    text = (resources.files("georeg") / "ratings.json").read_text(encoding="utf-8")
+    return tuple(Rating(**row) for row in json.loads(text))
 
 
 def ranked(
-    gpu: bool, modalities: tuple[str, str], table: tuple[Rating, ...] = TABLE
+    gpu: bool, modalities: tuple[str, str], ratings: tuple[Rating, ...] | None = None
 ) -> list[Rating]:
     """All that make sense on this kind of device, best first.
 
     Args:
         gpu: whether there is one.
         modalities: of both rasters.
-        table: of ratings.
+        ratings: the table if None.
     """
-    usable = [rating for rating in table if gpu or not rating.gpu_only]
+    known = table() if ratings is None else ratings
+    usable = [rating for rating in known if gpu or not rating.gpu_only]
     unmeasured = [r for r in usable if r.figure(modalities) is None]
     measured = [r for r in usable if r not in unmeasured]
     return unmeasured + sorted(measured, key=lambda r: -(r.figure(modalities) or 0.0))

@@ -54,9 +54,9 @@ def test_weights_that_are_there_are_used_on_a_gpu(empty_store: Path) -> None:
 
 def test_measured_matchers_rank_by_what_was_measured() -> None:
     table = (
-        ratings.Rating("a", False, {"sar": 40.0, "all": 80.0}, "x.md"),
-        ratings.Rating("b", False, {"sar": 60.0, "all": 70.0}, "x.md"),
-        ratings.Rating("c", True, {}, "design"),
+        ratings.Rating("a", False, {"sar": 40.0, "all": 80.0}),
+        ratings.Rating("b", False, {"sar": 60.0, "all": 70.0}),
+        ratings.Rating("c", True, {}),
     )
     assert [r.matcher for r in ratings.ranked(False, ("sar", "optical"), table)] == ["b", "a"]
     assert [r.matcher for r in ratings.ranked(False, OPTICAL, table)] == ["a", "b"]
@@ -65,7 +65,7 @@ def test_measured_matchers_rank_by_what_was_measured() -> None:
 
 
 def test_the_table_names_matchers_that_exist() -> None:
-    assert {r.matcher for r in ratings.TABLE} <= set(matching.available())
+    assert {r.matcher for r in ratings.table()} <= set(matching.available())
 
 
 @pytest.mark.parametrize("name", [n for n in matching.available() if n != "structural"])

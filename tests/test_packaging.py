@@ -67,6 +67,11 @@ def test_type_markers(names: set[str]) -> None:
     assert {"georeg/py.typed", "georeg_cli/py.typed"} <= names
 
 
+def test_data_of_the_engine(names: set[str]) -> None:
+    layouts = {f"georeg/models/layouts/{p.name}" for p in ROOT.glob("georeg/models/layouts/*.json")}
+    assert layouts | {"georeg/ratings.json"} <= names
+
+
 def test_sample_pair(wheel: zipfile.ZipFile) -> None:
     for name in ("moving.tif", "reference.tif", "truth.json"):
         ours = (ROOT / "sample_data" / name).read_bytes()
