@@ -165,6 +165,7 @@ def test_unknown_types_are_refused() -> None:
         matching.load("minima_loftr", Device(dtype="float8"), weights("minima_loftr"))
 
 
+@pytest.mark.skipif(not hasattr(torch.compiler, "set_stance"), reason="it takes torch 2.6")
 @pytest.mark.parametrize("name", [*DETECTOR_FREE, "minima_lightglue"])
 def test_compiling_changes_nothing(name: str) -> None:
     """Compiled is when it first runs; here torch is told to run such parts as they are."""
@@ -173,10 +174,8 @@ def test_compiling_changes_nothing(name: str) -> None:
     made = subject(name, Device(compiled=True)).matcher
     parts = [part for net in nets(made.net) for part in net.modules() if part._compiled_call_impl]
     assert parts
-    before = torch.compiler.is_compiling()
     with torch.compiler.set_stance("force_eager"):
         found = made.match(batch)
-    assert torch.compiler.is_compiling() == before
     assert np.array_equal(found.reference_xy, one.matcher.match(batch).reference_xy)
 
 
@@ -192,7 +191,7 @@ def test_weights_of_something_else_are_refused(name: str) -> None:
     wrong = {layout: {"a.weight": torch.zeros(2, 3)} for layout in kind.layouts}
     with pytest.raises(InputError, match="these are no weights of"):
         kind(Device(), Weights("wrong", wrong))
-    with pytest.raises(InputError, match=f"the layout other, not {kind.layouts[-1]}|not "):
+    with pytest.raises(InputError, match="have the layout other, not "):
         kind(Device(), Weights("wrong", {"other": {}}))
 
 

@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 
 import network_cases as cases
+from georeg import matching
 from georeg.errors import InputError
 from georeg.matching.networks import roma
 from georeg.matching.networks.dinov2 import DinoV2
 from georeg.matching.networks.roma import RomaMatcher, RomaNet
 from georeg.matching.networks.roma_decoder import GaussianProcess, anchors_to_warp
 from georeg.matching.networks.roma_refiner import centres, local_correlation
-from georeg.matching.protocol import Device
+from georeg.matching.pixels import valid_at
+from georeg.matching.protocol import Device, Matcher, Weights
+from matcher_cases import batch_of, shifted
 from network_cases import State, manifest
 
 COARSE, FINE = 224, 288  # of the goldens
@@ -292,3 +295,56 @@ def test_half_precision_computes_and_returns_float32(
     assert warp.isfinite().all()
     assert warp.abs().max() <= 1
     assert ((certainty >= 0) & (certainty <= 1)).all()
+
+
+# As a matcher; here, because of the weights.
+
+
+@pytest.fixture(scope="module")
+def matcher(states: tuple[State, State]) -> Matcher:
+    given = Weights("random", {"roma": states[0], "dinov2_vitl14": states[1]})
+    matcher: Matcher = matching.kind("minima_roma")(Device(), given, coarse=112, fine=112)
+    return matcher
+
+
+@pytest.mark.roma
+def test_points_of_the_matcher_lie_on_a_grid_where_tiles_are_valid(matcher: Matcher) -> None:
+    """Tiles of an odd shape, with a hole; and twice the same comes of it."""
+    one = np.ones((90, 131), bool)
+    one[30:60, 40:80] = False
+    pair = shifted((2.0, -3.0), (90, 131))
+    batch = batch_of([pair], "track", 200.0, [(one, np.ones_like(one))])
+    points = matcher.match(batch)
+    assert len(points) >= 4
+    # Every 16 of 112 pixels, from the middle of the ninth.
+    places = points.moving_xy / [131, 90] * 112
+    np.testing.assert_allclose((places - 8.5) % 16, 0, atol=1e-3)
+    for xy, mask in ((points.moving_xy, one), (points.reference_xy, np.ones_like(one))):
+        assert valid_at(mask, xy).all()
+    assert ((points.score >= 0.05) & (points.score <= 1)).all()
+    assert (points.sigma >= 0.2).all()
+    assert (points.sigma < 2).all()
+    again = matcher.match(batch)
+    assert np.array_equal(again.reference_xy, points.reference_xy)
+
+
+@pytest.mark.roma
+def test_the_matcher_takes_batches_and_leaves_out_flat_tiles(matcher: Matcher) -> None:
+    flat = np.full((96, 96), 0.5, np.float32)
+    first, second = (shifted((2.0, -3.0), (96, 96), seed) for seed in (1, 2))
+    together = matcher.match(batch_of([first, (flat, flat), second], "track", 200.0))
+    assert set(together.tile.tolist()) == {0, 2}
+    for number, pair in ((0, first), (2, second)):
+        alone = matcher.match(batch_of([pair], "track", 200.0))
+        mine = together.tile == number
+        assert together.moving_xy[mine] == pytest.approx(alone.moving_xy, abs=1e-3)
+        assert together.reference_xy[mine] == pytest.approx(alone.reference_xy, abs=0.1)
+
+
+def test_there_and_back_again() -> None:
+    """Of a warp that doubles distances from the middle, and is exact on the way back."""
+    side = 12
+    grid = centres(side, side, torch.device("cpu"))[0].permute(1, 2, 0)
+    warp = torch.cat([torch.cat([grid, 2 * grid], 2), torch.cat([grid / 2, grid], 2)], dim=1)
+    points = torch.tensor([[0.1, -0.2], [0.4, 0.3]])
+    torch.testing.assert_close(roma.returned(warp, 2 * points), points)
