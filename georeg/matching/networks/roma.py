@@ -111,10 +111,8 @@ class RomaNet:
             InputError: a tensor is missing, is left over or has the wrong shape.
             ValueError: a side doesn't suit the strides.
         """
-        matcher, dinov2 = (
-            made(RomaMatcher, roma_state, "RoMa"),
-            made(DinoV2, dinov2_state, "DINOv2"),
-        )
+        matcher = made(RomaMatcher, roma_state, "RoMa")
+        dinov2 = made(DinoV2, dinov2_state, "DINOv2")
         return cls(matcher, dinov2, how, coarse=coarse, fine=fine, step=step)
 
     @property
@@ -142,14 +140,16 @@ class RomaNet:
     def _match(
         self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
     ) -> list[Found | None]:
-        sizes = [(x.shape[1], x.shape[2]) for x in (images0, images1)]
-        colours = (x[:, None].expand(-1, 3, -1, -1) for x in (images0, images1))
-        warps, certainties = self._warp(*colours)
-        sound = all_finite(warps, certainties)
-        return [
-            matches(warp, certainty, self.step, sizes[0], sizes[1]) if ok else None
-            for warp, certainty, ok in zip(warps, certainties, sound, strict=True)
-        ]
+        if len(images0) != len(images1):
+            raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
+        size0, size1 = ((x.shape[1], x.shape[2]) for x in (images0, images1))
+        out: list[Found | None] = []
+        for pair in zip(images0, images1, strict=True):
+            # One by one: features of full resolution take gigabytes for each.
+            warp, certainty = self._warp(*(x.expand(1, 3, -1, -1) for x in pair))
+            found = matches(warp[0], certainty[0], self.step, size0, size1)
+            out.append(found if all(all_finite(warp, certainty)) else None)
+        return out
 
     def warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
         """Where each pixel of either image lies in the other.
