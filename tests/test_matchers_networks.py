@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 import network_cases as cases
-from georeg import matching
+from georeg import choosing, matching
 from georeg.errors import InputError, SettingsError
 from georeg.matching import _network
 from georeg.matching.networks.found import Found
@@ -193,6 +194,27 @@ def test_weights_of_something_else_are_refused(name: str) -> None:
         kind(Device(), Weights("wrong", wrong))
     with pytest.raises(InputError, match="have the layout other, not "):
         kind(Device(), Weights("wrong", {"other": {}}))
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old"),
+    [
+        ("minima_loftr", "minima_loftr.ckpt", False),
+        ("minima_loftr", "outdoor_ds.ckpt", True),
+        ("minima_xoftr", "minima_xoftr.ckpt", False),
+        ("minima_eloftr", "minima_eloftr.ckpt", False),
+    ],
+)
+def test_a_file_as_the_official_ones_are(name: str, file: str, old: bool, tmp_path: Path) -> None:
+    given = weights(name)
+    (layout,) = given.states
+    wrapped = {f"matcher.{k}": v for k, v in given.states[layout].items()}
+    torch.save({"state_dict": wrapped}, tmp_path / file)
+    loaded = choosing.choose(name, str(tmp_path / file)).load(Device())
+    there, here = (m.net.state_dict() for m in (loaded, subject(name).matcher))
+    assert there.keys() == here.keys()
+    assert all(torch.equal(value, here[key]) for key, value in there.items())
+    assert getattr(loaded.net, "old", False) == old
 
 
 # What the matchers share, with a network that says what it is told to.
