@@ -5,12 +5,8 @@ The goldens are outputs of the published code with random weights that the recip
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,25 +15,21 @@ import pytest
 import torch
 from torch import Tensor
 
+import network_cases as cases
+from georeg import matching
+from georeg.errors import InputError
 from georeg.matching.networks import roma
 from georeg.matching.networks.dinov2 import DinoV2
 from georeg.matching.networks.roma import RomaMatcher, RomaNet
 from georeg.matching.networks.roma_decoder import GaussianProcess, anchors_to_warp
 from georeg.matching.networks.roma_refiner import centres, local_correlation
+from georeg.matching.pixels import valid_at
+from georeg.matching.protocol import Device, Weights
+from matcher_cases import batch_of, shifted
+from network_cases import State, manifest
 
-SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
-MINIMA = SHARED / "minima"
 COARSE, FINE = 224, 288  # of the goldens
-State = dict[str, Tensor]
 Outputs = dict[str, npt.NDArray[Any]]
-
-
-def manifest(name: str) -> dict[str, tuple[list[int], str]]:
-    path = MINIMA / f"manifest_{name}.json"
-    if not path.exists():
-        pytest.skip(f"no names of the published weights in {path}: set GEOREG_SHARED")
-    found: dict[str, tuple[list[int], str]] = json.loads(path.read_text())
-    return found
 
 
 def hollow(name: str) -> State:
@@ -50,7 +42,7 @@ def hollow(name: str) -> State:
 
 def hollow_net(coarse: int = 112, fine: int = 144) -> RomaNet:
     states = hollow("roma"), hollow("dinov2_vitl14")
-    return RomaNet.from_states(*states, "meta", coarse=coarse, fine=fine)
+    return RomaNet.from_states(*states, Device("meta"), coarse=coarse, fine=fine)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +69,8 @@ def test_names_and_shapes_are_the_published_ones(
 def test_weights_of_another_network_are_refused(spoil: Any) -> None:
     state = hollow("roma")
     spoil(state)
-    with pytest.raises(RuntimeError, match=r"pos_conv|more|layers\.0\.bias"):
-        RomaNet.from_states(state, hollow("dinov2_vitl14"), "meta")
+    with pytest.raises(InputError, match=r"pos_conv|more|layers\.0\.bias"):
+        RomaNet.from_states(state, hollow("dinov2_vitl14"), Device("meta"))
 
 
 def test_shapes_of_the_outputs() -> None:
@@ -183,33 +175,13 @@ def test_images_of_the_right_size_are_only_normalised() -> None:
 
 @pytest.fixture(scope="module")
 def golden() -> Outputs:
-    path = MINIMA / "roma.npz"
-    if not path.exists():
-        pytest.skip(f"no outputs of the published code in {path}: set GEOREG_SHARED")
-    with np.load(path) as file:
-        return dict(file)
+    return cases.recorded("roma")
 
 
 @pytest.fixture(scope="module")
-def states(golden: Outputs) -> tuple[State, State]:
-    spec = importlib.util.spec_from_file_location("minima_gen", MINIMA / "gen.py")
-    assert spec is not None
-    assert spec.loader is not None
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
-    ours: State = recipe.gen_state(manifest("roma"), int(golden["seed_roma"]))
-    dino: State = recipe.gen_state(manifest("dinov2_vitl14"), int(golden["seed_dinov2"]))
-    for key in dino:
-        if key.endswith(".gamma"):
-            dino[key].fill_(0.1)
-    for key in ours:
-        if "conv_refiner" in key and key.endswith("out_conv.weight"):
-            ours[key] *= 0.02
-        if key.endswith("embedding_decoder.to_out.weight"):
-            ours[key] *= 4
-    assert recipe.sha_state(ours) == str(golden["roma_sha"])
-    assert recipe.sha_state(dino) == str(golden["dino_sha"])
-    return ours, dino
+def states() -> tuple[State, State]:
+    both = cases.golden_states("roma")
+    return both["roma"], both["dinov2_vitl14"]
 
 
 @pytest.fixture(scope="module")
@@ -317,9 +289,62 @@ def test_swapped_images_swap_the_halves(states: tuple[State, State], images: Ten
 def test_half_precision_computes_and_returns_float32(
     states: tuple[State, State], images: Tensor
 ) -> None:
-    net = RomaNet.from_states(*states, dtype=torch.bfloat16, coarse=112, fine=112)
+    net = RomaNet.from_states(*states, Device(dtype="bfloat16"), coarse=112, fine=112)
     warp, certainty = net.warp(images[:1], images[1:])
     assert warp.dtype == certainty.dtype == torch.float32
     assert warp.isfinite().all()
     assert warp.abs().max() <= 1
     assert ((certainty >= 0) & (certainty <= 1)).all()
+
+
+def shifting(side: int, x: float, y: float) -> Tensor:
+    """The warp of a shift, both ways, in shares of the side."""
+    grid = centres(side, side, torch.device("cpu"))[0].permute(1, 2, 0)
+    there = 2 * torch.tensor([x, y])
+    halves = torch.cat([grid, grid + there], 2), torch.cat([grid - there, grid], 2)
+    return torch.cat(halves, dim=1)
+
+
+def test_matches_of_a_warp_lie_on_a_grid_and_come_back() -> None:
+    """In pixels of images of other sides, their centres whole numbers."""
+    warp, certainty = shifting(64, 1 / 16, -1 / 8), torch.full((64, 128), 0.8)
+    certainty[:16] = 0.01  # unsure above
+    warp[:, 64 + 48 :, :2] += 0.5  # no way back from the right quarter
+    found = roma.matches(warp, certainty, 8, (128, 192), (128, 192))
+    # (0, 0) of the warp's 64 pixels is the outer corner.
+    np.testing.assert_allclose((found.xy0 + 0.5) / [3, 2] % 8, 4.5, atol=1e-4)
+    np.testing.assert_allclose(
+        found.xy1 - found.xy0, np.tile([12, -16], (len(found.xy0), 1)), atol=1e-3
+    )
+    assert len(found.xy0) == 5 * 6
+    assert found.xy0[:, 1].min() > 2 * 16
+    assert found.xy1[:, 0].max() < 3 * 48
+    np.testing.assert_allclose(found.spread, 0, atol=1e-3)
+    np.testing.assert_allclose(found.score, 0.8)
+
+
+def test_matches_spread_as_far_as_they_miss_their_start() -> None:
+    warp, certainty = shifting(64, 0.0, 0.0), torch.ones(64, 128)
+    warp[:, 64:, 0] += 2 * 1.5 / 64  # a pixel and a half, not more than is allowed
+    found = roma.matches(warp, certainty, 16, (64, 64), (64, 64))
+    assert len(found.xy0) == 16
+    np.testing.assert_allclose(found.spread, 1.5, atol=1e-3)
+
+
+@pytest.mark.roma
+def test_the_matcher_runs_and_answers_for_what_is_valid(states: tuple[State, State]) -> None:
+    """Tiles of an odd shape with a hole, and flat ones; random weights find little or nothing."""
+    given = Weights("random", {"roma": states[0], "dinov2_vitl14": states[1]})
+    matcher = matching.kind("minima_roma")(Device(), given, coarse=112, fine=112)
+    hole = np.ones((90, 131), bool)
+    hole[30:60, 40:80] = False
+    image = shifted(shape=(90, 131))[1]
+    flat = np.full_like(image, 0.5)
+    masks = [(hole, hole)] * 2
+    batch = batch_of([(image, flat), (image, image)], "track", 200.0, masks)
+    points = matcher.match(batch)
+    assert set(points.tile.tolist()) <= {1}
+    assert valid_at(hole, points.moving_xy).all()
+    assert valid_at(hole, points.reference_xy).all()
+    assert ((points.score >= 0.05) & (points.score <= 1)).all()
+    assert ((points.sigma >= 0.2) & (points.sigma < 2)).all()

@@ -7,68 +7,67 @@ it is set up as the official code sets it up, and gives what that gives.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from math import inf
 
 import torch
 from kornia.feature import LightGlue
 from kornia.geometry.transform import resize as resized
 from torch import Tensor
 
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.found import Found
+from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
+from georeg.matching.networks.states import fill
 from georeg.matching.networks.superpoint import CELL, SuperPoint
-from georeg.matching.protocol import Array, Image, Mask
+from georeg.matching.protocol import Device
 
-_OLD_NAME = re.compile(r"^(self_attn|cross_attn)\.(\d+)\.")
+# Pixels of the resized image: how far off key points are. They are whole pixels; SuperPoint's paper
+# reports a mean localisation error of 1.2.
+_OFF = 1.0
 
 
 class LightglueNet:
-    """SuperPoint and LightGlue with given weights, ready to match.
-
-    Attributes:
-        device: where it computes.
-        dtype: in what.
-    """
+    """SuperPoint and LightGlue with given weights, ready to match."""
 
     def __init__(
         self,
         points: SuperPoint,
         glue: LightGlue,
-        device: torch.device,
-        dtype: torch.dtype,
+        how: Device,
         count: int,
         side: int | None,
+        zoom: float,
     ) -> None:
         """Networks that are filled already; see `from_states`."""
-        self.device = device
-        self.dtype = dtype
-        self._points = points.to(device, dtype).eval()
-        self._glue = glue.to(device, dtype).eval()
+        self.precision = Precision(how)
+        self._points = self.precision.place(points, (points,), (points,))
+        self._glue = self.precision.place(glue)
         self._count = count
         self._side = side
+        self._zoom = zoom
 
     @classmethod
     def from_states(
         cls,
-        superpoint_state: Mapping[str, object],
-        lightglue_state: Mapping[str, object],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        superpoint_state: Mapping[str, Tensor],
+        lightglue_state: Mapping[str, Tensor],
+        how: Device = CPU,
         count: int = 2048,
         side: int | None = 1024,
+        zoom: float = inf,
         adaptive: bool = True,
     ) -> LightglueNet:
-        """The networks of checkpoints in the official layouts.
+        """The networks with these weights.
 
         Args:
-            superpoint_state: what `torch.load` returned for `superpoint_v1.pth`; it stays as it is.
-            lightglue_state: the same for `minima_lightglue.pth`, or other LightGlue weights for
-                SuperPoint, with the old names of layers or the new ones.
-            device: where to compute.
-            dtype: float32, or float16 or bfloat16 on a GPU.
+            superpoint_state: tensors by their official names; they stay as they are.
+            lightglue_state: the same of LightGlue for SuperPoint, with the new names of layers.
+            how: to compute. LightGlue itself is in float32 whatever the type: the key points take
+                most of the time.
             count: key points per image at most; the official number is 2048.
             side: pixels that the longer side of images is brought to first, up or down; the
                 official number is 1024. None leaves images as they are.
+            zoom: but not by more than that factor.
             adaptive: stop at the layer, and leave out points, where it makes no difference any
                 more, as the official code does.
 
@@ -86,16 +85,16 @@ class LightglueNet:
                 flash=False,  # it computes in float16 whatever the type
             )
         torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
-        fill(glue, _renamed(strip(lightglue_state)), "LightGlue")
-        return cls(points, glue, torch.device(device), dtype, count, side)
+        fill(glue, lightglue_state, "LightGlue")
+        return cls(points, glue, how, count, side, zoom)
 
     def match(
         self,
-        images0: Image,
-        masks0: Mask | None,
-        images1: Image,
-        masks1: Mask | None,
-    ) -> list[tuple[Array, Array, Array]]:
+        images0: Tensor,
+        masks0: Tensor | None,
+        images1: Tensor,
+        masks1: Tensor | None,
+    ) -> list[Found]:
         """Match image pairs of one size per side.
 
         Args:
@@ -107,71 +106,71 @@ class LightglueNet:
             masks1: (B, H1, W1).
 
         Returns:
-            Per pair (N, 2) xy in image 0, (N, 2) xy in image 1 and (N,) confidence in [0, 1],
-            float64. The coordinates are the official code's: pixels of these images, before they
-            were resized, 0 at the centre of the upper left one; add 0.5 for edge convention.
+            For every pair its matches. The coordinates are the official code's: pixels of these
+            images, before they were resized, 0 at the centre of the upper left one. The spread is
+            a pixel of the resized images, as there is no fine stage.
 
         Raises:
             ValueError: the shapes don't fit.
         """
         if len(images0) != len(images1):
             raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
-        with torch.no_grad():
-            both = [self._detect(images0, masks0), self._detect(images1, masks1)]
-            # One by one, as officially: in a batch, all would wait for the one that needs most
-            # layers, and images with fewer key points would have to be filled up.
-            return [self._glued(a, b) for a, b in zip(*both, strict=True)]
+        return self.precision.matched(self._match, images0, masks0, images1, masks1)
 
-    def _detect(self, images: Image, masks: Mask | None) -> list[dict[str, Tensor]]:
-        """Key points as LightGlue wants them, in pixels before resizing."""
+    def _match(
+        self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
+    ) -> list[Found | None]:
+        both = [self._detect(images0, masks0), self._detect(images1, masks1)]
+        # One by one, as officially: in a batch, all would wait for the one that needs most
+        # layers, and images with fewer key points would have to be filled up.
+        return [
+            None if a is None or b is None else self._glued(a, b)
+            for a, b in zip(*both, strict=True)
+        ]
+
+    def _detect(self, images: Tensor, masks: Tensor | None) -> list[dict[str, Tensor] | None]:
+        """Key points as LightGlue wants them, in pixels before resizing; None if not finite."""
         if images.ndim != 3 or (masks is not None and masks.shape != images.shape):
             shape = None if masks is None else masks.shape
             raise ValueError(f"images are {images.shape}, masks {shape}: not (B, H, W) both")
         if not len(images):
             return []
+        device = self.precision.device
         height, width = images.shape[1:]
-        image = torch.as_tensor(images, device=self.device)[:, None]
-        mask = None if masks is None else torch.as_tensor(masks, device=self.device)[:, None]
+        image = torch.as_tensor(images, device=device)[:, None].float()
+        mask = None if masks is None else torch.as_tensor(masks, device=device)[:, None]
         if self._side is not None:
-            image = resized(image, self._side, side="long", antialias=True)
+            longer = int(min(self._side, self._zoom * max(height, width)))
+            image = resized(image, longer, side="long", antialias=True)
             if mask is not None:
                 # A pixel that an invalid one had a part in is invalid.
                 new = (image.shape[-2], image.shape[-1])
                 mask = resized(mask.float(), new, antialias=True) > 0.999
         if min(image.shape[-2:]) < CELL:
             raise ValueError(f"images are {images.shape}: sides are shorter than {CELL} pixels")
-        scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(self.device)
-        size = torch.tensor([[width, height]], dtype=torch.float32, device=self.device)
+        scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(device)
+        size = torch.tensor([[width, height]], dtype=torch.float32, device=device)
         valid = None if mask is None else mask[:, 0]
-        return [
+        score, coarse = self._points(image[:, 0])
+        out: list[dict[str, Tensor] | None] = [
             {
                 "keypoints": ((xy + 0.5) / scale - 0.5)[None],
-                "descriptors": descriptors[None].to(self.dtype),
+                "descriptors": descriptors[None],
                 "image_size": size,
+                "pixel": 1 / scale.mean(),
             }
-            for xy, _, descriptors in self._points.detect(
-                image[:, 0].to(self.dtype), valid, self._count
-            )
+            for xy, _, descriptors in self._points.choose(score, coarse, valid, self._count)
+        ]
+        return [
+            side if ok else None for side, ok in zip(out, all_finite(score, coarse), strict=True)
         ]
 
-    def _glued(
-        self, side0: dict[str, Tensor], side1: dict[str, Tensor]
-    ) -> tuple[Array, Array, Array]:
+    def _glued(self, side0: dict[str, Tensor], side1: dict[str, Tensor]) -> Found:
         """Matches of one pair."""
-        found = self._glue({"image0": side0, "image1": side1})
+        with exact(side0["descriptors"]):
+            found = self._glue({"image0": side0, "image1": side1})
         index0, index1 = found["matches"][0].unbind(1)
-        return (
-            _array(side0["keypoints"][0, index0]),
-            _array(side1["keypoints"][0, index1]),
-            _array(found["scores"][0]),
-        )
-
-
-def _array(values: Tensor) -> Array:
-    out: Array = values.double().cpu().numpy()
-    return out
-
-
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """LightGlue's layers under their new names, by which files rarely know them."""
-    return {_OLD_NAME.sub(r"transformers.\2.\1.", name): value for name, value in state.items()}
+        score = found["scores"][0]
+        pixel = torch.maximum(side0["pixel"], side1["pixel"])
+        xy0, xy1 = side0["keypoints"][0, index0], side1["keypoints"][0, index1]
+        return Found.of(xy0, xy1, score, (_OFF * pixel).expand(len(score)))

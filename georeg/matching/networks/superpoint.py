@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.states import made
 
 CELL = 8  # pixels of a side of what the heads see as one place
 
@@ -47,19 +47,16 @@ class SuperPoint(nn.Module):
             self.add_module(name, nn.Conv2d(into, out, side, padding=side // 2))
 
     @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> SuperPoint:
-        """The network of a checkpoint in its authors' layout, `superpoint_v1.pth`.
+    def from_state(cls, state: Mapping[str, Tensor]) -> SuperPoint:
+        """The network with these weights.
 
         Args:
-            state: what `torch.load` returned; it stays as it is.
+            state: tensors by their authors' names; they stay as they are.
 
         Raises:
             InputError: these are no weights of SuperPoint.
         """
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            net = cls()
-        fill(net, strip(state), "SuperPoint")
-        return net.eval()
+        return made(cls, state, "SuperPoint").eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of all pixels, and a coarse map of descriptors.
@@ -69,7 +66,7 @@ class SuperPoint(nn.Module):
 
         Returns:
             (B, H // 8 * 8, W // 8 * 8) probability of being a key point, and
-            (B, 256, H // 8, W // 8) descriptors of length 1; at least float32.
+            (B, 256, H // 8, W // 8) descriptors of length 1; float32.
         """
         x = images[:, None]
         for block in "1234":
@@ -77,11 +74,10 @@ class SuperPoint(nn.Module):
             x = self._relu(f"conv{block}a", x)
             x = self._relu(f"conv{block}b", x)
         places = self._layer("convPb", self._relu("convPa", x))
-        wide = torch.promote_types(x.dtype, torch.float32)
         # The last channel stands for "no key point in this cell", the others for its pixels.
-        score = F.pixel_shuffle(places.to(wide).softmax(1)[:, :-1], CELL)[:, 0]
+        score = F.pixel_shuffle(places.float().softmax(1)[:, :-1], CELL)[:, 0]
         descriptors = self._layer("convDb", self._relu("convDa", x))
-        return score, F.normalize(descriptors.to(wide), dim=1)
+        return score, F.normalize(descriptors.float(), dim=1)
 
     def detect(
         self, images: Tensor, masks: Tensor | None, count: int
@@ -94,10 +90,27 @@ class SuperPoint(nn.Module):
             count: how many at most.
 
         Returns:
-            Per image (N, 2) xy in pixels, 0 at the centre of the first, (N,) score and (N, 256)
-            descriptors of length 1, best first; at least float32.
+            As `choose`.
         """
         score, coarse = self(images)
+        return self.choose(score, coarse, masks, count)
+
+    @staticmethod
+    def choose(
+        score: Tensor, coarse: Tensor, masks: Tensor | None, count: int
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """The best key points by what the network says of each image.
+
+        Args:
+            score: (B, H // 8 * 8, W // 8 * 8) of all pixels.
+            coarse: (B, 256, H // 8, W // 8) descriptors.
+            masks: (B, H, W), True where valid; None if all is.
+            count: how many at most.
+
+        Returns:
+            Per image (N, 2) xy in pixels, 0 at the centre of the first, (N,) score and (N, 256)
+            descriptors of length 1, best first; float32.
+        """
         peak = _peaks(score) & (score > _LEAST)
         height, width = score.shape[1:]
         valid = torch.ones_like(score) if masks is None else masks[:, :height, :width].to(score)
