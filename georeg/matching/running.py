@@ -51,6 +51,8 @@ def pick_devices(
             raise SettingsError(f"device '{one}' is none of auto, cpu, cuda, cuda:N")
         half = "float16" if device.type == "cuda" else "float32"
         dtype = half if precision == "auto" else precision
+        if device.type == "cpu" and dtype == "float16":
+            log.warning("float16 on a CPU is far slower than float32; bfloat16 may be faster")
         found.append(Device(str(device), dtype, seed, compiled))
     if len({d.name.partition(":")[0] for d in found}) > 1:
         raise SettingsError(f"device '{name}': either the CPU or GPUs, not both")
