@@ -1,8 +1,9 @@
-"""LightGlue on SuperPoint's key points, and MINIMA's weights for it: sparse matching.
+"""LightGlue on the key points of a detector: sparse matching.
 
 Lindenberger, Sarlin and Pollefeys, LightGlue: Local Feature Matching at Light Speed, ICCV 2023;
-Ren et al., MINIMA: Modality Invariant Image Matching, CVPR 2025. The network is kornia's; here
-it is set up as the official code sets it up, and gives what that gives.
+with weights for SuperPoint also Ren et al., MINIMA: Modality Invariant Image Matching, CVPR 2025.
+The network is kornia's; here it is set up as the official code sets it up, and gives what that
+gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kornia.feature import LightGlue
 from kornia.geometry.transform import resize as resized
 from torch import Tensor
 
+from georeg.matching.networks.keypoints import Detector
 from georeg.matching.networks.states import fill, strip
 from georeg.matching.networks.superpoint import CELL, SuperPoint
 from georeg.matching.protocol import Array, Image, Mask
@@ -23,7 +25,7 @@ _OLD_NAME = re.compile(r"^(self_attn|cross_attn)\.(\d+)\.")
 
 
 class LightglueNet:
-    """SuperPoint and LightGlue with given weights, ready to match.
+    """A detector and LightGlue with given weights, ready to match.
 
     Attributes:
         device: where it computes.
@@ -32,14 +34,14 @@ class LightglueNet:
 
     def __init__(
         self,
-        points: SuperPoint,
+        points: Detector,
         glue: LightGlue,
         device: torch.device,
         dtype: torch.dtype,
         count: int,
         side: int | None,
     ) -> None:
-        """Networks that are filled already; see `from_states`."""
+        """Networks that are filled already; see `from_states` for SuperPoint, `glue_from_state`."""
         self.device = device
         self.dtype = dtype
         self._points = points.to(device, dtype).eval()
@@ -76,17 +78,9 @@ class LightglueNet:
             InputError: these are no such weights.
         """
         points = SuperPoint.from_state(superpoint_state)
-        flash = torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            glue = LightGlue(
-                features=None,  # type: ignore[arg-type]  # None: it downloads nothing
-                depth_confidence=0.95 if adaptive else -1,
-                width_confidence=0.99 if adaptive else -1,
-                filter_threshold=0.1,
-                flash=False,  # it computes in float16 whatever the type
-            )
-        torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
-        fill(glue, _renamed(strip(lightglue_state)), "LightGlue")
+        glue = glue_from_state(
+            lightglue_state, 0.99 if adaptive else -1, 0.95 if adaptive else -1
+        )
         return cls(points, glue, torch.device(device), dtype, count, side)
 
     def match(
@@ -95,6 +89,7 @@ class LightglueNet:
         masks0: Mask | None,
         images1: Image,
         masks1: Mask | None,
+        count: int | None = None,
     ) -> list[tuple[Array, Array, Array]]:
         """Match image pairs of one size per side.
 
@@ -105,6 +100,7 @@ class LightglueNet:
                 image's edge. The official code has no masks.
             images1: (B, H1, W1), maybe of another size.
             masks1: (B, H1, W1).
+            count: key points per image at most; as when it was made if None.
 
         Returns:
             Per pair (N, 2) xy in image 0, (N, 2) xy in image 1 and (N,) confidence in [0, 1],
@@ -117,12 +113,17 @@ class LightglueNet:
         if len(images0) != len(images1):
             raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
         with torch.no_grad():
-            both = [self._detect(images0, masks0), self._detect(images1, masks1)]
+            both = [
+                self._detect(images, masks, count or self._count)
+                for images, masks in ((images0, masks0), (images1, masks1))
+            ]
             # One by one, as officially: in a batch, all would wait for the one that needs most
             # layers, and images with fewer key points would have to be filled up.
             return [self._glued(a, b) for a, b in zip(*both, strict=True)]
 
-    def _detect(self, images: Image, masks: Mask | None) -> list[dict[str, Tensor]]:
+    def _detect(
+        self, images: Image, masks: Mask | None, count: int
+    ) -> list[dict[str, Tensor]]:
         """Key points as LightGlue wants them, in pixels before resizing."""
         if images.ndim != 3 or (masks is not None and masks.shape != images.shape):
             shape = None if masks is None else masks.shape
@@ -150,7 +151,7 @@ class LightglueNet:
                 "image_size": size,
             }
             for xy, _, descriptors in self._points.detect(
-                image[:, 0].to(self.dtype), valid, self._count
+                image[:, 0].to(self.dtype), valid, count
             )
         ]
 
@@ -165,6 +166,39 @@ class LightglueNet:
             _array(side1["keypoints"][0, index1]),
             _array(found["scores"][0]),
         )
+
+
+def glue_from_state(
+    state: Mapping[str, object],
+    width: float = 0.99,
+    depth: float = 0.95,
+    **sizes: int,
+) -> LightGlue:
+    """LightGlue of a checkpoint in the official layout, with old names of layers or new ones.
+
+    Args:
+        state: what `torch.load` returned; it stays as it is.
+        width: sureness with which points are left out that make no difference any more; -1 never.
+        depth: sureness with which later layers are left out; -1 never.
+        sizes: of the network, where they aren't those for SuperPoint: `input_dim` of descriptors,
+            `descriptor_dim` of what it makes of them, `n_layers`, `num_heads`.
+
+    Raises:
+        InputError: these are no such weights.
+    """
+    flash = torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
+        glue = LightGlue(
+            features=None,  # type: ignore[arg-type]  # None: it downloads nothing
+            depth_confidence=depth,
+            width_confidence=width,
+            filter_threshold=0.1,
+            flash=False,  # it computes in float16 whatever the type
+            **sizes,
+        )
+    torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
+    fill(glue, _renamed(strip(state)), "LightGlue")
+    return glue
 
 
 def _array(values: Tensor) -> Array:
