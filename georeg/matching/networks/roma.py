@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from georeg.matching.networks.dinov2 import PATCH, DinoV2
+from georeg.matching.networks.precision import exact
 from georeg.matching.networks.roma_decoder import Decoder, Step
-from georeg.matching.networks.roma_refiner import centres, exact
+from georeg.matching.networks.roma_refiner import centres
 from georeg.matching.networks.vgg import Vgg19
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from georeg.matching.networks.dinov2 import Block
-from georeg.matching.networks.roma_refiner import ConvRefiner, centres, exact
+from georeg.matching.networks.precision import exact
+from georeg.matching.networks.roma_refiner import ConvRefiner, centres
 
 Step = tuple[Tensor, Tensor]  # warp (B, 2, H, W) and logit of the certainty (B, 1, H, W)
 

@@ -9,11 +9,11 @@ n lies at (2 i + 1) / n - 1. A warp is (B, 2, H, W), x before y.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from georeg.matching.networks.precision import exact
 
 _BLOCKS = 8
 _GAIN = 40 / 32  # of displacements before they are embedded, as in training
@@ -24,12 +24,6 @@ def centres(height: int, width: int, device: torch.device) -> Tensor:
     y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=device)
     x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=device)
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
-
-
-def exact(like: Tensor) -> AbstractContextManager[object]:
-    """No automatic choice of types inside, on the device of a tensor."""
-    # Tensors without storage, with which structure is tested, know of no such choice.
-    return nullcontext() if like.is_meta else torch.autocast(like.device.type, enabled=False)
 
 
 def sampled(features: Tensor, places: Tensor) -> Tensor:
