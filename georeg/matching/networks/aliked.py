@@ -13,11 +13,10 @@ import torch
 from kornia.feature import ALIKED
 from torch import Tensor, nn
 
-from georeg.matching.networks.keypoints import Found, best, clear_of, framed, peaks
+from georeg.matching.networks.keypoints import Points, best, between, clear_of, framed, peaks
 from georeg.matching.networks.states import fill, strip
 
 _MULTIPLE = 32  # pixels
-_REACH, _TEMPERATURE = 2, 0.1  # of the mean of places, weighted by their scores
 
 
 class Aliked(nn.Module):
@@ -46,29 +45,20 @@ class Aliked(nn.Module):
         fill(made.net, strip(state), "ALIKED")
         return made.eval()
 
-    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Found]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points]:
         """See `Detector`."""
         framed_images, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
         # One by one: full-size maps of 128 channels are large.
         return [self._one(framed_images[i], clear[i], count) for i in range(len(images))]
 
-    def _one(self, image: Tensor, clear: Tensor, count: int) -> Found:
+    def _one(self, image: Tensor, clear: Tensor, count: int) -> Points:
         features, scores = self.net.extract_dense_map(image[None].expand(-1, 3, -1, -1))
         score = scores[0, 0]
         pixels, strength = peaks(score, clear, self.least)
         chosen = best(strength, count)
-        xy = _softly(score, pixels[chosen])
+        xy = between(score, pixels[chosen])
         height, width = score.shape
         grid = xy / torch.tensor([width - 1, height - 1]).to(xy) * 2 - 1
         ((descriptors,), _) = self.net.desc_head(features, [grid])
         return xy, strength[chosen], descriptors
-
-
-def _softly(score: Tensor, pixels: Tensor) -> Tensor:
-    """(N, 2) pixels -> the means of the places around them, weighted by their scores' softmax."""
-    steps = torch.arange(-_REACH, _REACH + 1, device=score.device)
-    offset = torch.cartesian_prod(steps, steps).flip(1)  # (25, 2) x, y
-    x, y = (pixels[:, None] + offset).unbind(2)
-    weight = (score[y, x] / _TEMPERATURE).softmax(1)
-    return pixels.to(score) + weight @ offset.to(score)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from kornia.feature import DISK
 from torch import Tensor, nn
 
-from georeg.matching.networks.keypoints import Found, best, between, clear_of, framed, peaks
+from georeg.matching.networks.keypoints import Points, best, between, clear_of, framed, peaks
 from georeg.matching.networks.states import fill, strip
 
 _MULTIPLE = 16  # pixels
@@ -40,14 +40,14 @@ class Disk(nn.Module):
         fill(made.net, strip(state), "DISK")
         return made.eval()
 
-    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Found]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points]:
         """See `Detector`."""
         framed_images, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
         # One by one: full-size maps of 128 channels are large.
         return [self._one(framed_images[i], clear[i], count) for i in range(len(images))]
 
-    def _one(self, image: Tensor, clear: Tensor, count: int) -> Found:
+    def _one(self, image: Tensor, clear: Tensor, count: int) -> Points:
         scores, features = self.net.heatmap_and_dense_descriptors(
             image[None].expand(-1, 3, -1, -1)
         )
