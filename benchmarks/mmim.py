@@ -47,7 +47,7 @@ def image_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise SystemExit(f"{path} can't be read")
     height, width = grey.shape
     factor = SIDE / max(height, width) if SIDE else 1.0
-    size = tuple(max(8, int(round(n * factor)) // 8 * 8) for n in (width, height))
+    size = tuple(max(8, round(n * factor) // 8 * 8) for n in (width, height))
     resized = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
     return resized, np.array(size) / (width, height)
 
@@ -67,7 +67,9 @@ def batch_of(moving: np.ndarray, reference: np.ndarray) -> TileBatch:
 def corner_error(entry: dict[str, Any], folder: Path, matcher: Matcher) -> tuple[float, int]:
     """Mean error of the corners in reference pixels, infinite if it fails; number of matches."""
     truth = np.array(entry["moving_to_reference"])
-    images, scales = zip(*(image_of(folder / entry[s]) for s in ("moving", "reference")), strict=True)
+    images, scales = zip(
+        *(image_of(folder / entry[s]) for s in ("moving", "reference")), strict=True
+    )
     found = run(matcher, batch_of(*images))
     if isinstance(found, Surfaces):
         raise SystemExit(f"{matcher.name} doesn't give points")
@@ -159,15 +161,17 @@ def main() -> None:
     index = json.loads((folder / "index.json").read_text())
     groups = {}
     for prefix in ("mmim", "nirvis", "srif"):
-        found = [p for p in index if p["modality"].startswith(prefix) and args.only in p["modality"]]
+        found = [
+            p for p in index if p["modality"].startswith(prefix) and args.only in p["modality"]
+        ]
         if found:
             groups[prefix] = found
     lines = [
         "# Whole image pairs without a prior (MINIMA's protocol)",
         "",
         f"`python benchmarks/mmim.py --matchers {' '.join(args.matchers)}`, {os.cpu_count()} cores "
-        f"({args.threads} thread), {platform.machine()}, {args.device}, georeg {__version__}, torch "
-        f"{torch.__version__}. AUC of the mean corner error at 5 / 10 / 20 px in percent; longer "
+        f"({args.threads} thread), {platform.machine()}, {args.device}, georeg {__version__}, "
+        f"torch {torch.__version__}. AUC of the mean corner error at 5 / 10 / 20 px in percent; longer "
         f"side {SIDE} px, RANSAC at {RANSAC:g} px.",
         "",
     ]

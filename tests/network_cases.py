@@ -1,10 +1,18 @@
-"""Random weights and recorded results of the official codes, in shared/minima."""
+"""Recorded results of the official codes in ../shared/minima, the random weights they were made
+with, and what the tests of networks share.
+
+On the processors tried here the sets of matches are the same; on others one match in 200 may
+differ by rounding. The recipe of the weights (numpy's frozen RandomState, by key) is gen.py in that
+folder.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +21,38 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from georeg.matching.networks.found import Found
+
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
 FOLDER = SHARED / "minima"
+DETECTOR_FREE = ("loftr", "xoftr", "eloftr")
+
+State = dict[str, Tensor]
+Recorded = dict[str, np.ndarray]
 
 
-def golden(name: str) -> dict[str, np.ndarray]:
-    """Recorded inputs and outputs, or the test is skipped."""
-    path = FOLDER / f"{name}.npz"
-    if not path.exists():
-        pytest.skip(f"no recorded results in {path}: set GEOREG_SHARED")
-    with np.load(path) as data:
+def recorded(name: str) -> Recorded:
+    """Inputs and outputs; the test is skipped where there are none."""
+    with np.load(_path(f"{name}.npz")) as data:
         return dict(data)
 
 
-def random_state(name: str, recorded: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """The weights that the results were recorded with; changes to them are the caller's."""
-    gains = json.loads(str(recorded["gains"]))
-    state: dict[str, Tensor] = generator().gen_state(manifest(name), int(recorded["seed"]), gains)
-    return state
-
-
-def assert_same_state(state: dict[str, Tensor], recorded: dict[str, np.ndarray]) -> None:
-    assert generator().sha_state(state) == str(recorded["state_sha256"])
-
-
 def manifest(name: str) -> dict[str, Any]:
-    path = FOLDER / f"manifest_{name}.json"
-    if not path.exists():
-        pytest.skip(f"no list of the official weights in {path}: set GEOREG_SHARED")
-    found: dict[str, Any] = json.loads(path.read_text())
+    """Shape and type of each tensor, by its official name; or the test is skipped."""
+    found: dict[str, Any] = json.loads(_path(f"manifest_{name}.json").read_text())
     return found
 
 
-def generator() -> Any:
-    spec = importlib.util.spec_from_file_location("minima_gen", FOLDER / "gen.py")
+def _path(name: str) -> Path:
+    path = FOLDER / name
+    if not path.exists():
+        pytest.skip(f"there is no {path}: set GEOREG_SHARED")
+    return path
+
+
+@cache
+def _recipe() -> Any:
+    spec = importlib.util.spec_from_file_location("minima_gen", _path("gen.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -54,13 +60,107 @@ def generator() -> Any:
     return module
 
 
-def image(pixels: np.ndarray) -> Tensor:
-    """(h, w) bytes -> (1, h, w) in [0, 1], as the networks take it."""
-    return torch.from_numpy(pixels)[None].float() / 255
+def golden_states(layout: str) -> dict[str, State]:
+    """The weights that results were recorded with, by layout; a matcher's own one first.
+
+    Changes to the dictionaries are the caller's, those to tensors aren't.
+    """
+    if layout == "roma":
+        return _roma()  # too large to be kept
+    states = _lightglue() if layout == "lightglue" else {layout: _detector_free(layout)}
+    return {name: dict(state) for name, state in states.items()}
 
 
-def shapes(state: dict[str, Tensor]) -> dict[str, list[int]]:
+@cache
+def _detector_free(layout: str) -> State:
+    known = recorded(layout)
+    gains = json.loads(str(known.get("gains", "[]")))
+    state: State = _recipe().gen_state(manifest(layout), int(known["seed"]), gains)
+    state = tamed(state) if layout == "eloftr" else state
+    assert _recipe().sha_state(state) == str(known["state_sha256"])
+    return state
+
+
+def tamed(state: State) -> State:
+    """ELoFTR's random weights as they were recorded with: else its deep features explode."""
+    ends = ("bn.weight", "bn.bias", "rbr_identity.weight", "rbr_identity.bias")
+    for key in state:
+        if key.startswith("backbone.layer3.13.") and key.endswith(ends):
+            state[key] = state[key] * 1.5e-4
+        if key == "fine_preprocess.layer1_outconv2.3.weight":
+            state[key] = state[key] * 0.05
+    return state
+
+
+@cache
+def _lightglue() -> dict[str, State]:
+    """As recipe_lightglue.json tells."""
+    known, gen = recorded("lightglue_superpoint"), _recipe()
+    how = json.loads(_path("recipe_lightglue.json").read_text())
+    points = gen.gen_state(manifest("superpoint"), how["seed_sp"], how["gains_sp"])
+    glue = gen.gen_state(manifest("lightglue"), how["seed_lg"], how["gains_lg"])
+    for name in glue:
+        if name.endswith("ffn.3.bias"):
+            glue[name] = glue[name] * 0.05
+    for i in range(9):
+        glue[f"log_assignment.{i}.matchability.bias"] = torch.tensor([1.5])
+    for i in range(8):
+        glue[f"token_confidence.{i}.token.0.bias"] = torch.tensor([0.6 * i])
+    glue["confidence_thresholds"] = torch.tensor(
+        [0.8 + 0.1 * math.exp(-4.0 * i / 9) for i in range(9)]
+    )
+    assert gen.sha_state(glue) == str(known["lg_sha"])
+    assert gen.sha_state(points) == str(known["sp_sha"])
+    return {"lightglue": glue, "superpoint": points}
+
+
+def _roma() -> dict[str, State]:
+    """1.7 GB."""
+    known, gen = recorded("roma"), _recipe()
+    ours: State = gen.gen_state(manifest("roma"), int(known["seed_roma"]))
+    dino: State = gen.gen_state(manifest("dinov2_vitl14"), int(known["seed_dinov2"]))
+    for key in dino:
+        if key.endswith(".gamma"):
+            dino[key].fill_(0.1)
+    for key in ours:
+        if "conv_refiner" in key and key.endswith("out_conv.weight"):
+            ours[key] *= 0.02
+        if key.endswith("embedding_decoder.to_out.weight"):
+            ours[key] *= 4
+    assert gen.sha_state(ours) == str(known["roma_sha"])
+    assert gen.sha_state(dino) == str(known["dino_sha"])
+    return {"roma": ours, "dinov2_vitl14": dino}
+
+
+def pair(known: Recorded, case: str) -> list[Tensor | None]:
+    """Images and masks of a case in the order of `match`, (1, h, w) each, or None."""
+    out: list[Tensor | None] = []
+    for side in "01":
+        out.append(torch.from_numpy(known[f"{case}/img{side}"])[None].float() / 255)
+        mask = known.get(f"{case}/mask{side}")
+        out.append(None if mask is None else torch.from_numpy(mask > 0)[None])
+    return out
+
+
+def shapes(state: State) -> dict[str, list[int]]:
     return {key: list(value.shape) for key, value in state.items()}
+
+
+def agrees(
+    found: Found,
+    known: Recorded,
+    case: str,
+    first: float = 0.0,
+    second: float = 1e-3,
+    sure: float = 1e-4,
+    score: str = "mconf",
+) -> None:
+    """The official matches in the official order, by tolerances in pixels and of the score."""
+    assert {values.dtype for values in found} == {np.dtype(np.float64)}
+    assert_same_matches(found.xy0, known[f"{case}/mkpts0_f"], first)
+    assert_same_matches(found.xy1, known[f"{case}/mkpts1_f"], second)
+    np.testing.assert_allclose(found.score, known[f"{case}/{score}"], rtol=0, atol=sure)
+    assert (found.spread >= 0).all()
 
 
 def assert_same_matches(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
@@ -70,7 +170,7 @@ def assert_same_matches(found: np.ndarray, expected: np.ndarray, tolerance: floa
     assert np.abs(found - expected).max() <= tolerance
 
 
-def plausible(net: nn.Module) -> dict[str, Tensor]:
+def plausible(net: nn.Module) -> State:
     """Random weights of useful sizes, without which even equal images have no matches.
 
     As for the recorded results: the weights of a row sum to 0, or one feature swamps all others.
@@ -102,3 +202,13 @@ def moved_pair(size: int, x: int, y: int) -> tuple[Tensor, Tensor]:
         noise = torch.rand(1, 1, 2 * size // cell, 2 * size // cell, generator=rng)
         whole += nn.functional.interpolate(noise, scale_factor=float(cell), mode="bilinear") / 4
     return whole[0, :, :size, :size], whole[0, :, y : y + size, x : x + size]
+
+
+def one_by_one(net: Any, pairs: list[tuple[Tensor, ...]], near: float, sure: float) -> None:
+    """Pairs of a batch don't know of each other: all together give what each gives alone."""
+    both = net.match(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
+    for found, alone in zip(both, pairs, strict=True):
+        (single,) = net.match(*alone)
+        assert_same_matches(found.xy0, single.xy0, near)
+        assert_same_matches(found.xy1, single.xy1, 1e-3)
+        np.testing.assert_allclose(found.score, single.score, rtol=0, atol=sure)

@@ -5,84 +5,63 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 import network_cases as cases
+from georeg.errors import InputError
 from georeg.matching.networks.eloftr import EloftrNet
 
 CASES = ("synth", "uneq")
 
 
 @pytest.fixture(scope="module")
-def recorded() -> dict[str, np.ndarray]:
-    return cases.golden("eloftr")
-
-
-def tamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Random weights as they were recorded with: else the deep backbone's features explode."""
-    ends = ("bn.weight", "bn.bias", "rbr_identity.weight", "rbr_identity.bias")
-    for key in state:
-        if key.startswith("backbone.layer3.13.") and key.endswith(ends):
-            state[key] = state[key] * 1.5e-4
-        if key == "fine_preprocess.layer1_outconv2.3.weight":
-            state[key] = state[key] * 0.05
-    return state
+def known() -> cases.Recorded:
+    return cases.recorded("eloftr")
 
 
 @pytest.fixture(scope="module")
-def state(recorded: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    found = tamed(cases.random_state("eloftr", recorded))
-    cases.assert_same_state(found, recorded)
-    return found
+def state() -> cases.State:
+    return cases.golden_states("eloftr")["eloftr"]
 
 
 @pytest.fixture(scope="module")
 def net() -> EloftrNet:
-    return EloftrNet.from_state(tamed(cases.plausible(EloftrNet())))
-
-
-def pair(recorded: dict[str, np.ndarray], case: str) -> tuple[Tensor, Tensor]:
-    return cases.image(recorded[f"{case}/img0"]), cases.image(recorded[f"{case}/img1"])
+    return EloftrNet.from_state(cases.tamed(cases.plausible(EloftrNet())))
 
 
 @pytest.mark.parametrize(("fuse", "sure"), [(False, 1e-4), (True, 5e-4)])
 @pytest.mark.parametrize("case", CASES)
 def test_same_matches_as_the_official_code(
-    state: dict[str, Tensor], recorded: dict[str, np.ndarray], case: str, fuse: bool, sure: float
+    state: cases.State, known: cases.Recorded, case: str, fuse: bool, sure: float
 ) -> None:
     """Recorded with the branches of the backbone; fused, roundings differ."""
     net = EloftrNet.from_state(state, fuse=fuse)
-    image0, image1 = pair(recorded, case)
-    ((xy0, xy1, confidence),) = net.match(image0, None, image1, None)
-    cases.assert_same_matches(xy0, recorded[f"{case}/mkpts0_f"], 0)
-    cases.assert_same_matches(xy1, recorded[f"{case}/mkpts1_f"], 1e-3)
-    np.testing.assert_allclose(confidence, recorded[f"{case}/mconf"], rtol=0, atol=sure)
-    assert xy0.dtype == xy1.dtype == confidence.dtype == np.float64
+    (found,) = net.match(*cases.pair(known, case))
+    cases.agrees(found, known, case, sure=sure)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_same_features_as_the_official_code(
-    state: dict[str, Tensor], recorded: dict[str, np.ndarray], case: str
+    state: cases.State, known: cases.Recorded, case: str
 ) -> None:
     """With the branches of the backbone as they were trained."""
     net = EloftrNet.from_state(state, fuse=False)
     with torch.inference_mode():
-        coarse = [net.backbone(x[None])[2] for x in pair(recorded, case)]
+        coarse = [net.backbone(x[None])[2] for x in cases.pair(known, case)[::2]]
         full = [torch.ones_like(x[:, 0], dtype=torch.bool) for x in coarse]
         found = net.loftr_coarse(*coarse, *full)
     plain = coarse[0][0].flatten(1).T.numpy()
-    np.testing.assert_allclose(plain[::37], recorded[f"{case}/bb_c_slice"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(plain[::37], known[f"{case}/bb_c_slice"], rtol=0, atol=1e-4)
     for number, x in enumerate(found):
         tokens = x[0].flatten(1).T.numpy()
         np.testing.assert_allclose(
-            tokens[::37], recorded[f"{case}/fc{number}_slice"], rtol=0, atol=1e-4
+            tokens[::37], known[f"{case}/fc{number}_slice"], rtol=0, atol=1e-4
         )
 
 
 def test_matches_of_a_moved_image_are_where_it_moved_to(net: EloftrNet) -> None:
     """Random weights suffice, as equal places have equal features."""
     image0, image1 = cases.moved_pair(192, 16, 8)
-    ((xy0, xy1, _),) = net.match(image0, None, image1, None)
+    ((xy0, xy1, _, _),) = net.match(image0, None, image1, None)
     off = np.abs(xy0 - xy1 - (16, 8)).max(1)
     assert len(off) > 100
     assert (off < 1).mean() > 0.8
@@ -93,13 +72,8 @@ def test_pairs_of_a_batch_do_not_know_of_each_other(net: EloftrNet) -> None:
     mask = torch.ones_like(image0, dtype=torch.bool)
     holed = mask.clone()
     holed[:, 96:] = False
-    pairs = ((image0, holed, image1, mask), (image1, mask, image0, mask))
-    both = net.match(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
-    for found, alone in zip(both, pairs, strict=True):
-        ((xy0, xy1, confidence),) = net.match(*alone)
-        cases.assert_same_matches(found[0], xy0, 0)
-        cases.assert_same_matches(found[1], xy1, 1e-3)
-        np.testing.assert_allclose(found[2], confidence, rtol=0, atol=1e-3)
+    pairs = [(image0, holed, image1, mask), (image1, mask, image0, mask)]
+    cases.one_by_one(net, pairs, 0, 1e-3)
 
 
 def test_nothing_is_matched_where_there_is_no_data(net: EloftrNet) -> None:
@@ -108,12 +82,12 @@ def test_nothing_is_matched_where_there_is_no_data(net: EloftrNet) -> None:
     mask = torch.ones_like(image0, dtype=torch.bool)
     mask[:, :, 128:] = False
     noisy = image0.masked_fill(~mask, torch.nan)
-    ((xy0, xy1, _),) = net.match(noisy, mask, image1, None)
+    ((xy0, xy1, _, _),) = net.match(noisy, mask, image1, None)
     assert len(xy0) > 30
     assert xy0[:, 0].max() < 128 - 16
     assert np.isfinite(xy1).all()
     none = torch.zeros_like(mask)
-    ((nowhere, _, _),) = net.match(noisy, none, image1, None)
+    ((nowhere, _, _, _),) = net.match(noisy, none, image1, None)
     assert nowhere.shape == (0, 2)
 
 
@@ -136,7 +110,7 @@ def test_weights_of_something_else_are_refused(key: str) -> None:
         del state[key]
     else:
         state[key] = torch.zeros(1)
-    with pytest.raises(RuntimeError, match=key):
+    with pytest.raises(InputError, match=key):
         EloftrNet.from_state(state)
 
 

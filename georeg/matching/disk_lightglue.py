@@ -1,4 +1,4 @@
-"""DISK key points matched by LightGlue: sparse, for images of like sensors.
+"""DISK key points matched by LightGlue.
 
 Methods and their sources: see networks/disk.py and networks/lightglue.py.
 """
@@ -7,25 +7,26 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from kornia.feature import LightGlue
 
+from georeg.matching._network import tensors
 from georeg.matching._sparse import SparseMatcher
 from georeg.matching.networks.disk import Disk
-from georeg.matching.networks.lightglue import LightglueNet, glue_from_state
+from georeg.matching.networks.lightglue import glue_from_state
 from georeg.matching.protocol import Weights
 
 
-class DiskLightglueMatcher(SparseMatcher):
-    """With the official weights, trained on photographs."""
+class DiskMatcher(SparseMatcher):
+    """With the official weights, which know photographs."""
 
     name: ClassVar[str] = "disk_lightglue"
     layouts: ClassVar[tuple[str, ...]] = ("lightglue_128", "disk")
-    sigma: ClassVar[tuple[float, float]] = (0.3, 1.5)
 
-    def _build(self, weights: Weights) -> LightglueNet:
-        points = Disk.from_state(weights.states["disk"])
-        glue = glue_from_state(weights.states["lightglue_128"], input_dim=128)
-        return LightglueNet(points, glue, self.device, torch.float32, 2048, None)
+    @classmethod
+    def networks(cls, weights: Weights) -> tuple[Disk, LightGlue]:
+        """See `SparseMatcher`."""
+        points, glue = (tensors(weights, layout) for layout in reversed(cls.layouts))
+        return Disk.from_state(points), glue_from_state(glue, input_dim=128)
 
 
-MATCHER = DiskLightglueMatcher
+MATCHER = DiskMatcher

@@ -7,53 +7,64 @@ network is kornia's; reading its map of scores is done here, because masks have 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from kornia.feature import DISK
-from torch import Tensor, nn
+from torch import Tensor
 
-from georeg.matching.networks.keypoints import Points, best, between, clear_of, framed, peaks
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.keypoints import (
+    Detector,
+    Points,
+    best,
+    between,
+    clear_of,
+    framed,
+    peaks,
+)
+from georeg.matching.networks.precision import all_finite
+from georeg.matching.networks.states import made
 
 _MULTIPLE = 16  # pixels
-_LEAST = 0.0  # score of a key point
+_LEAST = 0.0  # score of a key point; the official number
 
 
-class Disk(nn.Module):
+class Disk(Detector):
     """The U-Net of the official weights."""
 
-    def __init__(self) -> None:
-        """With random weights; see `from_state`."""
+    spread: ClassVar[float] = 0.5
+
+    def __init__(self, net: DISK) -> None:
+        """Of a network that is filled already; see `from_state`."""
         super().__init__()
-        self.net = DISK()
+        self.net = net
 
     @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> Disk:
-        """The network of a checkpoint in its authors' layout; `state` stays as it is.
+    def from_state(cls, state: Mapping[str, Tensor]) -> Disk:
+        """The network with these weights.
+
+        Args:
+            state: tensors by their official names; they stay as they are.
 
         Raises:
             InputError: these are no weights of DISK.
         """
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            made = cls()
-        fill(made.net, strip(state), "DISK")
-        return made.eval()
+        return cls(made(DISK, state, "DISK")).eval()
 
-    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """See `Detector`."""
-        framed_images, valid = framed(images, masks, _MULTIPLE)
+        image, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
         # One by one: full-size maps of 128 channels are large.
-        return [self._one(framed_images[i], clear[i], count) for i in range(len(images))]
+        return [self._one(image[i], clear[i], count) for i in range(len(images))]
 
-    def _one(self, image: Tensor, clear: Tensor, count: int) -> Points:
-        scores, features = self.net.heatmap_and_dense_descriptors(
-            image[None].expand(-1, 3, -1, -1)
-        )
-        score = scores[0, 0].float()
+    def _one(self, image: Tensor, clear: Tensor, count: int) -> Points | None:
+        maps = self.net.heatmap_and_dense_descriptors(image[None].expand(-1, 3, -1, -1))
+        if not all_finite(*maps)[0]:
+            return None
+        score, features = maps[0][0, 0].float(), maps[1][0]
         pixels, strength = peaks(score, clear, _LEAST)
         chosen = best(strength, count)
         pixels = pixels[chosen]
-        descriptors = features[0][:, pixels[:, 1], pixels[:, 0]].T.float()
-        return between(score, pixels), strength[chosen], F.normalize(descriptors, dim=1)
+        described = features[:, pixels[:, 1], pixels[:, 0]].T.float()
+        return between(score, pixels), strength[chosen], F.normalize(described, dim=1)

@@ -197,9 +197,10 @@ def _rotations(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
     pairs = x.shape[1] // 4  # per axis
     rows, cols = x.shape[2] // _AGGREGATE, x.shape[3] // _AGGREGATE
     squeeze = min(1.0, _TRAINED_SIDE / side)
-    rates = torch.exp(torch.arange(pairs).float() * (-math.log(10000.0) / pairs))
-    down = (torch.arange(1, rows + 1).float() * squeeze)[:, None, None] * rates
-    across = (torch.arange(1, cols + 1).float() * squeeze)[None, :, None] * rates
+    count, row, col = (torch.arange(n, device=x.device) for n in (pairs, rows, cols))
+    rates = torch.exp(count.float() * (-math.log(10000.0) / pairs))
+    down = ((row + 1).float() * squeeze)[:, None, None] * rates
+    across = ((col + 1).float() * squeeze)[None, :, None] * rates
     shape = (rows, cols, pairs)
     angles = torch.stack([down.expand(shape), across.expand(shape)], -1).flatten(2)
     angles = angles.repeat_interleave(2, dim=-1)

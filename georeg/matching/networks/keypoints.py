@@ -8,12 +8,15 @@ from the truth is 0.25 px instead of 0.56 with DISK, and 0.18 px instead of 0.28
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from math import sqrt
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from kornia.geometry.subpix import nms2d
-from torch import Tensor
+from torch import Tensor, nn
+
+ROUNDED = sqrt(2 / 12)  # pixels: spread of places that are whole pixels
 
 _WINDOW = 5  # pixels of a side of what a key point must lead; the official number of all of them
 _BORDER = 4  # pixels next to the edge, or to something invalid, without key points
@@ -23,18 +26,17 @@ _FARTHEST = 1.0  # pixels from a whole one
 Points = tuple[Tensor, Tensor, Tensor]
 
 
-class Detector(Protocol):
-    """A network that finds key points and describes them."""
+class Detector(nn.Module):
+    """A network that finds key points and describes them.
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
-        """As of a `torch.nn.Module`."""
-        ...
+    Attributes:
+        spread: pixels along one axis; standard deviation of the difference of the places of two
+            key points that belong together.
+    """
 
-    def eval(self) -> Any:
-        """As of a `torch.nn.Module`."""
-        ...
+    spread: ClassVar[float]
 
-    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """The best key points of each image.
 
         Args:
@@ -44,9 +46,9 @@ class Detector(Protocol):
 
         Returns:
             Per image (N, 2) xy in pixels, 0 at the centre of the first, (N,) score and (N, D)
-            descriptors of length 1, best first; at least float32.
+            descriptors of length 1, best first; float32. None where not all numbers are finite.
         """
-        ...
+        raise NotImplementedError
 
 
 def framed(images: Tensor, masks: Tensor | None, multiple: int) -> tuple[Tensor, Tensor]:

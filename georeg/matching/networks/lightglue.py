@@ -8,69 +8,73 @@ gives.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from math import inf
 
 import torch
 from kornia.feature import LightGlue
 from kornia.geometry.transform import resize as resized
 from torch import Tensor
 
+from georeg.matching.networks.found import Found
 from georeg.matching.networks.keypoints import Detector
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.precision import CPU, Precision, exact
+from georeg.matching.networks.states import fill
 from georeg.matching.networks.superpoint import CELL, SuperPoint
-from georeg.matching.protocol import Array, Image, Mask
-
-_OLD_NAME = re.compile(r"^(self_attn|cross_attn)\.(\d+)\.")
+from georeg.matching.protocol import Device
 
 
 class LightglueNet:
-    """A detector and LightGlue with given weights, ready to match.
-
-    Attributes:
-        device: where it computes.
-        dtype: in what.
-    """
+    """A detector and LightGlue with given weights, ready to match."""
 
     def __init__(
         self,
         points: Detector,
         glue: LightGlue,
-        device: torch.device,
-        dtype: torch.dtype,
+        how: Device,
         count: int,
-        side: int | None,
+        side: int | None = None,
+        zoom: float = inf,
     ) -> None:
-        """Networks that are filled already; see `from_states` for SuperPoint, `glue_from_state`."""
-        self.device = device
-        self.dtype = dtype
-        self._points = points.to(device, dtype).eval()
-        self._glue = glue.to(device, dtype).eval()
+        """Networks that are filled already.
+
+        Args:
+            points: finds and describes key points.
+            glue: see `glue_from_state`.
+            how: as for `from_states`, and so on.
+            count: the same.
+            side: the same.
+            zoom: the same.
+        """
+        self.precision = Precision(how)
+        self._points = self.precision.place(points, (points,), (points,))
+        self._glue = self.precision.place(glue)
         self._count = count
         self._side = side
+        self._zoom = zoom
 
     @classmethod
     def from_states(
         cls,
-        superpoint_state: Mapping[str, object],
-        lightglue_state: Mapping[str, object],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        superpoint_state: Mapping[str, Tensor],
+        lightglue_state: Mapping[str, Tensor],
+        how: Device = CPU,
         count: int = 2048,
         side: int | None = 1024,
+        zoom: float = inf,
         adaptive: bool = True,
     ) -> LightglueNet:
-        """The networks of checkpoints in the official layouts.
+        """The networks with these weights.
 
         Args:
-            superpoint_state: what `torch.load` returned for `superpoint_v1.pth`; it stays as it is.
-            lightglue_state: the same for `minima_lightglue.pth`, or other LightGlue weights for
-                SuperPoint, with the old names of layers or the new ones.
-            device: where to compute.
-            dtype: float32, or float16 or bfloat16 on a GPU.
+            superpoint_state: tensors by their official names; they stay as they are.
+            lightglue_state: the same of LightGlue for SuperPoint, with the new names of layers.
+            how: to compute. LightGlue itself is in float32 whatever the type: the key points take
+                most of the time.
             count: key points per image at most; the official number is 2048.
             side: pixels that the longer side of images is brought to first, up or down; the
                 official number is 1024. None leaves images as they are.
+            zoom: but not by more than that factor.
             adaptive: stop at the layer, and leave out points, where it makes no difference any
                 more, as the official code does.
 
@@ -78,19 +82,16 @@ class LightglueNet:
             InputError: these are no such weights.
         """
         points = SuperPoint.from_state(superpoint_state)
-        glue = glue_from_state(
-            lightglue_state, 0.99 if adaptive else -1, 0.95 if adaptive else -1
-        )
-        return cls(points, glue, torch.device(device), dtype, count, side)
+        glue = glue_from_state(lightglue_state, 0.99 if adaptive else -1, 0.95 if adaptive else -1)
+        return cls(points, glue, how, count, side, zoom)
 
     def match(
         self,
-        images0: Image,
-        masks0: Mask | None,
-        images1: Image,
-        masks1: Mask | None,
-        count: int | None = None,
-    ) -> list[tuple[Array, Array, Array]]:
+        images0: Tensor,
+        masks0: Tensor | None,
+        images1: Tensor,
+        masks1: Tensor | None,
+    ) -> list[Found]:
         """Match image pairs of one size per side.
 
         Args:
@@ -100,84 +101,83 @@ class LightglueNet:
                 image's edge. The official code has no masks.
             images1: (B, H1, W1), maybe of another size.
             masks1: (B, H1, W1).
-            count: key points per image at most; as when it was made if None.
 
         Returns:
-            Per pair (N, 2) xy in image 0, (N, 2) xy in image 1 and (N,) confidence in [0, 1],
-            float64. The coordinates are the official code's: pixels of these images, before they
-            were resized, 0 at the centre of the upper left one; add 0.5 for edge convention.
+            For every pair its matches. The coordinates are the official code's: pixels of these
+            images, before they were resized, 0 at the centre of the upper left one. The spread is
+            the detector's, as there is no fine stage.
 
         Raises:
             ValueError: the shapes don't fit.
         """
         if len(images0) != len(images1):
             raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
-        with torch.no_grad():
-            both = [
-                self._detect(images, masks, count or self._count)
-                for images, masks in ((images0, masks0), (images1, masks1))
-            ]
-            # One by one, as officially: in a batch, all would wait for the one that needs most
-            # layers, and images with fewer key points would have to be filled up.
-            return [self._glued(a, b) for a, b in zip(*both, strict=True)]
+        return self.precision.matched(self._match, images0, masks0, images1, masks1)
 
-    def _detect(
-        self, images: Image, masks: Mask | None, count: int
-    ) -> list[dict[str, Tensor]]:
-        """Key points as LightGlue wants them, in pixels before resizing."""
+    def _match(
+        self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
+    ) -> list[Found | None]:
+        both = [self._detect(images0, masks0), self._detect(images1, masks1)]
+        # One by one, as officially: in a batch, all would wait for the one that needs most
+        # layers, and images with fewer key points would have to be filled up.
+        return [
+            None if a is None or b is None else self._glued(a, b)
+            for a, b in zip(*both, strict=True)
+        ]
+
+    def _detect(self, images: Tensor, masks: Tensor | None) -> list[dict[str, Tensor] | None]:
+        """Key points as LightGlue wants them, in pixels before resizing; None if not finite."""
         if images.ndim != 3 or (masks is not None and masks.shape != images.shape):
             shape = None if masks is None else masks.shape
             raise ValueError(f"images are {images.shape}, masks {shape}: not (B, H, W) both")
         if not len(images):
             return []
+        device = self.precision.device
         height, width = images.shape[1:]
-        image = torch.as_tensor(images, device=self.device)[:, None]
-        mask = None if masks is None else torch.as_tensor(masks, device=self.device)[:, None]
+        image = torch.as_tensor(images, device=device)[:, None].float()
+        mask = None if masks is None else torch.as_tensor(masks, device=device)[:, None]
         if self._side is not None:
-            image = resized(image, self._side, side="long", antialias=True)
+            longer = int(min(self._side, self._zoom * max(height, width)))
+            image = resized(image, longer, side="long", antialias=True)
             if mask is not None:
                 # A pixel that an invalid one had a part in is invalid.
                 new = (image.shape[-2], image.shape[-1])
                 mask = resized(mask.float(), new, antialias=True) > 0.999
         if min(image.shape[-2:]) < CELL:
             raise ValueError(f"images are {images.shape}: sides are shorter than {CELL} pixels")
-        scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(self.device)
-        size = torch.tensor([[width, height]], dtype=torch.float32, device=self.device)
+        scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(device)
+        size = torch.tensor([[width, height]], dtype=torch.float32, device=device)
         valid = None if mask is None else mask[:, 0]
         return [
-            {
-                "keypoints": ((xy + 0.5) / scale - 0.5)[None],
-                "descriptors": descriptors[None].to(self.dtype),
+            None
+            if found is None
+            else {
+                "keypoints": ((found[0] + 0.5) / scale - 0.5)[None],
+                "descriptors": found[2][None],
                 "image_size": size,
+                "pixel": 1 / scale.mean(),
             }
-            for xy, _, descriptors in self._points.detect(
-                image[:, 0].to(self.dtype), valid, count
-            )
+            for found in self._points.detect(image[:, 0], valid, self._count)
         ]
 
-    def _glued(
-        self, side0: dict[str, Tensor], side1: dict[str, Tensor]
-    ) -> tuple[Array, Array, Array]:
+    def _glued(self, side0: dict[str, Tensor], side1: dict[str, Tensor]) -> Found:
         """Matches of one pair."""
-        found = self._glue({"image0": side0, "image1": side1})
+        with exact(side0["descriptors"]):
+            found = self._glue({"image0": side0, "image1": side1})
         index0, index1 = found["matches"][0].unbind(1)
-        return (
-            _array(side0["keypoints"][0, index0]),
-            _array(side1["keypoints"][0, index1]),
-            _array(found["scores"][0]),
-        )
+        score = found["scores"][0]
+        pixel = torch.maximum(side0["pixel"], side1["pixel"])
+        xy0, xy1 = side0["keypoints"][0, index0], side1["keypoints"][0, index1]
+        return Found.of(xy0, xy1, score, (self._points.spread * pixel).expand(len(score)))
 
 
 def glue_from_state(
-    state: Mapping[str, object],
-    width: float = 0.99,
-    depth: float = 0.95,
-    **sizes: int,
+    state: Mapping[str, Tensor], width: float = 0.99, depth: float = 0.95, **sizes: int
 ) -> LightGlue:
-    """LightGlue of a checkpoint in the official layout, with old names of layers or new ones.
+    """LightGlue with these weights.
 
     Args:
-        state: what `torch.load` returned; it stays as it is.
+        state: tensors by their official names, with the new names of layers; they stay as they are.
         width: sureness with which points are left out that make no difference any more; -1 never.
         depth: sureness with which later layers are left out; -1 never.
         sizes: of the network, where they aren't those for SuperPoint: `input_dim` of descriptors,
@@ -197,15 +197,5 @@ def glue_from_state(
             **sizes,
         )
     torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
-    fill(glue, _renamed(strip(state)), "LightGlue")
+    fill(glue, state, "LightGlue")
     return glue
-
-
-def _array(values: Tensor) -> Array:
-    out: Array = values.double().cpu().numpy()
-    return out
-
-
-def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """LightGlue's layers under their new names, by which files rarely know them."""
-    return {_OLD_NAME.sub(r"transformers.\2.\1.", name): value for name, value in state.items()}

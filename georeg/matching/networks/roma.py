@@ -11,21 +11,26 @@ makes pixels of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from georeg.matching.networks.dinov2 import PATCH, DinoV2
-from georeg.matching.networks.precision import exact
+from georeg.matching.networks.found import Found
+from georeg.matching.networks.precision import CPU, Precision, all_finite
 from georeg.matching.networks.roma_decoder import Decoder, Step
 from georeg.matching.networks.roma_refiner import centres
+from georeg.matching.networks.states import made
 from georeg.matching.networks.vgg import Vgg19
+from georeg.matching.pixels import to_centres
+from georeg.matching.protocol import Device
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 _STRIDE = 8  # of the encoder's coarsest convolutions
 _DOUBT = 0.5  # share of a negative coarse logit that is given back
+_LEAST = 0.05  # certainty below which the published sampling takes no match
+_RETURN = 3.0  # pixels from where it started, at which a match may end there and back again
 
 
 class Encoder(nn.Module):
@@ -53,12 +58,20 @@ class RomaNet:
     Attributes:
         coarse: side in pixels at which images are matched first, a multiple of 56.
         fine: side at which the warp is refined and returned, a multiple of 8.
+        step: pixels at that side between the matches that `match` gives.
         matcher: the network without DINOv2.
         dinov2: the frozen transformer.
     """
 
     def __init__(
-        self, matcher: RomaMatcher, dinov2: DinoV2, *, coarse: int = 560, fine: int = 864
+        self,
+        matcher: RomaMatcher,
+        dinov2: DinoV2,
+        how: Device = CPU,
+        *,
+        coarse: int = 560,
+        fine: int = 864,
+        step: int = 16,
     ) -> None:
         """Take the networks; `from_states` makes them.
 
@@ -67,48 +80,83 @@ class RomaNet:
         """
         if coarse < 1 or fine < 1 or coarse % (PATCH * _STRIDE // 2) or fine % _STRIDE:
             raise ValueError(f"sides must be multiples of 56 and 8, not {coarse} and {fine}")
-        self.coarse, self.fine = coarse, fine
-        self.matcher = matcher.eval().requires_grad_(False)
-        self.dinov2 = dinov2.eval().requires_grad_(False)
+        self.coarse, self.fine, self.step = coarse, fine, step
+        self.precision = Precision(how)
+        encoder = matcher.encoder.cnn
+        self.matcher = self.precision.place(matcher, (encoder,), (encoder,))
+        self.dinov2 = self.precision.place(dinov2, (dinov2,))
 
     @classmethod
     def from_states(
         cls,
         roma_state: Mapping[str, Tensor],
         dinov2_state: Mapping[str, Tensor],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        how: Device = CPU,
         *,
         coarse: int = 560,
         fine: int = 864,
+        step: int = 16,
     ) -> RomaNet:
         """With weights; the tensors given aren't copied where device and type allow.
 
         Args:
             roma_state: names as published, `encoder.cnn.*` and `decoder.*`.
             dinov2_state: names as published, those of the bare ViT-L/14.
-            device: where to compute.
-            dtype: float32, or float16 or bfloat16 for what bears it (DINOv2 altogether; the
-                Gaussian process, warps and certainties stay in float32).
+            how: to compute; the Gaussian process, warps and certainties stay in float32.
             coarse: see the class.
             fine: see the class.
+            step: see the class.
 
         Raises:
-            RuntimeError: a name is missing or unknown, or a shape is wrong; all are listed.
+            InputError: a tensor is missing, is left over or has the wrong shape.
             ValueError: a side doesn't suit the strides.
         """
-        with torch.device("meta"):
-            matcher, dinov2 = RomaMatcher(), DinoV2()
-        matcher.load_state_dict(dict(roma_state), strict=True, assign=True)
-        dinov2.load_state_dict(dict(dinov2_state), strict=True, assign=True)
-        matcher.to(device=device, dtype=torch.float32)
-        dinov2.to(device=device, dtype=dtype)
-        return cls(matcher, dinov2, coarse=coarse, fine=fine)
+        matcher, dinov2 = (
+            made(RomaMatcher, roma_state, "RoMa"),
+            made(DinoV2, dinov2_state, "DINOv2"),
+        )
+        return cls(matcher, dinov2, how, coarse=coarse, fine=fine, step=step)
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self.dinov2.pos_embed.device
+        return self.precision.device
+
+    def match(
+        self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
+    ) -> list[Found]:
+        """Match pairs of grey images, on a regular grid of the first.
+
+        Args:
+            images0: (B, H, W) in [0, 1].
+            masks0: not used: the network knows no masks.
+            images1: (B, h, w), the others of the pairs.
+            masks1: not used.
+
+        Returns:
+            For every pair its matches of some certainty; the spread is how far one is from its
+            start there and back again (matches that miss it by far are left out).
+        """
+        return self.precision.matched(self._match, images0, masks0, images1, masks1)
+
+    def _match(
+        self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
+    ) -> list[Found | None]:
+        sizes = images0.shape[1:], images1.shape[1:]
+        colours = (x[:, None].expand(-1, 3, -1, -1) for x in (images0, images1))
+        warps, certainties = self._warp(*colours)
+        out: list[Found | None] = []
+        sound = all_finite(warps, certainties)
+        for warp, certainty, ok in zip(warps, certainties, sound, strict=True):
+            first, second, score = sample_grid(warp, certainty, self.step)
+            xy0 = to_pixels(first, *sizes[0])
+            off = (to_pixels(returned(warp, second), *sizes[0]) - xy0).norm(dim=1)
+            keep = (score >= _LEAST) & (off <= _RETURN)
+            xy1 = to_pixels(second, *sizes[1])
+            found = Found.of(xy0[keep], xy1[keep], score[keep], off[keep])
+            centred = found._replace(xy0=to_centres(found.xy0), xy1=to_centres(found.xy1))
+            out.append(centred if ok else None)
+        return out
 
     def warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
         """Where each pixel of either image lies in the other.
@@ -128,6 +176,10 @@ class RomaNet:
         Raises:
             ValueError: the images are not a batch of as many with three channels each.
         """
+        with torch.no_grad(), self.precision.half():
+            return self._warp(images0, images1)
+
+    def _warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
         for images in (images0, images1):
             if images.ndim != 4 or images.shape[1] != 3 or len(images) != len(images0):
                 raise ValueError(f"expected two (B, 3, H, W), got {tuple(images.shape)}")
@@ -138,7 +190,6 @@ class RomaNet:
         )
         return self.warp_prepared(coarse, fine)
 
-    @torch.no_grad()
     def warp_prepared(self, coarse: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
         """As `warp`, of images already resized and normalised.
 
@@ -147,12 +198,11 @@ class RomaNet:
             fine: (2 B, 3, S, S).
         """
         coarse, fine = coarse.to(self.device).float(), fine.to(self.device).float()
-        with self._precision():
-            steps = self._pass(coarse, None, 1.0)
-            doubt = F.interpolate(
-                steps[16][1], size=fine.shape[-2:], mode="bilinear", align_corners=False
-            )
-            flow, logit = self._pass(fine, steps[1], fine.shape[-1] / coarse.shape[-1])[1]
+        steps = self._pass(coarse, None, 1.0)
+        doubt = F.interpolate(
+            steps[16][1], size=fine.shape[-2:], mode="bilinear", align_corners=False
+        )
+        flow, logit = self._pass(fine, steps[1], fine.shape[-1] / coarse.shape[-1])[1]
         certainty = torch.sigmoid(logit - _DOUBT * doubt.clamp(max=0))[:, 0]
         certainty = certainty.masked_fill((flow.abs() > 1).any(dim=1), 0)
         there = flow.clamp(-1, 1).permute(0, 2, 3, 1)
@@ -166,18 +216,10 @@ class RomaNet:
         """One run of the decoder, both ways, each image's features computed once."""
         features = self.matcher.encoder.cnn(images)
         if start is None:
-            # By itself in its own type: it was frozen, and nothing of it is in float32.
-            with exact(images):
-                features[16] = self.dinov2(images.to(self.dinov2.pos_embed.dtype)).float()
+            features[16] = self.dinov2(images).float()
         other = {s: torch.cat([*reversed(f.chunk(2))]) for s, f in features.items()}
         found: dict[int, Step] = self.matcher.decoder(features, other, start, scale)
         return found
-
-    def _precision(self) -> AbstractContextManager[object]:
-        dtype = self.dinov2.pos_embed.dtype
-        if dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=dtype)
 
 
 def prepared(images: Tensor, side: int) -> Tensor:
@@ -216,6 +258,13 @@ def sample_grid(warp: Tensor, certainty: Tensor, step: int) -> tuple[Tensor, Ten
     points, score = warp[rows, columns].reshape(-1, 4), certainty[rows, columns].reshape(-1)
     keep = score > 0
     return points[keep, :2], points[keep, 2:], score[keep]
+
+
+def returned(warp: Tensor, points: Tensor) -> Tensor:
+    """(N, 2) places in image 1 -> where one comes from there, by the (S, 2 S, 4) warp's half."""
+    back = warp[:, warp.shape[1] // 2 :, :2].permute(2, 0, 1)[None]
+    found = F.grid_sample(back, points[None, None], padding_mode="border", align_corners=False)
+    return found[0, :, 0].T
 
 
 def to_pixels(points: Tensor, height: int, width: int) -> Tensor:

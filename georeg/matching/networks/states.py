@@ -1,50 +1,39 @@
-"""Weights as they come in files: unwrapped, checked, and put into a network."""
+"""Weights put into networks: all of them, and nothing else.
+
+Files are read elsewhere (georeg/models), which also frees their names from prefixes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from georeg.errors import InputError
 
-_WRAPPERS = ("state_dict", "model")
-_PREFIXES = ("module.", "matcher.")
+Net = TypeVar("Net", bound=nn.Module)
+
 _MAY_LACK = ("num_batches_tracked", "confidence_thresholds")  # never learned
 _NAMED = 3  # keys that a message names
 
 
-def strip(state: Mapping[str, object]) -> dict[str, Tensor]:
-    """The learned tensors of a file, under the names that the network itself gives them.
-
-    Entries `state_dict` and `model` are opened, the prefixes `module.` (of parallel training) and
-    `matcher.` (of the MINIMA family) are taken off. `state` stays as it is.
+def made(kind: Callable[[], Net], state: Mapping[str, Tensor], what: str) -> Net:
+    """A network out of nothing but its weights, which aren't copied; no random number is drawn.
 
     Args:
-        state: what `torch.load` returned.
+        kind: makes it. All that it computes beforehand must be among the weights.
+        state: tensors by official names, without a prefix; stays as it is.
+        what: the network's name, for messages.
 
     Raises:
-        InputError: something in it isn't a tensor, or two tensors get the same name.
+        InputError: as `fill`.
     """
-    inner: object = state
-    while isinstance(inner, Mapping):
-        wrapped = next((inner[w] for w in _WRAPPERS if isinstance(inner.get(w), Mapping)), None)
-        if wrapped is None:
-            break
-        inner = wrapped
-    if not isinstance(inner, Mapping) or not inner:
-        raise InputError("the weights are no dictionary of tensors: is this a checkpoint?")
-    out: dict[str, Tensor] = {}
-    for full, value in inner.items():
-        if not isinstance(full, str) or not isinstance(value, Tensor):
-            raise InputError(
-                f"the weights hold '{full}', which is no tensor: is this a checkpoint?"
-            )
-        name = _bare(full)
-        if name in out:
-            raise InputError(f"the weights hold '{name}' twice, once as '{full}'")
-        out[name] = value
-    return out
+    with torch.device("meta"):
+        net = kind()
+    fill(net, state, what)
+    return net
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
@@ -54,8 +43,8 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     remain then.
 
     Args:
-        net: changed in place.
-        state: as `strip` returns it.
+        net: changed in place. If it has no storage yet, it takes the tensors themselves.
+        state: tensors by the network's names.
         what: the network's name, for messages.
 
     Raises:
@@ -74,14 +63,10 @@ def fill(net: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
             raise InputError(f"these are no weights of {what}: '{name}' is {shapes}")
         if value.is_floating_point() != own[name].is_floating_point():
             raise InputError(f"these are no weights of {what}: '{name}' is {value.dtype}")
-    net.load_state_dict({**own, **state}, strict=True)
-
-
-def _bare(name: str) -> str:
-    """A key without the prefixes, in whatever order they come."""
-    while name.startswith(_PREFIXES):
-        name = name.partition(".")[2]
-    return name
+    hollow = any(value.is_meta for value in own.values())
+    rest = {k: torch.zeros_like(v, device="cpu") if hollow else v for k, v in own.items()
+            if k not in state}  # fmt: skip
+    net.load_state_dict({**rest, **state}, strict=True, assign=hollow)
 
 
 def _some(names: list[str]) -> str:

@@ -9,12 +9,15 @@ Those weights are for academic and non-commercial use: georeg has none, users br
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.keypoints import ROUNDED, Detector, Points
+from georeg.matching.networks.precision import all_finite
+from georeg.matching.networks.states import made
 
 CELL = 8  # pixels of a side of what the heads see as one place
 
@@ -37,8 +40,10 @@ _LAYERS = {
 }
 
 
-class SuperPoint(nn.Module):
+class SuperPoint(Detector):
     """The network: one encoder, one head for points ("P") and one for descriptors ("D")."""
+
+    spread: ClassVar[float] = ROUNDED
 
     def __init__(self) -> None:
         """With random weights; see `from_state`."""
@@ -47,19 +52,16 @@ class SuperPoint(nn.Module):
             self.add_module(name, nn.Conv2d(into, out, side, padding=side // 2))
 
     @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> SuperPoint:
-        """The network of a checkpoint in its authors' layout, `superpoint_v1.pth`.
+    def from_state(cls, state: Mapping[str, Tensor]) -> SuperPoint:
+        """The network with these weights.
 
         Args:
-            state: what `torch.load` returned; it stays as it is.
+            state: tensors by their authors' names; they stay as they are.
 
         Raises:
             InputError: these are no weights of SuperPoint.
         """
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            net = cls()
-        fill(net, strip(state), "SuperPoint")
-        return net.eval()
+        return made(cls, state, "SuperPoint").eval()
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of all pixels, and a coarse map of descriptors.
@@ -69,7 +71,7 @@ class SuperPoint(nn.Module):
 
         Returns:
             (B, H // 8 * 8, W // 8 * 8) probability of being a key point, and
-            (B, 256, H // 8, W // 8) descriptors of length 1; at least float32.
+            (B, 256, H // 8, W // 8) descriptors of length 1; float32.
         """
         x = images[:, None]
         for block in "1234":
@@ -77,15 +79,12 @@ class SuperPoint(nn.Module):
             x = self._relu(f"conv{block}a", x)
             x = self._relu(f"conv{block}b", x)
         places = self._layer("convPb", self._relu("convPa", x))
-        wide = torch.promote_types(x.dtype, torch.float32)
         # The last channel stands for "no key point in this cell", the others for its pixels.
-        score = F.pixel_shuffle(places.to(wide).softmax(1)[:, :-1], CELL)[:, 0]
+        score = F.pixel_shuffle(places.float().softmax(1)[:, :-1], CELL)[:, 0]
         descriptors = self._layer("convDb", self._relu("convDa", x))
-        return score, F.normalize(descriptors.to(wide), dim=1)
+        return score, F.normalize(descriptors.float(), dim=1)
 
-    def detect(
-        self, images: Tensor, masks: Tensor | None, count: int
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """The best key points of each image.
 
         Args:
@@ -94,10 +93,27 @@ class SuperPoint(nn.Module):
             count: how many at most.
 
         Returns:
-            Per image (N, 2) xy in pixels, 0 at the centre of the first, (N,) score and (N, 256)
-            descriptors of length 1, best first; at least float32.
+            As `choose`; None for images where not all numbers are finite.
         """
         score, coarse = self(images)
+        found = self.choose(score, coarse, masks, count)
+        fine = all_finite(score, coarse)
+        return [points if ok else None for points, ok in zip(found, fine, strict=True)]
+
+    @staticmethod
+    def choose(score: Tensor, coarse: Tensor, masks: Tensor | None, count: int) -> list[Points]:
+        """The best key points by what the network says of each image.
+
+        Args:
+            score: (B, H // 8 * 8, W // 8 * 8) of all pixels.
+            coarse: (B, 256, H // 8, W // 8) descriptors.
+            masks: (B, H, W), True where valid; None if all is.
+            count: how many at most.
+
+        Returns:
+            Per image (N, 2) xy in pixels, 0 at the centre of the first, (N,) score and (N, 256)
+            descriptors of length 1, best first; float32.
+        """
         peak = _peaks(score) & (score > _LEAST)
         height, width = score.shape[1:]
         valid = torch.ones_like(score) if masks is None else masks[:, :height, :width].to(score)

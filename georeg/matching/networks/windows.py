@@ -1,13 +1,17 @@
-"""What the detector-free networks share: coarse cells, their similarity, and windows on them.
+"""What the detector-free networks share: coarse cells, their matches, and windows on them.
 
 A coarse cell is 8 x 8 pixels; the cells of an image are numbered row by row.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from georeg.matching.networks.precision import exact
 
 CELL = 8  # pixels
 TEMPERATURE = 0.1  # of all softmaxes that decide on matches
@@ -16,36 +20,75 @@ _BORDER = 2  # cells next to the edge that are never matched
 _MASKED = -1e9  # similarity of cells that hold no data; not infinite, for rows without any data
 
 
-def check(images: Tensor, multiple: int) -> None:
-    """Refuse images that the strides would cut.
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One image of every pair, ready for the network.
 
-    Raises:
-        ValueError: not (B, H, W), or a side that isn't a multiple of `multiple` pixels.
+    Attributes:
+        images: (B, 1, H, W) float32, 0 where invalid.
+        valid: (B, H, W) bool.
+        full: (B, h, w) bool, which cells hold data.
+        free: (B, h, w) bool, which of them may be matched: no cell within two of it, nor the edge
+            of the image, is without data. For padding that is the official codes' rule.
     """
-    if images.ndim != 3 or images.shape[1] % multiple or images.shape[2] % multiple:
-        raise ValueError(
-            f"images must be (B, H, W) with sides that are multiples of {multiple} pixels, "
-            f"not {tuple(images.shape)}"
-        )
+
+    images: Tensor
+    valid: Tensor
+    full: Tensor
+    free: Tensor
 
 
-def cell_masks(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Which cells hold data, and which of them may be matched.
+def sides(
+    images0: Tensor,
+    masks0: Tensor | None,
+    images1: Tensor,
+    masks1: Tensor | None,
+    device: torch.device,
+    multiple: int = CELL,
+    corner: bool = False,
+) -> tuple[Side, Side]:
+    """Both images of every pair.
 
-    The official codes know only padding at the right and at the bottom. For such masks this is
-    the same: two cells along the edge of the data are not matched.
+    The official codes know only padding at the right and at the bottom.
 
     Args:
-        masks: (B, H, W) bool, True where valid.
+        images0: (B, H, W).
+        masks0: (B, H, W) bool, True where valid; None: everywhere.
+        images1: (B, H', W').
+        masks1: (B, H', W') bool or None.
+        device: where to.
+        multiple: of pixels, that sides must be.
+        corner: a cell holds data if its upper left pixel does; else, if half of its pixels do.
 
-    Returns:
-        Two (B, H / 8, W / 8) bool masks: at least half the pixels are valid; and no cell within
-        two of it, nor the edge of the image, is without data.
+    Raises:
+        ValueError: shapes that don't fit each other, or that the strides would cut.
     """
-    full = F.avg_pool2d(masks[:, None].float(), CELL) >= 0.5
-    holes = F.pad((~full).float(), (_BORDER,) * 4, value=1.0)
-    near = F.max_pool2d(holes, 2 * _BORDER + 1, 1) > 0
-    return full[:, 0], ~near[:, 0]
+    if len(images0) != len(images1):
+        raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
+    found = []
+    for images, masks in ((images0, masks0), (images1, masks1)):
+        if images.ndim != 3 or images.shape[1] % multiple or images.shape[2] % multiple:
+            raise ValueError(
+                f"images must be (B, H, W) with sides that are multiples of {multiple} pixels, "
+                f"not {tuple(images.shape)}"
+            )
+        if masks is not None and masks.shape != images.shape:
+            raise ValueError(f"masks are {tuple(masks.shape)}, images {tuple(images.shape)}")
+        values = torch.as_tensor(images, device=device).float()
+        valid = torch.ones_like(values, dtype=torch.bool)
+        if masks is not None:
+            valid = torch.as_tensor(masks, device=device).bool()
+        if corner:
+            full = valid[:, ::CELL, ::CELL]
+        else:
+            full = (F.avg_pool2d(valid[:, None].float(), CELL) >= 0.5)[:, 0]
+        found.append(Side(values.where(valid, 0)[:, None], valid, full, _free(full)))
+    return found[0], found[1]
+
+
+def _free(full: Tensor) -> Tensor:
+    holes = F.pad((~full).float()[:, None], (_BORDER,) * 4, value=1.0)
+    return F.max_pool2d(holes, 2 * _BORDER + 1, 1)[:, 0] == 0
 
 
 def similarity(features0: Tensor, features1: Tensor, full0: Tensor, full1: Tensor) -> Tensor:
@@ -61,10 +104,36 @@ def similarity(features0: Tensor, features1: Tensor, full0: Tensor, full1: Tenso
         (L, S), ready for a softmax.
     """
     root = features0.shape[1] ** 0.5
-    found = torch.mm(features0.float() / root, (features1.float() / root).T).div_(TEMPERATURE)
+    with exact(features0):
+        found = torch.mm(features0.float() / root, (features1.float() / root).T).div_(TEMPERATURE)
     if not (full0.all() and full1.all()):
         found.masked_fill_(~(full0[:, None] & full1[None]), _MASKED)
     return found
+
+
+def mutual(
+    features: tuple[Tensor, Tensor], pair: tuple[Side, Side], number: int, threshold: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells that are each other's best, and how sure: dual softmax (Sun et al., CVPR 2021).
+
+    Args:
+        features: (B, L, C) and (B, S, C) of both images' cells.
+        pair: the images.
+        number: which pair of the batch; one at a time, as L x S is what takes the memory.
+        threshold: least confidence.
+
+    Returns:
+        (M,) numbers of cells of image 0, in order, (M,) those of image 1, (M,) confidence.
+    """
+    full0, full1, free0, free1 = (
+        x[number].flatten() for x in (pair[0].full, pair[1].full, pair[0].free, pair[1].free)
+    )
+    similar = similarity(features[0][number], features[1][number], full0, full1)
+    confidence = similar.softmax(0).mul_(similar.softmax(1))
+    best, there = confidence.max(1)
+    ok = (best > threshold) & (best == confidence.amax(0)[there]) & free0 & free1[there]
+    cells0 = ok.nonzero()[:, 0]
+    return cells0, there[cells0], best[cells0]
 
 
 def window(features: Tensor, cells: Tensor, size: int, stride: int, before: int) -> Tensor:
@@ -91,3 +160,23 @@ def window(features: Tensor, cells: Tensor, size: int, stride: int, before: int)
 def first_pixels(cells: Tensor, columns: int) -> Tensor:
     """(M,) numbers of cells in a grid of `columns` -> (M, 2) x, y of their first pixels."""
     return torch.stack([cells % columns, cells.div(columns, rounding_mode="floor")], 1) * CELL
+
+
+def moments(heat: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Where in a square window, and how sharply.
+
+    Args:
+        heat: (M, side * side), not negative, row by row.
+        side: of the window.
+
+    Returns:
+        (M, 2) mean x, y from the window's middle, and (M,) standard deviation along one axis (of
+        both the quadratic mean); in elements of the window.
+    """
+    places = torch.arange(side, device=heat.device, dtype=heat.dtype) - (side - 1) / 2
+    heat = heat / heat.sum(1, keepdim=True)
+    plane = heat.reshape(-1, side, side)
+    along = torch.stack([plane.sum(1), plane.sum(2)], 1)  # (M, 2, side)
+    mean = (along * places).sum(2)
+    variance = (along * (places - mean[..., None]).square()).sum(2)
+    return mean, variance.mean(1).sqrt()

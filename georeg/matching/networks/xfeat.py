@@ -11,59 +11,73 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from kornia.feature import XFeat
-from kornia.feature.xfeat import InterpolateSparse2d
+from kornia.feature.xfeat import InterpolateSparse2d, XFeatModel
 from torch import Tensor, nn
 
-from georeg.matching.networks.keypoints import Points, best, between, clear_of, framed, peaks
-from georeg.matching.networks.states import fill, strip
+from georeg.matching.networks.keypoints import (
+    Detector,
+    Points,
+    best,
+    between,
+    clear_of,
+    framed,
+    peaks,
+)
+from georeg.matching.networks.precision import all_finite, exact
+from georeg.matching.networks.states import made
 
 _MULTIPLE = 32  # pixels
 _CELL = 8  # pixels of a side of what the heads see as one place
-_SHIFT = 2  # pixels by which the grid of cells is shifted
-_LEAST = 0.05  # probability of a key point within its cell
-_FLAT = 1e-5  # variance below which there is no structure
+_SHIFT = 2  # pixels by which the grid of cells is shifted; 8 is the official code
+_LEAST = 0.05  # probability of a key point within its cell; the official number
+_FLAT = 1e-5  # added to the variance, as in the official code
 
 
-class Xfeat(nn.Module):
+class Xfeat(Detector):
     """The network of the official weights."""
 
-    def __init__(self) -> None:
-        """With random weights; see `from_state`."""
+    spread: ClassVar[float] = 0.8
+
+    def __init__(self, net: XFeatModel) -> None:
+        """Of a network that is filled already; see `from_state`."""
         super().__init__()
-        self.net = XFeat()
-        self._between = InterpolateSparse2d("bilinear")
-        # It would normalise by invalid pixels, too.
-        self.net.net.norm = nn.Identity()
+        self.net = net
+        self.net.norm = nn.Identity()  # it would count invalid pixels, too
+        self._smooth = InterpolateSparse2d("bicubic")
+        self._linear = InterpolateSparse2d("bilinear")
 
     @classmethod
-    def from_state(cls, state: Mapping[str, object]) -> Xfeat:
-        """The network of a checkpoint in its authors' layout; `state` stays as it is.
+    def from_state(cls, state: Mapping[str, Tensor]) -> Xfeat:
+        """The network with these weights.
+
+        Args:
+            state: tensors by their official names; they stay as they are.
 
         Raises:
             InputError: these are no weights of XFeat.
         """
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            made = cls()
-        fill(made.net.net, strip(state), "XFeat")
-        return made.eval()
+        return cls(made(XFeatModel, state, "XFeat")).eval()
 
-    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """See `Detector`."""
-        framed_images, valid = framed(images, masks, _MULTIPLE)
+        image, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
-        normal = _normalised(framed_images, valid[:, None])
-        maps = self.net.net(normal)
-        features, _, reliability = (m.float() for m in maps)
-        heat = self._heat(normal)
-        features = F.normalize(features, dim=1)
-        return [
-            self._one(heat[i, 0], features[i : i + 1], reliability[i : i + 1], clear[i], count)
-            for i in range(len(images))
-        ]
+        image = _normalised(image, valid[:, None])
+        features, _, reliability = (x.float() for x in self.net(image))
+        heat = self._heat(image)
+        fine = all_finite(features, reliability, heat)
+        with exact(images):
+            features = F.normalize(features, dim=1)
+            return [
+                self._one(heat[i, 0], features[i : i + 1], reliability[i : i + 1], clear[i], count)
+                if fine[i]
+                else None
+                for i in range(len(images))
+            ]
 
     def _heat(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) probability of a key point, the mean over positions of the grid of cells.
@@ -76,7 +90,7 @@ class Xfeat(nn.Module):
         places = range(0, _CELL, _SHIFT)
         for top, left in itertools.product(places, places):
             part = wide[..., top : top + height + _CELL, left : left + width + _CELL]
-            logits = self.net.net.keypoint_head(F.pixel_unshuffle(part, _CELL)).float()
+            logits = self.net.keypoint_head(F.pixel_unshuffle(part, _CELL)).float()
             heat = F.pixel_shuffle(logits.softmax(1)[:, : _CELL**2], _CELL)
             total += heat[..., _CELL - top :, _CELL - left :][..., :height, :width]
         return total / len(places) ** 2
@@ -87,11 +101,10 @@ class Xfeat(nn.Module):
         height, width = heat.shape
         pixels, strength = peaks(heat, clear, _LEAST)
         at = pixels[None].to(heat)
-        strength = strength * self._between(reliability, at, height, width)[0, :, 0]
+        strength = strength * self._linear(reliability, at, height, width)[0, :, 0]
         chosen = best(strength, count)
-        pixels = pixels[chosen]
-        described = self.net.interpolator(features, at[:, chosen], height, width)[0]
-        return between(heat, pixels), strength[chosen], F.normalize(described, dim=1)
+        described = self._smooth(features, at[:, chosen], height, width)[0]
+        return between(heat, pixels[chosen]), strength[chosen], F.normalize(described, dim=1)
 
 
 def _normalised(images: Tensor, valid: Tensor) -> Tensor:

@@ -9,35 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from georeg.matching.networks.found import Found
+from georeg.matching.networks.loftr_blocks import Transformer, with_positions
+from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
+from georeg.matching.networks.states import made
 from georeg.matching.networks.windows import (
     CELL,
     TEMPERATURE,
-    cell_masks,
-    check,
     first_pixels,
+    moments,
+    sides,
     similarity,
     window,
 )
-from georeg.matching.networks.xoftr_blocks import (
-    Backbone,
-    FineProcess,
-    Transformer,
-    with_positions,
-)
+from georeg.matching.networks.xoftr_blocks import Backbone, FineProcess
+from georeg.matching.protocol import Device
 
 MULTIPLE = CELL  # of pixels, that sides must be
 
 _THRESHOLD = 0.3  # probability that a match of cells needs, in either direction
 _FINE_THRESHOLD = 0.1  # confidence that it needs after refinement
 _FINE, _MEDIUM = 5, 3  # sides of windows at 1/2 and at 1/4
+_PITCH = 2  # pixels between elements of fine windows
 _CHUNK = 2048  # matches refined at once
-
-Matches = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
 class XoftrNet(nn.Module):
@@ -51,38 +48,30 @@ class XoftrNet(nn.Module):
         self.coarse_matching = nn.ModuleDict({"final_proj": nn.Linear(256, 256)})
         self.fine_process = FineProcess()
         self.fine_matching = FineMatching()
+        self.precision = Precision(CPU)
 
     @classmethod
-    def from_state(
-        cls,
-        state: Mapping[str, Tensor],
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
-    ) -> XoftrNet:
+    def from_state(cls, state: Mapping[str, Tensor], how: Device = CPU) -> XoftrNet:
         """The network with these weights.
 
         Args:
-            state: tensors by their official names, without a prefix.
-            device: where to compute.
-            dtype: of the weights and of the features. Only float32 was compared with the official
-                code; where float16 overflows, there are no matches.
+            state: tensors by their official names, without a prefix; they stay as they are.
+            how: to compute. Only float32 was compared with the official code.
 
         Raises:
-            RuntimeError: a tensor is missing, is left over or has the wrong shape.
+            InputError: a tensor is missing, is left over or has the wrong shape.
         """
-        net = cls()
-        net.load_state_dict(dict(state), strict=True)
-        net.eval().requires_grad_(False)
-        return net.to(device=device, dtype=dtype)
+        net = made(cls, state, "XoFTR")
+        net.precision = Precision(how)
+        return net.precision.place(net, (net.backbone, net.loftr_coarse), (net.backbone,))
 
-    @torch.inference_mode()
     def match(
         self,
         images0: Tensor,
         masks0: Tensor | None,
         images1: Tensor,
         masks1: Tensor | None,
-    ) -> list[Matches]:
+    ) -> list[Found]:
         """Match pairs of images.
 
         Coordinates are the official code's: x, y in pixels, centres of pixels at integers, to a
@@ -101,40 +90,39 @@ class XoftrNet(nn.Module):
             masks1: (B, H', W') bool or None.
 
         Returns:
-            For every pair (N, 2) coordinates in the first image, (N, 2) in the second, and (N,)
-            confidences in (0.1, 1].
+            For every pair its matches, of confidences in (0.1, 1]; the spread is that of the
+            best feature's similarity to the window of the other image.
 
         Raises:
-            ValueError: sides that aren't multiples of 8 pixels.
+            ValueError: sides that aren't multiples of 8 pixels, or don't fit each other.
         """
-        full, free, maps = [], [], []
-        weight = self.fine_process.out_conv_f.weight
-        for batch, masks in ((images0, masks0), (images1, masks1)):
-            check(batch, MULTIPLE)
-            valid = torch.ones_like(batch, dtype=torch.bool) if masks is None else masks.bool()
-            maps.append(self.backbone(_normalised(batch, valid)[:, None].to(weight)))
-            cells = cell_masks(valid.to(weight.device))
-            full.append(cells[0].flatten(1))
-            free.append(cells[1].flatten(1))
-        tokens = [with_positions(coarse).flatten(2).mT for _, _, coarse in maps]
+        return self.precision.matched(self._match, images0, masks0, images1, masks1)
+
+    def _match(
+        self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
+    ) -> list[Found | None]:
+        pair = sides(images0, masks0, images1, masks1, self.precision.device, MULTIPLE)
+        maps = [self.backbone(_normalised(s.images[:, 0], s.valid)[:, None]) for s in pair]
+        # Single precision for what the layers add to, whatever they compute in.
+        tokens = [with_positions(coarse.float()).flatten(2).mT for _, _, coarse in maps]
+        full, free = [s.full.flatten(1) for s in pair], [s.free.flatten(1) for s in pair]
         tokens = list(self.loftr_coarse(tokens[0], tokens[1], *full))
         places = [self.coarse_matching["final_proj"](x) for x in tokens]
-        matched = [
-            _either_best(*(x[number] for x in (*places, *full, *free)))
-            for number in range(len(images0))
-        ]
+        sound = all_finite(*places)
         levels = []
         for (half, quarter, coarse), x in zip(maps, tokens, strict=True):
             after = x.mT.reshape(coarse.shape)
             levels.append(self.fine_process.maps(half, quarter, coarse, after))
-        return [
-            self._refined([[level[number] for level in image] for image in levels], found)
-            for number, found in enumerate(matched)
-        ]
+        out: list[Found | None] = []
+        for number in range(len(images0)):
+            cells = _either_best(*(x[number] for x in (*places, *full, *free)))
+            fine = [[level[number] for level in image] for image in levels]
+            out.append(self._refined(fine, cells) if sound[number] else None)
+        return out
 
-    def _refined(self, levels: list[list[Tensor]], matched: tuple[Tensor, Tensor]) -> Matches:
+    def _refined(self, levels: list[list[Tensor]], matched: tuple[Tensor, Tensor]) -> Found | None:
         """Matches of cells -> matches, from the feature maps of both images of the pair."""
-        parts = [(np.empty((0, 2)), np.empty((0, 2)), np.empty(0))]
+        parts = []
         for cells in zip(*(torch.split(c, _CHUNK) for c in matched), strict=True):
             if not len(cells[0]):
                 continue
@@ -142,16 +130,20 @@ class XoftrNet(nn.Module):
             fine = [window(maps[0], c, _FINE, 4, _FINE // 2) for maps, c in pairs]
             medium = [window(maps[1], c, _MEDIUM, 2, _MEDIUM // 2) for maps, c in pairs]
             coarse = [window(maps[2], c, 1, 1, 0) for maps, c in pairs]
-            *offsets, confidence = self.fine_matching(*self.fine_process(fine, medium, coarse))
+            windows = self.fine_process(fine, medium, coarse)
+            *offsets, confidence, spread = self.fine_matching(*windows)
+            if not confidence.isfinite().all():
+                return None
             ok = confidence > _FINE_THRESHOLD
             xy0, xy1 = (
                 first_pixels(c, maps[2].shape[2])[ok] + moved[ok]
                 for (maps, c), moved in zip(pairs, offsets, strict=True)
             )
-            arrays = [x.cpu().numpy().astype(np.float64) for x in (xy0, xy1, confidence[ok])]
-            parts.append((arrays[0], arrays[1], arrays[2]))
-        xy0s, xy1s, confidences = zip(*parts, strict=True)
-        return np.concatenate(xy0s), np.concatenate(xy1s), np.concatenate(confidences)
+            parts.append((xy0, xy1, confidence[ok], spread[ok]))
+        if not parts:
+            return Found.none()
+        found = Found.of(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        return found if found.finite() else None
 
 
 class FineMatching(nn.Module):
@@ -165,24 +157,35 @@ class FineMatching(nn.Module):
             nn.Linear(256, 256, bias=False), nn.ReLU(), nn.Linear(256, 4, bias=False)
         )
 
-    def forward(self, window0: Tensor, window1: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows (M, 25, 128) -> (M, 2) x, y in pixels from the cells' first, and (M,) confidence.
+    def forward(self, window0: Tensor, window1: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The best match of two windows, in single precision.
 
-        The confidence is the product of the softmaxes in both directions.
+        Args:
+            window0: (M, 25, 128), at half the resolution.
+            window1: (M, 25, 128).
+
+        Returns:
+            (M, 2) x, y in pixels from the cells' first, for both; (M,) confidence, the product of
+            the softmaxes in both directions; (M,) spread of the best feature's row of it in
+            pixels.
         """
-        projected = [self.fine_proj(x).float() / x.shape[2] ** 0.5 for x in (window0, window1)]
-        similar = projected[0] @ projected[1].mT / TEMPERATURE
-        confidence, best = (similar.softmax(1) * similar.softmax(2)).flatten(1).max(1)
-        count = window1.shape[1]
-        places = (best.div(count, rounding_mode="floor"), best % count)
-        every = torch.arange(len(best), device=best.device)
-        features = torch.cat([window0[every, places[0]], window1[every, places[1]]], 1)
-        fractions = (self.subpixel_mlp(features).tanh().float() * 0.5).chunk(2, 1)
+        with exact(window0):
+            window0, window1 = window0.float(), window1.float()
+            projected = [self.fine_proj(x) / x.shape[2] ** 0.5 for x in (window0, window1)]
+            similar = projected[0] @ projected[1].mT / TEMPERATURE
+            sure = similar.softmax(1) * similar.softmax(2)
+            confidence, best = sure.flatten(1).max(1)
+            count = window1.shape[1]
+            places = (best.div(count, rounding_mode="floor"), best % count)
+            every = torch.arange(len(best), device=best.device)
+            features = torch.cat([window0[every, places[0]], window1[every, places[1]]], 1)
+            fractions = (self.subpixel_mlp(features).tanh() * 0.5).chunk(2, 1)
+            _, spread = moments(sure[every, places[0]], _FINE)
         xy0, xy1 = (
-            2 * (_inside(place) + fraction)  # windows are at half the resolution
+            _PITCH * (_inside(place) + fraction)
             for place, fraction in zip(places, fractions, strict=True)
         )
-        return xy0, xy1, confidence
+        return xy0, xy1, confidence, _PITCH * spread
 
 
 def _normalised(images: Tensor, valid: Tensor) -> Tensor:
