@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from kornia.feature import LightGlue
 
-import golden_states
+import network_cases as cases
 from georeg.errors import InputError
+from georeg.matching.networks.found import Found
 from georeg.matching.networks.lightglue import LightglueNet
 from georeg.matching.networks.superpoint import SuperPoint
 from georeg.matching.protocol import Device
 from georeg.matching.running import one_thread_each
-from golden_states import FOLDER, State
+from georeg.models import recognise
+from network_cases import Recorded, State
 
 COUNT = 1024  # key points with which the outputs were made
-Pair = tuple[np.ndarray, np.ndarray]
+Pair = tuple[torch.Tensor, torch.Tensor]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,37 +33,20 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def states() -> tuple[State, State]:
-    """SuperPoint's and LightGlue's weights, as recipe_lightglue.json tells."""
-    gen = golden_states.recipe()
-    known = golden_states.arrays("lightglue_superpoint")
-    how = json.loads((FOLDER / "recipe_lightglue.json").read_text())
-    points = gen.gen_state(golden_states.manifest("superpoint"), how["seed_sp"], how["gains_sp"])
-    glue = gen.gen_state(golden_states.manifest("lightglue"), how["seed_lg"], how["gains_lg"])
-    for name in glue:
-        if name.endswith("ffn.3.bias"):
-            glue[name] = glue[name] * 0.05
-    for i in range(9):
-        glue[f"log_assignment.{i}.matchability.bias"] = torch.tensor([1.5])
-    for i in range(8):
-        glue[f"token_confidence.{i}.token.0.bias"] = torch.tensor([0.6 * i])
-    glue["confidence_thresholds"] = torch.tensor(
-        [0.8 + 0.1 * math.exp(-4.0 * i / 9) for i in range(9)]
-    )
-    assert gen.sha_state(glue) == str(known["lg_sha"])
-    assert gen.sha_state(points) == str(known["sp_sha"])
-    return points, glue
+    """SuperPoint's and LightGlue's."""
+    both = cases.golden_states("lightglue")
+    return both["superpoint"], both["lightglue"]
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, np.ndarray]:
-    golden_states.recipe()
-    return golden_states.arrays("lightglue_superpoint")
+def known() -> Recorded:
+    return cases.recorded("lightglue_superpoint")
 
 
 @pytest.fixture(scope="module")
-def images(known: dict[str, np.ndarray]) -> Pair:
-    first, second = (known[f"synth/img{side}"].astype(np.float32) / 255 for side in "01")
-    return first, second
+def images(known: Recorded) -> Pair:
+    first, second = cases.pair(known, "synth")[::2]
+    return first[0], second[0]
 
 
 def build(states: tuple[State, State], side: int | None = None, adaptive: bool = True):
@@ -70,8 +54,8 @@ def build(states: tuple[State, State], side: int | None = None, adaptive: bool =
 
 
 def agrees(
-    found: tuple[np.ndarray, np.ndarray, np.ndarray],
-    known: dict[str, np.ndarray],
+    found: Found,
+    known: Recorded,
     case: str,
     way: str = "adaptive",
 ) -> None:
@@ -86,13 +70,11 @@ def agrees(
 
 @pytest.mark.parametrize("side", ["0", "1"])
 def test_key_points_are_those_of_the_official_code(
-    states: tuple[State, State], known: dict[str, np.ndarray], images: Pair, side: str
+    states: tuple[State, State], known: Recorded, images: Pair, side: str
 ) -> None:
     net = SuperPoint.from_state(states[0])
     with torch.no_grad():
-        ((xy, score, descriptors),) = net.detect(
-            torch.from_numpy(images[int(side)])[None], None, COUNT
-        )
+        ((xy, score, descriptors),) = net.detect(images[int(side)][None], None, COUNT)
     expected = known[f"synth_rNone/kpts{side}"]
     order, true_order = np.lexsort(xy.numpy().T), np.lexsort(expected.T)
     np.testing.assert_array_equal(xy.numpy()[order], expected[true_order])
@@ -108,7 +90,7 @@ def test_key_points_are_those_of_the_official_code(
 @pytest.mark.parametrize(("case", "side"), [("synth_rNone", None), ("synth_r640", 640)])
 def test_matches_are_those_of_the_official_code(
     states: tuple[State, State],
-    known: dict[str, np.ndarray],
+    known: Recorded,
     images: Pair,
     case: str,
     side: int | None,
@@ -120,17 +102,17 @@ def test_matches_are_those_of_the_official_code(
 
 
 def test_pairs_of_a_batch_dont_disturb_each_other(
-    states: tuple[State, State], known: dict[str, np.ndarray], images: Pair
+    states: tuple[State, State], known: Recorded, images: Pair
 ) -> None:
     """A good pair next to one without key points and one with masks that has fewer."""
-    first = np.stack([images[0], 0 * images[0], images[0]])
-    second = np.stack([images[1]] * 3)
-    masks = np.ones(first.shape, bool)
+    first = torch.stack([images[0], 0 * images[0], images[0]])
+    second = torch.stack([images[1]] * 3)
+    masks = torch.ones_like(first, dtype=torch.bool)
     masks[2, :, 160:] = False
     net = build(states)
     good, empty, masked = net.match(first, masks, second, None)
     agrees(good, known, "synth_rNone")
-    assert [len(a) for a in empty] == [0, 0, 0]
+    assert [len(a) for a in empty] == [0, 0, 0, 0]
     (alone,) = net.match(first[2:], masks[2:], second[2:], None)
     for together, single in zip(masked, alone, strict=True):
         np.testing.assert_allclose(together, single, atol=1e-4)
@@ -153,10 +135,10 @@ def test_no_key_points_near_what_is_invalid() -> None:
     assert (whole.amax(0) <= torch.tensor([160 - 5, 120 - 5])).all()
 
 
-def test_old_names_of_layers_and_a_prefix_are_understood(
-    states: tuple[State, State], known: dict[str, np.ndarray], images: Pair
+def test_a_file_with_the_old_names_of_layers_and_a_prefix(
+    states: tuple[State, State], known: Recorded, images: Pair, tmp_path: Path
 ) -> None:
-    """The official file has the old names, and no constant thresholds in some versions."""
+    """As the official one is; in some versions without the constant thresholds."""
     old = {}
     for name, value in states[1].items():
         parts = name.split(".")
@@ -165,11 +147,22 @@ def test_old_names_of_layers_and_a_prefix_are_understood(
         old[f"matcher.{'.'.join(parts)}"] = value
     del old["matcher.confidence_thresholds"]
     assert any(name.startswith("matcher.self_attn.8.") for name in old)
-    before = list(old)
-    net = build((states[0], old))
+    torch.save(old, tmp_path / "old.pth")
+    net = build((states[0], recognise.load(tmp_path / "old.pth", "lightglue")))
     (found,) = net.match(images[0][None], None, images[1][None], None)
     agrees(found, known, "synth_rNone")
-    assert list(old) == before
+
+
+def test_images_are_zoomed_to_a_side_but_not_by_more_than_told(
+    states: tuple[State, State], known: Recorded, images: Pair
+) -> None:
+    """The images are 320 pixels long; recorded is what comes of them at 640."""
+    for side, zoom in ((640, 3.0), (1024, 2.0)):
+        net = LightglueNet.from_states(*states, count=COUNT, side=side, zoom=zoom)
+        (found,) = net.match(images[0][None], None, images[1][None], None)
+        agrees(found, known, "synth_r640")
+        # Rounding to pixels half as large, on both sides.
+        assert found.spread == pytest.approx(0.5 * (2 / 12) ** 0.5)
 
 
 def test_wrong_weights_are_refused() -> None:
@@ -185,9 +178,9 @@ def test_wrong_weights_are_refused() -> None:
 
 def test_shapes_that_dont_fit_are_refused() -> None:
     net = LightglueNet.from_states(*random_states(), side=None)
-    good = np.zeros((1, 64, 64), np.float32)
+    good = torch.zeros(1, 64, 64)
     with pytest.raises(ValueError, match="1 images 0, but 2"):
-        net.match(good, None, np.repeat(good, 2, 0), None)
+        net.match(good, None, good.repeat(2, 1, 1), None)
     with pytest.raises(ValueError, match="masks"):
         net.match(good, good[:, :8] > 0, good, None)
     with pytest.raises(ValueError, match="shorter than 8"):

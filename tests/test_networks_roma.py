@@ -5,12 +5,8 @@ The goldens are outputs of the published code with random weights that the recip
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,25 +15,18 @@ import pytest
 import torch
 from torch import Tensor
 
+import network_cases as cases
+from georeg.errors import InputError
 from georeg.matching.networks import roma
 from georeg.matching.networks.dinov2 import DinoV2
 from georeg.matching.networks.roma import RomaMatcher, RomaNet
 from georeg.matching.networks.roma_decoder import GaussianProcess, anchors_to_warp
 from georeg.matching.networks.roma_refiner import centres, local_correlation
+from georeg.matching.protocol import Device
+from network_cases import State, manifest
 
-SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
-MINIMA = SHARED / "minima"
 COARSE, FINE = 224, 288  # of the goldens
-State = dict[str, Tensor]
 Outputs = dict[str, npt.NDArray[Any]]
-
-
-def manifest(name: str) -> dict[str, tuple[list[int], str]]:
-    path = MINIMA / f"manifest_{name}.json"
-    if not path.exists():
-        pytest.skip(f"no names of the published weights in {path}: set GEOREG_SHARED")
-    found: dict[str, tuple[list[int], str]] = json.loads(path.read_text())
-    return found
 
 
 def hollow(name: str) -> State:
@@ -50,7 +39,7 @@ def hollow(name: str) -> State:
 
 def hollow_net(coarse: int = 112, fine: int = 144) -> RomaNet:
     states = hollow("roma"), hollow("dinov2_vitl14")
-    return RomaNet.from_states(*states, "meta", coarse=coarse, fine=fine)
+    return RomaNet.from_states(*states, Device("meta"), coarse=coarse, fine=fine)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +66,8 @@ def test_names_and_shapes_are_the_published_ones(
 def test_weights_of_another_network_are_refused(spoil: Any) -> None:
     state = hollow("roma")
     spoil(state)
-    with pytest.raises(RuntimeError, match=r"pos_conv|more|layers\.0\.bias"):
-        RomaNet.from_states(state, hollow("dinov2_vitl14"), "meta")
+    with pytest.raises(InputError, match=r"pos_conv|more|layers\.0\.bias"):
+        RomaNet.from_states(state, hollow("dinov2_vitl14"), Device("meta"))
 
 
 def test_shapes_of_the_outputs() -> None:
@@ -183,33 +172,13 @@ def test_images_of_the_right_size_are_only_normalised() -> None:
 
 @pytest.fixture(scope="module")
 def golden() -> Outputs:
-    path = MINIMA / "roma.npz"
-    if not path.exists():
-        pytest.skip(f"no outputs of the published code in {path}: set GEOREG_SHARED")
-    with np.load(path) as file:
-        return dict(file)
+    return cases.recorded("roma")
 
 
 @pytest.fixture(scope="module")
-def states(golden: Outputs) -> tuple[State, State]:
-    spec = importlib.util.spec_from_file_location("minima_gen", MINIMA / "gen.py")
-    assert spec is not None
-    assert spec.loader is not None
-    recipe = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(recipe)
-    ours: State = recipe.gen_state(manifest("roma"), int(golden["seed_roma"]))
-    dino: State = recipe.gen_state(manifest("dinov2_vitl14"), int(golden["seed_dinov2"]))
-    for key in dino:
-        if key.endswith(".gamma"):
-            dino[key].fill_(0.1)
-    for key in ours:
-        if "conv_refiner" in key and key.endswith("out_conv.weight"):
-            ours[key] *= 0.02
-        if key.endswith("embedding_decoder.to_out.weight"):
-            ours[key] *= 4
-    assert recipe.sha_state(ours) == str(golden["roma_sha"])
-    assert recipe.sha_state(dino) == str(golden["dino_sha"])
-    return ours, dino
+def states() -> tuple[State, State]:
+    both = cases.golden_states("roma")
+    return both["roma"], both["dinov2_vitl14"]
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +286,7 @@ def test_swapped_images_swap_the_halves(states: tuple[State, State], images: Ten
 def test_half_precision_computes_and_returns_float32(
     states: tuple[State, State], images: Tensor
 ) -> None:
-    net = RomaNet.from_states(*states, dtype=torch.bfloat16, coarse=112, fine=112)
+    net = RomaNet.from_states(*states, Device(dtype="bfloat16"), coarse=112, fine=112)
     warp, certainty = net.warp(images[:1], images[1:])
     assert warp.dtype == certainty.dtype == torch.float32
     assert warp.isfinite().all()

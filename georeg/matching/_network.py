@@ -7,7 +7,7 @@ padding, masks, the convention of coordinates and the uncertainty of these match
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from georeg.errors import InputError
 from georeg.matching.networks.found import Found
+from georeg.matching.networks.precision import Precision
 from georeg.matching.pixels import from_centres, valid_at
 from georeg.matching.protocol import Array, Image, Mask, TileBatch, TilePoints, Weights
 
@@ -29,6 +30,49 @@ _BORDER = 4  # pixels around invalid ones in which matches are the mask's, not t
 # Pixels: what remains of a sharp match, and share of the spread of its fine heat map. Priors, not
 # fitted; the engine scales sigma by what it sees of the residuals.
 _SIGMA = (0.2, 0.5)
+
+
+class PairNet(Protocol):
+    """A network that matches pairs of images."""
+
+    @property
+    def precision(self) -> Precision:
+        """Where and in what it computes."""
+        ...
+
+    def match(
+        self, images0: Tensor, masks0: Tensor, images1: Tensor, masks1: Tensor
+    ) -> list[Found]:
+        """The matches of every pair."""
+        ...
+
+
+class NetworkMatcher:
+    """Base of the matchers here: shows all tiles as they are to one network.
+
+    Attributes:
+        multiple: of pixels, that sides must be for the network.
+        net: the network.
+        device: where it computes.
+    """
+
+    tile: ClassVar[int] = 640  # the side that MINIMA's networks were trained with
+    reach: ClassVar[int] = 32
+    # Similarities of all cells of 8 x 8 pixels with all others take 0.8 GB then, and there are
+    # three such matrices at a time.
+    limit: ClassVar[int] = 960
+    scene: ClassVar[int] = 640
+    side_by_side: ClassVar[bool] = False
+    multiple: ClassVar[int] = 1
+
+    def __init__(self, net: PairNet) -> None:
+        """Take the network."""
+        self.net = net
+        self.device = net.precision.device
+
+    def match(self, batch: TileBatch) -> TilePoints:
+        """Points within the radius; see `points`."""
+        return points(batch, self.net.match, self.device, self.multiple)
 
 
 def tensors(weights: Weights, layout: str) -> Mapping[str, Tensor]:
