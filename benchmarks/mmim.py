@@ -171,8 +171,8 @@ def main() -> None:
         "",
         f"`python benchmarks/mmim.py --matchers {' '.join(args.matchers)}`, {os.cpu_count()} cores "
         f"({args.threads} thread), {platform.machine()}, {args.device}, georeg {__version__}, "
-        f"torch {torch.__version__}. AUC of the mean corner error at 5 / 10 / 20 px in percent; longer "
-        f"side {SIDE} px, RANSAC at {RANSAC:g} px.",
+        f"torch {torch.__version__}. AUC of the mean corner error at 5 / 10 / 20 px in percent; "
+        f"longer side {SIDE} px, RANSAC at {RANSAC:g} px.",
         "",
     ]
     for prefix, pairs in groups.items():

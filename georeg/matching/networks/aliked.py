@@ -76,5 +76,6 @@ class Aliked(Detector):
 
 def _hollow() -> ALIKED:
     net = ALIKED("aliked-n16")
-    net.dkd = nn.Identity()  # it has a constant that isn't in the official files
+    # It has a constant that isn't in the official files.
+    net.dkd = nn.Identity()  # type: ignore[assignment]
     return net

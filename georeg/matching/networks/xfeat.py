@@ -46,7 +46,8 @@ class Xfeat(Detector):
         """Of a network that is filled already; see `from_state`."""
         super().__init__()
         self.net = net
-        self.net.norm = nn.Identity()  # it would count invalid pixels, too
+        # Its own would count invalid pixels, too.
+        self.net.norm = nn.Identity()  # type: ignore[assignment]
         self._smooth = InterpolateSparse2d("bicubic")
         self._linear = InterpolateSparse2d("bilinear")
 
