@@ -119,7 +119,9 @@ def measure(name: str, pairs: list[dict[str, Any]], folder: Path, device: str) -
         seconds = time.perf_counter() - start
         rows.append({"set": entry["modality"], "name": entry["name"], "error": error,
                      "matches": count, "seconds": seconds})  # fmt: skip
-        print(f"{kind} {entry['name']}: {error:.1f} px, {count} matches, {seconds:.1f} s")
+        print(
+            f"{kind} {entry['name']}: {error:.1f} px, {count} matches, {seconds:.1f} s", flush=True
+        )
     return {"matcher": kind, "rows": rows}
 
 
@@ -153,7 +155,7 @@ def main() -> None:
     parser.add_argument("--matchers", nargs="+", default=["sift"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="part of the sets' names")
+    parser.add_argument("--sets", nargs="+", default=["mmim", "nirvis"], help="or srif")
     parser.add_argument("--dry", action="store_true", help="print the tables only")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -15,6 +15,7 @@ from kornia.feature import ALIKED
 from torch import Tensor, nn
 
 from georeg.matching.networks.keypoints import (
+    MEASURED,
     Detector,
     Points,
     best,
@@ -33,7 +34,7 @@ _LEAST = 0.2  # score of a key point; the official number
 class Aliked(Detector):
     """The network of 16 sampling positions, aliked-n16 or aliked-n16rot."""
 
-    spread: ClassVar[float] = 0.4
+    spread: ClassVar[tuple[float, float]] = MEASURED
 
     def __init__(self, net: ALIKED) -> None:
         """Of a network that is filled already; see `from_state`."""

@@ -14,6 +14,7 @@ from kornia.feature import DISK
 from torch import Tensor
 
 from georeg.matching.networks.keypoints import (
+    MEASURED,
     Detector,
     Points,
     best,
@@ -32,7 +33,7 @@ _LEAST = 0.0  # score of a key point; the official number
 class Disk(Detector):
     """The U-Net of the official weights."""
 
-    spread: ClassVar[float] = 0.5
+    spread: ClassVar[tuple[float, float]] = MEASURED
 
     def __init__(self, net: DISK) -> None:
         """Of a network that is filled already; see `from_state`."""

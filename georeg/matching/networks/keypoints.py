@@ -16,7 +16,12 @@ import torch.nn.functional as F
 from kornia.geometry.subpix import nms2d
 from torch import Tensor, nn
 
-ROUNDED = sqrt(2 / 12)  # pixels: spread of places that are whole pixels
+# Pixels along one axis: how far apart the places of two key points are that belong together, for
+# sure matches and for unsure ones. Of whole pixels, where nothing is known; and twice (which is
+# how sigma takes it, see _network.py) what was measured with ALIKED, XFeat and DISK alike on 15
+# pairs of visible and near infrared images: 0.75 px for scores of 1, 1.9 px for scores of 0.2.
+ROUNDED = (sqrt(2 / 12), sqrt(2 / 12))
+MEASURED = (1.4, 4.2)
 
 _WINDOW = 5  # pixels of a side of what a key point must lead; the official number of all of them
 _BORDER = 4  # pixels next to the edge, or to something invalid, without key points
@@ -31,10 +36,10 @@ class Detector(nn.Module):
 
     Attributes:
         spread: pixels along one axis; standard deviation of the difference of the places of two
-            key points that belong together.
+            key points that belong together, if LightGlue is sure of it, and if it isn't at all.
     """
 
-    spread: ClassVar[float]
+    spread: ClassVar[tuple[float, float]]
 
     def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """The best key points of each image.

@@ -168,7 +168,8 @@ class LightglueNet:
         score = found["scores"][0]
         pixel = torch.maximum(side0["pixel"], side1["pixel"])
         xy0, xy1 = side0["keypoints"][0, index0], side1["keypoints"][0, index1]
-        return Found.of(xy0, xy1, score, (self._points.spread * pixel).expand(len(score)))
+        sure, unsure = self._points.spread
+        return Found.of(xy0, xy1, score, (unsure + (sure - unsure) * score) * pixel)
 
 
 def glue_from_state(

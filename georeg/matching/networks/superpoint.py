@@ -43,7 +43,7 @@ _LAYERS = {
 class SuperPoint(Detector):
     """The network: one encoder, one head for points ("P") and one for descriptors ("D")."""
 
-    spread: ClassVar[float] = ROUNDED
+    spread: ClassVar[tuple[float, float]] = ROUNDED
 
     def __init__(self) -> None:
         """With random weights; see `from_state`."""

@@ -19,6 +19,7 @@ from kornia.feature.xfeat import InterpolateSparse2d, XFeatModel
 from torch import Tensor, nn
 
 from georeg.matching.networks.keypoints import (
+    MEASURED,
     Detector,
     Points,
     best,
@@ -40,7 +41,7 @@ _FLAT = 1e-5  # added to the variance, as in the official code
 class Xfeat(Detector):
     """The network of the official weights."""
 
-    spread: ClassVar[float] = 0.8
+    spread: ClassVar[tuple[float, float]] = MEASURED
 
     def __init__(self, net: XFeatModel) -> None:
         """Of a network that is filled already; see `from_state`."""
