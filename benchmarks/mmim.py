@@ -161,13 +161,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     folder = args.shared / "data/pairs/crossmodal"
     index = json.loads((folder / "index.json").read_text())
-    groups = {}
-    for prefix in ("mmim", "nirvis", "srif"):
-        found = [
-            p for p in index if p["modality"].startswith(prefix) and args.only in p["modality"]
-        ]
-        if found:
-            groups[prefix] = found
+    groups = {name: [p for p in index if p["modality"].startswith(name)] for name in args.sets}
     lines = [
         "# Whole image pairs without a prior (MINIMA's protocol)",
         "",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from georeg.models import layouts
@@ -94,6 +98,21 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     with suppress(OSError):
         handler.wfile.write(body[start:end])
     handler.close_connection = True
+
+
+def packaged(path: str) -> Path:
+    """A file of a package that ships trained weights, without importing the package.
+
+    The test is skipped if it is neither in the folder that GEOREG_SCM names nor installed.
+    """
+    package, _, rest = path.partition("/")
+    named = Path(os.environ.get("GEOREG_SCM") or "/nowhere") / path
+    if named.exists():
+        return named
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"no real weights: {package} is neither installed nor in GEOREG_SCM")
+    return Path(spec.origin).parent / rest
 
 
 def made(layout: str, seed: int = 0) -> dict[str, torch.Tensor]:
