@@ -108,7 +108,9 @@ def cell(errors: list[float]) -> str:
     return "/".join(f"{a:.0f}" for a in auc(errors))
 
 
-def measure(name: str, pairs: list[dict[str, Any]], folder: Path, device: str) -> dict[str, Any]:
+def measure(
+    name: str, pairs: list[dict[str, Any]], folder: Path, device: str
+) -> list[dict[str, Any]]:
     """One matcher over all pairs."""
     kind, _, weights = name.partition("=")
     matcher = choosing.choose(kind, weights).load(Device(device))
@@ -117,34 +119,30 @@ def measure(name: str, pairs: list[dict[str, Any]], folder: Path, device: str) -
         start = time.perf_counter()
         error, count = corner_error(entry, folder, matcher)
         seconds = time.perf_counter() - start
-        rows.append({"set": entry["modality"], "name": entry["name"], "error": error,
-                     "matches": count, "seconds": seconds})  # fmt: skip
+        row = {"set": entry["modality"], "name": entry["name"], "matches": count}
+        rows.append({**row, "error": round(error, 3), "seconds": round(seconds, 2)})
         print(
             f"{kind} {entry['name']}: {error:.1f} px, {count} matches, {seconds:.1f} s", flush=True
         )
-    return {"matcher": kind, "rows": rows}
+    return rows
 
 
-def table(runs: list[dict[str, Any]]) -> list[str]:
-    sets = list(dict.fromkeys(row["set"] for row in runs[0]["rows"]))
-    lines = [
-        "| matcher | " + " | ".join(s.removeprefix("mmim_") for s in sets)
-        + " | over all pairs | mean over sets | median px | matches | s |",
-        "|---" * (len(sets) + 6) + "|",
-    ]  # fmt: skip
-    for one in runs:
+def table(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """One row per matcher: AUC by set, over all pairs, and the mean over sets."""
+    sets = list(dict.fromkeys(row["set"] for rows in runs.values() for row in rows))
+    heads = ["matcher", *(s.partition("_")[2] for s in sets), "over all pairs", "mean over sets"]
+    heads += ["pairs", "median px", "matches", "s"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for name, rows in runs.items():
         groups = defaultdict(list)
-        for row in one["rows"]:
+        for row in rows:
             groups[row["set"]].append(row["error"])
-        every = [row["error"] for row in one["rows"]]
-        mean = np.mean([auc(groups[s]) for s in sets], axis=0)
-        middle = (np.median([row[key] for row in one["rows"]]) for key in ("matches", "seconds"))
-        matches, seconds = middle
-        lines.append(
-            f"| {one['matcher']} | " + " | ".join(cell(groups[s]) for s in sets)
-            + f" | {cell(every)} | {'/'.join(f'{m:.0f}' for m in mean)} | {np.median(every):.1f} "
-            f"| {matches:.0f} | {seconds:.1f} |"
-        )  # fmt: skip
+        every = [row["error"] for row in rows]
+        mean = np.mean([auc(errors) for errors in groups.values()], axis=0)
+        matches, seconds = (np.median([row[key] for row in rows]) for key in ("matches", "seconds"))
+        cells = [name, *(cell(groups[s]) if s in groups else "-" for s in sets), cell(every)]
+        cells += ["/".join(f"{m:.0f}" for m in mean), str(len(rows)), f"{np.median(every):.1f}"]
+        lines.append(f"| {' | '.join(cells)} | {matches:.0f} | {seconds:.1f} |")
     return lines
 
 
@@ -156,24 +154,32 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sets", nargs="+", default=["mmim", "nirvis"], help="or srif")
-    parser.add_argument("--dry", action="store_true", help="print the tables only")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     folder = args.shared / "data/pairs/crossmodal"
     index = json.loads((folder / "index.json").read_text())
-    groups = {name: [p for p in index if p["modality"].startswith(name)] for name in args.sets}
+    pairs = [p for p in index if p["modality"].startswith(tuple(args.sets))]
+    kept = RESULTS / "mmim.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    for name in args.matchers:
+        rows = measure(name, pairs, folder, args.device)
+        others = [r for r in known.get(name, []) if not r["set"].startswith(tuple(args.sets))]
+        known[name] = others + rows
+        kept.write_text(json.dumps(known, indent=0, sort_keys=True) + "\n")
     lines = [
         "# Whole image pairs without a prior (MINIMA's protocol)",
         "",
-        f"`python benchmarks/mmim.py --matchers {' '.join(args.matchers)}`, {os.cpu_count()} cores "
-        f"({args.threads} thread), {platform.machine()}, {args.device}, georeg {__version__}, "
-        f"torch {torch.__version__}. AUC of the mean corner error at 5 / 10 / 20 px in percent; "
-        f"longer side {SIDE} px, RANSAC at {RANSAC:g} px.",
+        f"`python benchmarks/mmim.py --sets {' '.join(args.sets)} --matchers {' '.join(known)}`, "
+        f"{os.cpu_count()} cores ({args.threads} thread, other work beside), {platform.machine()}, "
+        f"{args.device}, georeg {__version__}, torch {torch.__version__}. AUC of the mean corner "
+        f"error at 5 / 10 / 20 px in percent; longer side {SIDE} px, RANSAC at {RANSAC:g} px.",
         "",
     ]
-    for prefix, pairs in groups.items():
-        runs = [measure(name, pairs, folder, args.device) for name in args.matchers]
-        lines += [f"## {prefix}: {len(pairs)} pairs", "", *table(runs), ""]
+    for prefix in ("mmim", "nirvis", "srif"):
+        runs = {n: [r for r in rows if r["set"].startswith(prefix)] for n, rows in known.items()}
+        runs = {n: rows for n, rows in runs.items() if rows}
+        if runs:
+            lines += [f"## {prefix}", "", *table(runs), ""]
     lines += [
         "## What is known",
         "",
@@ -182,15 +188,8 @@ def main() -> None:
         "| matcher | over all pairs |",
         "|---|---|",
         KNOWN,
-        "",
-        "`nirvis` and `srif` have exact truth.",
     ]
-    text = "\n".join(lines) + "\n"
-    if args.dry:
-        print(text)
-    else:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "mmim.md").write_text(text)
+    (RESULTS / "mmim.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
