@@ -120,7 +120,13 @@ def measure(
         error, count = corner_error(entry, folder, matcher)
         seconds = time.perf_counter() - start
         row = {"set": entry["modality"], "name": entry["name"], "matches": count}
-        rows.append({**row, "error": round(error, 3), "seconds": round(seconds, 2)})
+        rows.append(
+            {
+                **row,
+                "error": round(error, 3) if np.isfinite(error) else None,
+                "seconds": round(seconds, 2),
+            }
+        )
         print(
             f"{kind} {entry['name']}: {error:.1f} px, {count} matches, {seconds:.1f} s", flush=True
         )
@@ -136,8 +142,8 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     for name, rows in runs.items():
         groups = defaultdict(list)
         for row in rows:
-            groups[row["set"]].append(row["error"])
-        every = [row["error"] for row in rows]
+            groups[row["set"]].append(np.inf if row["error"] is None else row["error"])
+        every = [error for errors in groups.values() for error in errors]
         mean = np.mean([auc(errors) for errors in groups.values()], axis=0)
         matches, seconds = (np.median([row[key] for row in rows]) for key in ("matches", "seconds"))
         cells = [name, *(cell(groups[s]) if s in groups else "-" for s in sets), cell(every)]
