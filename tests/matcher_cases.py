@@ -2,15 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+import network_cases
 import scenes
-from georeg.matching.protocol import Array, Image, Mask, Matcher, Surfaces, TileBatch, TilePoints
+from georeg import matching
+from georeg.matching.protocol import (
+    Array,
+    Device,
+    Image,
+    Mask,
+    Matcher,
+    Surfaces,
+    TileBatch,
+    TilePoints,
+    Weights,
+)
 from georeg.matching.running import run
 from georeg.peaks import read_peaks
 
 STEP = 1 / 32  # pixels; scenes.sample places its samples on multiples of that
 SHIFT = (76 * STEP, -115 * STEP)  # 2.375, -3.59375
+
+UNTRAINED = [name for name in matching.available() if not matching.kind(name).layouts]
+TRAINED = [name for name in matching.available() if matching.kind(name).layouts]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A matcher, and tiles on which it finds something.
+
+    Attributes:
+        matcher: ready to run; one that is trained has the random weights of recorded results.
+        side: of the tiles, pixels; small for networks, which take their time.
+        shift: random features are equal only at places that are whole cells of a network apart.
+        radius: pixels.
+    """
+
+    matcher: Matcher
+    side: int = 320
+    shift: tuple[float, float] = SHIFT
+    radius: float = 6.0
+
+    def pair(self, seed: int = 0, noise: float = 0.01) -> tuple[Image, Image]:
+        return shifted(self.shift, (self.side, self.side), seed, noise)
+
+    def batch(
+        self, pairs: list[tuple[Image, Image]], masks: list[tuple[Mask, Mask]] | None = None
+    ) -> TileBatch:
+        return batch_of(pairs, "refine", self.radius, masks)
+
+
+def subject(name: str, device: Device | None = None) -> Subject:
+    """The test is skipped if the matcher needs weights and there are none recorded."""
+    device = device or Device()
+    if name in UNTRAINED:
+        return Subject(matching.load(name, device))
+    return Subject(matching.load(name, device, weights(name)), 128, (8.0, -16.0), 24.0)
+
+
+def weights(name: str, options: tuple[str, ...] = ()) -> Weights:
+    """Random ones, with which results of a trained matcher's network were recorded."""
+    states = network_cases.golden_states(matching.kind(name).layouts[0])
+    return Weights("random", states, options)
 
 
 def shifted(

@@ -15,7 +15,7 @@ from kornia.feature.loftr.loftr import default_cfg
 import network_cases as cases
 from georeg.errors import InputError
 from georeg.matching.networks.loftr import LoftrNet
-from georeg.matching.networks.states import fill
+from georeg.matching.networks.states import fill, made
 from georeg.matching.protocol import Device
 from georeg.matching.running import one_thread_each
 from network_cases import Recorded, State
@@ -204,3 +204,15 @@ def test_counters_may_be_absent_but_not_of_another_kind() -> None:
     assert torch.equal(norm.running_var, torch.full((2,), 2.0))
     with pytest.raises(InputError, match=r"'weight' is torch.int64"):
         fill(norm, {**given, "weight": torch.ones(2, dtype=torch.int64)}, "norm")
+
+
+def test_a_network_is_made_of_its_weights_alone() -> None:
+    """The tensors themselves, and counters that a file lacks."""
+    given = {k: v + 1 for k, v in torch.nn.BatchNorm1d(2).state_dict().items()}
+    del given["num_batches_tracked"]
+    net = made(lambda: torch.nn.BatchNorm1d(2), given, "norm").eval()
+    assert net.weight.data_ptr() == given["weight"].data_ptr()
+    assert net.num_batches_tracked.item() == 0
+    assert torch.equal(net(torch.ones(1, 2)), torch.ones(1, 2))
+    with pytest.raises(InputError, match=r"norm: 3 tensors missing \(weight, running"):
+        made(lambda: torch.nn.BatchNorm1d(2), {"bias": given["bias"]}, "norm")

@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 
 import network_cases as cases
+from georeg import matching
 from georeg.errors import InputError
 from georeg.matching.networks import roma
 from georeg.matching.networks.dinov2 import DinoV2
 from georeg.matching.networks.roma import RomaMatcher, RomaNet
 from georeg.matching.networks.roma_decoder import GaussianProcess, anchors_to_warp
 from georeg.matching.networks.roma_refiner import centres, local_correlation
-from georeg.matching.protocol import Device
+from georeg.matching.pixels import valid_at
+from georeg.matching.protocol import Device, Weights
+from matcher_cases import batch_of, shifted
 from network_cases import State, manifest
 
 COARSE, FINE = 224, 288  # of the goldens
@@ -292,3 +295,56 @@ def test_half_precision_computes_and_returns_float32(
     assert warp.isfinite().all()
     assert warp.abs().max() <= 1
     assert ((certainty >= 0) & (certainty <= 1)).all()
+
+
+def shifting(side: int, x: float, y: float) -> Tensor:
+    """The warp of a shift, both ways, in shares of the side."""
+    grid = centres(side, side, torch.device("cpu"))[0].permute(1, 2, 0)
+    there = 2 * torch.tensor([x, y])
+    halves = torch.cat([grid, grid + there], 2), torch.cat([grid - there, grid], 2)
+    return torch.cat(halves, dim=1)
+
+
+def test_matches_of_a_warp_lie_on_a_grid_and_come_back() -> None:
+    """In pixels of images of other sides, their centres whole numbers."""
+    warp, certainty = shifting(64, 1 / 16, -1 / 8), torch.full((64, 128), 0.8)
+    certainty[:16] = 0.01  # unsure above
+    warp[:, 64 + 48 :, :2] += 0.5  # no way back from the right quarter
+    found = roma.matches(warp, certainty, 8, (128, 192), (128, 192))
+    # (0, 0) of the warp's 64 pixels is the outer corner.
+    np.testing.assert_allclose((found.xy0 + 0.5) / [3, 2] % 8, 4.5, atol=1e-4)
+    np.testing.assert_allclose(
+        found.xy1 - found.xy0, np.tile([12, -16], (len(found.xy0), 1)), atol=1e-3
+    )
+    assert len(found.xy0) == 5 * 6
+    assert found.xy0[:, 1].min() > 2 * 16
+    assert found.xy1[:, 0].max() < 3 * 48
+    np.testing.assert_allclose(found.spread, 0, atol=1e-3)
+    np.testing.assert_allclose(found.score, 0.8)
+
+
+def test_matches_spread_as_far_as_they_miss_their_start() -> None:
+    warp, certainty = shifting(64, 0.0, 0.0), torch.ones(64, 128)
+    warp[:, 64:, 0] += 2 * 1.5 / 64  # a pixel and a half, not more than is allowed
+    found = roma.matches(warp, certainty, 16, (64, 64), (64, 64))
+    assert len(found.xy0) == 16
+    np.testing.assert_allclose(found.spread, 1.5, atol=1e-3)
+
+
+@pytest.mark.roma
+def test_the_matcher_runs_and_answers_for_what_is_valid(states: tuple[State, State]) -> None:
+    """Tiles of an odd shape with a hole, and flat ones; random weights find little or nothing."""
+    given = Weights("random", {"roma": states[0], "dinov2_vitl14": states[1]})
+    matcher = matching.kind("minima_roma")(Device(), given, coarse=112, fine=112)
+    hole = np.ones((90, 131), bool)
+    hole[30:60, 40:80] = False
+    image = shifted(shape=(90, 131))[1]
+    flat = np.full_like(image, 0.5)
+    masks = [(hole, hole)] * 2
+    batch = batch_of([(image, flat), (image, image)], "track", 200.0, masks)
+    points = matcher.match(batch)
+    assert set(points.tile.tolist()) <= {1}
+    assert valid_at(hole, points.moving_xy).all()
+    assert valid_at(hole, points.reference_xy).all()
+    assert ((points.score >= 0.05) & (points.score <= 1)).all()
+    assert ((points.sigma >= 0.2) & (points.sigma < 2)).all()

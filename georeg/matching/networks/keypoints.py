@@ -8,7 +8,6 @@ from the truth is 0.25 px instead of 0.56 with DISK, and 0.18 px instead of 0.28
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import ClassVar
 
 import torch
@@ -17,10 +16,9 @@ from kornia.geometry.subpix import nms2d
 from torch import Tensor, nn
 
 # Pixels along one axis: how far apart the places of two key points are that belong together, for
-# sure matches and for unsure ones. Of whole pixels, where nothing is known; and twice (which is
-# how sigma takes it, see _network.py) what was measured with ALIKED, XFeat and DISK alike on 15
-# pairs of visible and near infrared images: 0.75 px for scores of 1, 1.9 px for scores of 0.2.
-ROUNDED = (sqrt(2 / 12), sqrt(2 / 12))
+# sure matches and for unsure ones. Twice (which is how sigma takes it, see _network.py) what was
+# measured with ALIKED, XFeat and DISK alike on 15 pairs of visible and near infrared images:
+# 0.75 px for scores of 1, 1.9 px for scores of 0.2.
 MEASURED = (1.4, 4.2)
 
 _WINDOW = 5  # pixels of a side of what a key point must lead; the official number of all of them

@@ -111,10 +111,8 @@ class RomaNet:
             InputError: a tensor is missing, is left over or has the wrong shape.
             ValueError: a side doesn't suit the strides.
         """
-        matcher, dinov2 = (
-            made(RomaMatcher, roma_state, "RoMa"),
-            made(DinoV2, dinov2_state, "DINOv2"),
-        )
+        matcher = made(RomaMatcher, roma_state, "RoMa")
+        dinov2 = made(DinoV2, dinov2_state, "DINOv2")
         return cls(matcher, dinov2, how, coarse=coarse, fine=fine, step=step)
 
     @property
@@ -142,20 +140,15 @@ class RomaNet:
     def _match(
         self, images0: Tensor, masks0: Tensor | None, images1: Tensor, masks1: Tensor | None
     ) -> list[Found | None]:
-        sizes = images0.shape[1:], images1.shape[1:]
-        colours = (x[:, None].expand(-1, 3, -1, -1) for x in (images0, images1))
-        warps, certainties = self._warp(*colours)
+        if len(images0) != len(images1):
+            raise ValueError(f"{len(images0)} images 0, but {len(images1)} images 1")
+        size0, size1 = ((x.shape[1], x.shape[2]) for x in (images0, images1))
         out: list[Found | None] = []
-        sound = all_finite(warps, certainties)
-        for warp, certainty, ok in zip(warps, certainties, sound, strict=True):
-            first, second, score = sample_grid(warp, certainty, self.step)
-            xy0 = to_pixels(first, *sizes[0])
-            off = (to_pixels(returned(warp, second), *sizes[0]) - xy0).norm(dim=1)
-            keep = (score >= _LEAST) & (off <= _RETURN)
-            xy1 = to_pixels(second, *sizes[1])
-            found = Found.of(xy0[keep], xy1[keep], score[keep], off[keep])
-            centred = found._replace(xy0=to_centres(found.xy0), xy1=to_centres(found.xy1))
-            out.append(centred if ok else None)
+        for pair in zip(images0, images1, strict=True):
+            # One by one: features of full resolution take gigabytes for each.
+            warp, certainty = self._warp(*(x.expand(1, 3, -1, -1) for x in pair))
+            found = matches(warp[0], certainty[0], self.step, size0, size1)
+            out.append(found if all(all_finite(warp, certainty)) else None)
         return out
 
     def warp(self, images0: Tensor, images1: Tensor) -> tuple[Tensor, Tensor]:
@@ -258,6 +251,29 @@ def sample_grid(warp: Tensor, certainty: Tensor, step: int) -> tuple[Tensor, Ten
     points, score = warp[rows, columns].reshape(-1, 4), certainty[rows, columns].reshape(-1)
     keep = score > 0
     return points[keep, :2], points[keep, 2:], score[keep]
+
+
+def matches(
+    warp: Tensor, certainty: Tensor, step: int, size0: tuple[int, int], size1: tuple[int, int]
+) -> Found:
+    """Matches on a regular grid, of those that come back to near where they started.
+
+    Args:
+        warp: (S, 2 S, 4) of one pair.
+        certainty: (S, 2 S).
+        step: between points, in pixels of the fine side.
+        size0: (height, width) of image 0.
+        size1: of image 1.
+
+    Returns:
+        Pixels of the images; the spread is how far one ends from its start there and back.
+    """
+    first, second, score = sample_grid(warp, certainty, step)
+    xy0, xy1 = to_pixels(first, *size0), to_pixels(second, *size1)
+    off = (to_pixels(returned(warp, second), *size0) - xy0).norm(dim=1)
+    keep = (score >= _LEAST) & (off <= _RETURN)
+    found = Found.of(xy0[keep], xy1[keep], score[keep], off[keep])
+    return found._replace(xy0=to_centres(found.xy0), xy1=to_centres(found.xy1))
 
 
 def returned(warp: Tensor, points: Tensor) -> Tensor:

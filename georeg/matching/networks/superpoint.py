@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from georeg.matching.networks.keypoints import ROUNDED, Detector, Points
+from georeg.matching.networks.keypoints import Detector, Points
 from georeg.matching.networks.precision import all_finite
 from georeg.matching.networks.states import made
 
@@ -43,7 +43,8 @@ _LAYERS = {
 class SuperPoint(Detector):
     """The network: one encoder, one head for points ("P") and one for descriptors ("D")."""
 
-    spread: ClassVar[tuple[float, float]] = ROUNDED
+    # Whole pixels; the paper reports a mean localisation error of 1.2.
+    spread: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     def __init__(self) -> None:
         """With random weights; see `from_state`."""
