@@ -22,7 +22,9 @@ from georeg.matching.protocol import (
     Weights,
 )
 from georeg.matching.running import run
+from georeg.models import recognise
 from georeg.peaks import read_peaks
+from model_cases import SHIPPED, packaged
 
 STEP = 1 / 32  # pixels; scenes.sample places its samples on multiples of that
 SHIFT = (76 * STEP, -115 * STEP)  # 2.375, -3.59375
@@ -65,7 +67,10 @@ def subject(name: str, device: Device | None = None) -> Subject:
 
 
 def weights(name: str, options: tuple[str, ...] = ()) -> Weights:
-    """Random ones, with which results of a trained matcher's network were recorded."""
+    """Random ones, with which results of a network were recorded; or real ones, if there are."""
+    if name in SHIPPED:
+        files = SHIPPED[name].items()
+        return Weights(name, {what: recognise.load(packaged(file), what) for what, file in files})
     states = network_cases.golden_states(matching.kind(name).layouts[0])
     return Weights("random", states, options)
 

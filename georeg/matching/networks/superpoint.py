@@ -9,11 +9,14 @@ Those weights are for academic and non-commercial use: georeg has none, users br
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from georeg.matching.networks.keypoints import Detector, Points
+from georeg.matching.networks.precision import all_finite
 from georeg.matching.networks.states import made
 
 CELL = 8  # pixels of a side of what the heads see as one place
@@ -37,8 +40,11 @@ _LAYERS = {
 }
 
 
-class SuperPoint(nn.Module):
+class SuperPoint(Detector):
     """The network: one encoder, one head for points ("P") and one for descriptors ("D")."""
+
+    # Whole pixels; the paper reports a mean localisation error of 1.2.
+    spread: ClassVar[tuple[float, float]] = (1.0, 1.0)
 
     def __init__(self) -> None:
         """With random weights; see `from_state`."""
@@ -79,9 +85,7 @@ class SuperPoint(nn.Module):
         descriptors = self._layer("convDb", self._relu("convDa", x))
         return score, F.normalize(descriptors.float(), dim=1)
 
-    def detect(
-        self, images: Tensor, masks: Tensor | None, count: int
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """The best key points of each image.
 
         Args:
@@ -90,15 +94,15 @@ class SuperPoint(nn.Module):
             count: how many at most.
 
         Returns:
-            As `choose`.
+            As `choose`; None for images where not all numbers are finite.
         """
         score, coarse = self(images)
-        return self.choose(score, coarse, masks, count)
+        found = self.choose(score, coarse, masks, count)
+        fine = all_finite(score, coarse)
+        return [points if ok else None for points, ok in zip(found, fine, strict=True)]
 
     @staticmethod
-    def choose(
-        score: Tensor, coarse: Tensor, masks: Tensor | None, count: int
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def choose(score: Tensor, coarse: Tensor, masks: Tensor | None, count: int) -> list[Points]:
         """The best key points by what the network says of each image.
 
         Args:
