@@ -113,7 +113,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """One matcher over all pairs."""
     kind, _, weights = name.partition("=")
-    matcher = choosing.choose(kind, weights).load(Device(device))
+    matcher = choosing.loader(kind, weights)(Device(device))
     rows = []
     for entry in pairs:
         start = time.perf_counter()

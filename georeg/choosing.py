@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,10 @@ def team_of(choice: Choice, devices: Sequence[Device], settings: Settings) -> Te
     Raises:
         SettingsError, InputError: as `weights_of` and `matching.load`.
     """
-    layouts = tuple(getattr(matching.kind(choice.name), "layouts", ()))
-    weights = weights_of(choice.weights, layouts) if layouts else None
+    load = loader(choice.name, choice.weights)
 
     def made(device: Device) -> Matcher:
-        matcher = matching.load(choice.name, device, weights)
+        matcher = load(device)
         if settings.symmetric:
             matcher = Symmetric(matcher)
         if settings.subpixel:
@@ -97,6 +97,21 @@ def team_of(choice: Choice, devices: Sequence[Device], settings: Settings) -> Te
         threads=processors(settings.threads),
         memory=settings.memory,
     )
+
+
+def loader(matcher: str, weights: str = "") -> Callable[[Device], Matcher]:
+    """Makes a matcher for a device; its weights are read once.
+
+    Args:
+        matcher: name.
+        weights: name of a catalogue's entry, or of a file; the matcher's own if empty.
+
+    Raises:
+        SettingsError, InputError: as `weights_of` and `matching.load`.
+    """
+    layouts = tuple(getattr(matching.kind(matcher), "layouts", ()))
+    known = weights_of(weights or matcher, layouts) if layouts else None
+    return partial(matching.load, matcher, weights=known)
 
 
 def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:

@@ -210,7 +210,7 @@ def test_a_file_as_the_official_ones_are(name: str, file: str, old: bool, tmp_pa
     (layout,) = given.states
     wrapped = {f"matcher.{k}": v for k, v in given.states[layout].items()}
     torch.save({"state_dict": wrapped}, tmp_path / file)
-    loaded = choosing.choose(name, str(tmp_path / file)).load(Device())
+    loaded = choosing.loader(name, str(tmp_path / file))(Device())
     there, here = (m.net.state_dict() for m in (loaded, subject(name).matcher))
     assert there.keys() == here.keys()
     assert all(torch.equal(value, here[key]) for key, value in there.items())

@@ -49,7 +49,7 @@ def matcher(request: pytest.FixtureRequest, store: Path) -> Matcher:
     for path in map(packaged, SHIPPED[request.param].values()):
         got = run("models", "import", path)
         assert got.code == 0, got.err
-    return choosing.choose(request.param).load(Device())
+    return choosing.loader(request.param)(Device())
 
 
 @cache
