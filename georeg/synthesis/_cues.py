@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from georeg.synthesis._flat import opened
 from georeg.synthesis._ops import blur, grey, ranks, rgb, standard
 
 
@@ -28,12 +29,15 @@ def water(images: Tensor) -> Tensor:
     return sure * torch.sigmoid(3 * (blue + 0.6))
 
 
-def texture(images: Tensor, sigma: float = 2.0) -> Tensor:
-    """Local contrast: 0 for the smoothest places of an image, 1 for the busiest."""
+def texture(images: Tensor, sigma: float = 1.4) -> Tensor:
+    """Local contrast: 0 for the smoothest places of an image, 1 for the busiest.
+
+    The contrast along a single edge doesn't count: it would be a class of its own.
+    """
     light = grey(images)
     mean = blur(light, sigma)
     spread = (blur(light.square(), sigma) - mean.square()).clamp(min=0).sqrt()
-    return ranks(blur(spread, sigma))
+    return ranks(blur(opened(spread, 2 * round(3.5 * sigma) + 1), 1.5 * sigma))
 
 
 def _against(values: Tensor, least: float) -> Tensor:

@@ -68,7 +68,7 @@ def words(
     both = torch.cat([pictures, halos], 1)
     number = draws.integers(0, most + 1)
     letters = images.new_zeros((count, 2, height, width))
-    scale = 10 ** draws.uniform(-0.42, 0.0)  # 12 to 32 pixels of line height
+    scale = 10 ** draws.uniform(-0.45, -0.1)  # 11 to 25 pixels of line height
     base = torch.zeros(count, device=images.device) if lying is None else lying
     for turn in range(most):
         picture = both[draws.integers(0, _WORDS)]

@@ -8,43 +8,65 @@ from torch import Tensor
 
 from georeg.synthesis._ops import blur, gradient, grey, quantiles, ranks, wide
 
-_ANGLES = 12
-_REACH = 10  # pixels to both sides over which a line must go on
-_BAND = 4096
+_ANGLES = 8
+_REACH = 7  # pixels to both sides over which a line must go on
+_GROWTH = 16  # pixels by which a clear line goes on along a weaker one
 
 
-def roads(images: Tensor, sigma: Tensor, share: Tensor) -> Tensor:
-    """(B, 1, H, W) in [0, 1]: middles of straight bright or dark lines.
+def roads(
+    images: Tensor, sigma: Tensor, share: Tensor, best: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Middles of long, rather straight bright or dark lines.
 
-    Second derivatives across each of 12 directions, averaged along it: blobs and texture don't
-    add up, lines do. Then only what is the ridge of that response.
+    Second derivatives across each of 8 directions, averaged along it: blobs and texture don't add
+    up, lines do. What is a ridge of that response is averaged along its direction once more, so
+    that a line grows over its gaps and short pieces go.
 
     Args:
         images: (B, C, H, W).
         sigma: (B,) pixels, half the width of lines.
-        share: (B,) of the image's pixels that are lines.
+        share: (B,) of the image's pixels that are middles of lines.
+        best: (B,) the same for the clearest of them.
+
+    Returns:
+        All lines and the clearest, (B, 1, H, W) in [0, 1] each.
     """
     light = blur(ranks(grey(images)), sigma)
     dx, dy = gradient(light)
     dxx, dxy = gradient(dx)
     dyy = gradient(dy)[1]
     angle = torch.arange(_ANGLES, device=images.device, dtype=images.dtype) * torch.pi / _ANGLES
-    normal = torch.stack([-torch.sin(angle), torch.cos(angle)], 1)
-    nx, ny = normal[:, 0, None, None], normal[:, 1, None, None]
+    nx, ny = -torch.sin(angle)[:, None, None], torch.cos(angle)[:, None, None]
     across = dxx * nx**2 + 2 * dxy * nx * ny + dyy * ny**2
-    along = F.conv2d(across, _bars(angle, images), padding=_REACH, groups=_ANGLES).abs()
-    strongest = along.amax(1, keepdim=True)
+    bars = _bars(angle, images)
+    along = F.conv2d(across, bars, padding=_REACH, groups=_ANGLES).abs()
     # A line answers in one direction, a corner or a blob in all.
-    line = strongest - along.median(1, keepdim=True).values
-    ridge = line - 1.12 * blur(line, sigma + 1.5)
-    cut = quantiles(ridge, [i / 100 for i in range(100)])
-    cut = cut.gather(1, ((1 - share) * 100).long().clamp(0, 99)[:, None])[:, 0]
-    found = ((ridge - wide(cut)) * 40 / wide(cut.abs().clamp(min=1e-5))).clamp(0, 1)
-    return found * (line > 1e-4)
+    along = (along - along.mean(1, keepdim=True)).clamp(min=0)
+    ridge = (along - 0.9 * blur(along, sigma + 1.0)).clamp(min=0)
+    longer = F.conv2d(ridge, bars, padding=_REACH, groups=_ANGLES).amax(1, keepdim=True)
+    crest = longer - 1.05 * blur(longer, sigma + 1.0)
+    levels = quantiles(crest, [i / 500 for i in range(500)])
+    weak = _above(crest, levels, 2.5 * share)
+    return _grown(crest, levels, share, weak), _grown(crest, levels, best, weak)
+
+
+def _grown(crest: Tensor, levels: Tensor, share: Tensor, weak: Tensor) -> Tensor:
+    """What is above a level, and what hangs on it along weaker lines (hysteresis, Canny 1986)."""
+    found = _above(crest, levels, 0.5 * share)
+    for _ in range(_GROWTH):
+        found = torch.minimum(F.max_pool2d(found, 3, 1, 1), weak)
+    return found
+
+
+def _above(crest: Tensor, levels: Tensor, share: Tensor) -> Tensor:
+    last = levels.shape[1]
+    place = ((1 - share) * last).long().clamp(0, last - 1)[:, None]
+    cut = wide(levels.gather(1, place)[:, 0].clamp(min=1e-5))
+    return ((crest / cut - 1) * 4 + 0.5).clamp(0, 1)
 
 
 def _bars(angle: Tensor, like: Tensor) -> Tensor:
-    """(12, 1, n, n) thin bars, each of sum 1."""
+    """(8, 1, n, n) thin bars, each of sum 1."""
     place = torch.arange(-_REACH, _REACH + 1, device=like.device, dtype=like.dtype)
     y, x = torch.meshgrid(place, place, indexing="ij")
     cos, sin = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]

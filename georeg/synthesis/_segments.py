@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from georeg.synthesis import _cues
+from georeg.synthesis._flat import kuwahara
 from georeg.synthesis._ops import blur, blur_along, grey, rgb, standard
 from georeg.synthesis.draws import Draws
 
@@ -44,17 +45,25 @@ class Segments:
 
 
 def segment(
-    images: Tensor, draws: Draws, classes: int = 7, sigma: Tensor | float = 1.0
+    images: Tensor,
+    draws: Draws,
+    classes: int = 7,
+    sigma: Tensor | float = 1.0,
+    evenings: tuple[int, ...] = (3,),
 ) -> Segments:
-    """Clusters by k-means (Lloyd 1957) in blurred colour and texture.
+    """Clusters by k-means (Lloyd 1957) in colour, evened out within edges, and texture.
 
     Args:
         images: (B, C, H, W).
         draws: one stream per image; the start is random, and so is what counts how much.
         classes: K.
-        sigma: of the smoothing before and, over class shares, after: how general borders are.
+        sigma: of the smoothing of class shares: how general borders are.
+        evenings: widths of the filters that take out texture before, one after another.
     """
-    features = torch.cat([standard(blur(rgb(images), sigma)), standard(_cues.texture(images))], 1)
+    even = rgb(images)
+    for width in evenings:
+        even = kuwahara(even, width)
+    features = torch.cat([standard(even), standard(_cues.texture(images))], 1)
     weight = draws.uniform(0.5, 1.5, (4,))
     features = features * (weight * weight.new_tensor([1, 1, 1, 0.7]))[:, :, None, None]
     flat = features.flatten(2).mT

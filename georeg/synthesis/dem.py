@@ -41,7 +41,7 @@ def synthesise(images: Tensor, draws: Draws, look: str | None = None) -> Synthet
     # Elevation models have errors of their own, in blobs.
     error = _noise.smooth(draws, size, 3.0) * wide(draws.uniform(0, 0.004))
     heights = heights + error
-    steep = draws.uniform(0.15, 0.5) * max(size) * 0.8
+    steep = draws.uniform(0.06, 0.25) * max(size)
     azimuth = draws.uniform(0, 2 * torch.pi)
     altitude = torch.deg2rad(draws.uniform(25, 60))
     shaded = stretch(_height.shade(heights, steep, azimuth, altitude), 0.005, 0.995)

@@ -34,7 +34,7 @@ def synthesise(
     colours = images.new_tensor(pal.colours())[chosen]
     paper = draws.chance(0.4)
     paper = paper if scanned is None else torch.full_like(paper, scanned)
-    segments = segment(images, draws, 8, draws.uniform(1.0, 3.0))
+    segments = segment(images, draws, 8, draws.uniform(1.0, 2.5), evenings=(7, 5, 5))
     areas, kinds = _areas(segments, colours, draws)
     out = areas + _patterns(kinds, draws) * wide(draws.uniform(0, 0.12) * draws.chance(0.4))
     outline = borders(segments, 0.5) * wide(draws.uniform(0, 0.7) * draws.chance(0.5))
@@ -43,7 +43,7 @@ def synthesise(
     lines = contours(heights, draws.uniform(6, 24), 0.45) * (1 - kinds[:, pal.WATER, None])
     lines = lines * wide(draws.uniform(0.3, 0.9) * draws.chance(0.4))
     out = _inked(out, lines, _colour(colours, pal.CONTOUR))
-    out = _with_roads(out, images, colours, draws)
+    out = _with_roads(out, images, segments, colours, draws)
     letters, halo = words(images, draws, lying=0.3 * draws.normal() * draws.chance(0.2))
     out = _inked(out, halo * wide(draws.uniform(0, 1)), _colour(colours, pal.HALO))
     out = _inked(out, letters * wide(draws.uniform(0.6, 1)), _colour(colours, pal.TEXT))
@@ -91,18 +91,23 @@ def _patterns(kinds: Tensor, draws: Draws) -> Tensor:
     return -(hatched * kinds[parts, which[:, 0], None] + dotted * kinds[parts, which[:, 1], None])
 
 
-def _with_roads(out: Tensor, images: Tensor, colours: Tensor, draws: Draws) -> Tensor:
+def _with_roads(
+    out: Tensor, images: Tensor, segments: Segments, colours: Tensor, draws: Draws
+) -> Tensor:
     """Roads where the image has lines: minor ones, and the strongest as main ones."""
-    sigma = draws.uniform(1.0, 2.2)
-    shown = draws.chance(0.85).float()
-    width = draws.uniform(1.5, 4)
-    minor = roads(images, sigma, draws.uniform(0.02, 0.06))
-    main = roads(images, sigma + 0.8, draws.uniform(0.004, 0.015))
+    sigma = draws.uniform(0.6, 1.5)
+    shown = draws.chance(0.9).float()
+    width = draws.uniform(0.6, 2)
+    minor, main = roads(images, sigma, draws.uniform(0.02, 0.07), draws.uniform(0.003, 0.012))
+    # Ways along borders of fields and woods.
+    kinds = draws.chance(0.25, (segments.means.shape[1], 1)) & draws.chance(0.4)[:, None, None]
+    ways = borders(segments, 0.3) * (segments.softened(1.0).filled(kinds.float()) > 0.2)
+    minor = torch.maximum(minor, ways)
     cased = draws.chance(0.7).float() * shown
-    casing = torch.maximum(thick(minor, width + 1.6), thick(main, width + 3.0))
+    casing = torch.maximum(thick(minor, width + 1.2), thick(main, width + 2.4))
     out = _inked(out, casing * wide(cased), _colour(colours, pal.CASING))
     out = _inked(out, thick(minor, width) * wide(shown), _colour(colours, pal.MINOR))
-    return _inked(out, thick(main, width + 1.2) * wide(shown), _colour(colours, pal.MAIN))
+    return _inked(out, thick(main, width + 1.0) * wide(shown), _colour(colours, pal.MAIN))
 
 
 def _grid(images: Tensor, draws: Draws) -> Tensor:

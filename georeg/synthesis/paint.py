@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from georeg.synthesis import _noise
+from georeg.synthesis._flat import kuwahara
 from georeg.synthesis._ops import blur, grey, mixed, moved, rgb, wide
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.protocol import Synthetic
@@ -39,29 +39,6 @@ def synthesise(images: Tensor, draws: Draws) -> Synthetic:
     out = few + strokes * wide(draws.uniform(0, 0.1))
     out = out + _canvas(images) * wide(draws.uniform(0, 0.06) * draws.chance(0.5))
     return Synthetic.of(mixed(draws.uniform(0.8, 1.3), out, torch.full_like(out, 0.5)))
-
-
-def kuwahara(images: Tensor, width: int) -> Tensor:
-    """Each pixel gets the mean of the most even of four squares at its corners.
-
-    Args:
-        images: (B, C, H, W).
-        width: side of a square in pixels.
-    """
-    reach = width - 1
-    padded = F.pad(images, (reach,) * 4, mode="replicate")
-    mean = F.avg_pool2d(padded, width, 1)
-    square = F.avg_pool2d(padded.square(), width, 1)
-    spread = (square - mean.square()).sum(1, keepdim=True)
-    height, columns = images.shape[-2:]
-    best, least = images, torch.full_like(images[:, :1], torch.inf)
-    for y in (0, reach):
-        for x in (0, reach):
-            here = spread[..., y : y + height, x : x + columns]
-            better = here < least
-            best = torch.where(better, mean[..., y : y + height, x : x + columns], best)
-            least = torch.where(better, here, least)
-    return best
 
 
 def _steps(images: Tensor, levels: Tensor) -> Tensor:

@@ -72,14 +72,16 @@ def synthesise(
     wanted = torch.exp2(4 * draws.uniform() ** 1.2)
     wanted = wanted if looks is None else torch.full_like(wanted, looks)
     grain = draws.uniform(0, 0.2) * draws.chance(0.7)
+    kind = draws.choice([0.4, 0.45, 0.08, 0.07])
+    if scale is not None:
+        kind = torch.full((count,), SCALES.index(scale), device=images.device)
+    if looks is None:  # ratios of fewer show nothing
+        wanted = torch.where(kind == SCALES.index("ratio"), wanted.clamp(min=6), wanted)
     first = speckled(power, wanted, grain, draws)
     # The other polarisation: what is rough sends back more of it.
     own = draws.uniform(-8, 2, (segments.means.shape[1], 1))
     other = power * 10 ** (segments.softened(0.7).filled(own) / 10)
     second = speckled(other, wanted, grain, draws)
-    kind = draws.choice([0.4, 0.45, 0.08, 0.07])
-    if scale is not None:
-        kind = torch.full((count,), SCALES.index(scale), device=images.device)
     return Synthetic(_shown(first, second, kind, draws), (hidden < 0.5)[:, 0], warp)
 
 
@@ -91,7 +93,7 @@ def _backscatter(
     level = draws.uniform(-16, -5, (means.shape[1],)) - 9 * means[..., 2] + 4 * means[..., 3]
     cover = segments.softened(0.5).filled(level[..., None])
     curve = tone(ranks(blur(grey(images), 0.6)), draws.uniform(-0.5, 0.5, (4,)) + 0.5) - 0.5
-    rough = _cues.texture(images, 1.5) - 0.5
+    rough = _cues.texture(images, 1.2) - 0.5
     slope = directed(heights, angle)
     steep = slope / slope.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=0.01)
     facing, averted = steep.clamp(0, 4), (-steep).clamp(0, 4)
@@ -99,8 +101,8 @@ def _backscatter(
         cover
         + curve * wide(draws.uniform(2, 9))
         + rough * wide(draws.uniform(1, 8))
-        + facing * wide(draws.uniform(0.5, 3.5))
-        - averted * wide(draws.uniform(0.3, 2))
+        + facing * wide(draws.uniform(0.2, 2.4))
+        - averted * wide(draws.uniform(0.2, 1.4))
     )
 
 
@@ -117,17 +119,17 @@ def _shadow(heights: Tensor, draws: Draws, angle: Tensor) -> Tensor:
 def _scatterers(images: Tensor, draws: Draws) -> Tensor:
     """(B, 1, H, W) power of walls and wires that shine, with the side lobes of a point."""
     size = (1, images.shape[-2], images.shape[-1])
-    built = _cues.texture(images, 3.0) ** 4 * stretch(grey(images))
+    built = _cues.texture(images, 2.0) ** 4 * stretch(grey(images))
     rate = wide(10 ** draws.uniform(-3.2, -1.4))
     here = draws.uniform(shape=size) < rate * built
-    strength = 10 ** draws.uniform(-0.5, 1.6, size)
+    strength = 10 ** draws.uniform(-0.6, 1.2, size)
     return _pointed(here.float() * strength)
 
 
 def _pointed(power: Tensor) -> Tensor:
     """Spread as a point is: a weighted sinc, squared, along both axes."""
     place = torch.arange(-8, 9, device=power.device, dtype=power.dtype)
-    response = torch.sinc(place / 1.4).square() * (0.7 + 0.3 * torch.cos(torch.pi * place / 9))
+    response = torch.sinc(place / 1.3).square() * (0.54 + 0.46 * torch.cos(torch.pi * place / 9))
     line = (response / response.max())[None, None]
     spread = F.conv2d(power, line[:, :, None], padding=(0, 8))
     return F.conv2d(spread, line[..., None], padding=(8, 0))
@@ -172,7 +174,7 @@ def _shown(first: Tensor, second: Tensor, kind: Tensor, draws: Draws) -> Tensor:
     low, high = 0.005, 0.99 + 0.0085 * draws.uniform()
     least = 1e-4
     ratio = 10 * torch.log10(second.clamp(min=least) / first.clamp(min=least))
-    scales = (first.sqrt(), torch.log10(first.clamp(min=least)), first, blur(ratio, 0.8))
+    scales = (first.sqrt(), torch.log10(first.clamp(min=least)), first, blur(ratio, 1.2))
     chosen = torch.stack(scales, 1)[torch.arange(len(kind), device=kind.device), kind]
     tops = quantiles(chosen, [i / 1000 for i in range(990, 1000)])
     top = tops.gather(1, ((high - 0.99) * 1000).round().long()[:, None])[:, 0]

@@ -46,7 +46,8 @@ def synthesise(
     out = _leaves(colour, draws, segments)
     out, wet = _water(out, draws, wet, low)
     out = mixed(white.float(), _snow(out, draws, images, wet, low), out)
-    out = out * torch.exp(0.12 * draws.normal((3,)))[:, :, None, None]
+    cast = 0.1 * draws.normal((1,)) + 0.04 * draws.normal((3,))
+    out = out * torch.exp(cast)[:, :, None, None]
     out = _haze(out, draws)
     clouded, clear = _clouds(out, draws)
     out = torch.where(wide(covered), clouded, out)
@@ -88,7 +89,7 @@ def _snow(images: Tensor, draws: Draws, before: Tensor, wet: Tensor, low: Tensor
     light = stretch(grey(before))
     deep = wide(draws.uniform(0.2, 1.2))
     amount = deep + 0.6 * (0.5 - busy) + 0.5 * (light - 0.5) - 0.3 * green + 0.1 * noise
-    amount = amount - 0.3 * (low - 0.5)
+    amount = amount - 0.3 * (low - 0.5) - 0.15
     frozen = wide(draws.chance(0.5).float())
     cover = torch.sigmoid(amount * 7) * (1 - wet * (1 - frozen))
     relief = light - blur(light, 3.0)
