@@ -70,7 +70,9 @@ def test_planted_points_are_tracked() -> None:
     """Blobs in the reference, and their centroids in the moving image."""
     place = torch.cartesian_prod(torch.arange(40, 121, 20.0), torch.arange(40, 111, 20.0))
     xy = pixel_centres((150, 160), 1, place)
-    blobs = [torch.exp(-(xy - p).square().sum(-1) / (2 * 1.6**2)).view(1, 1, 150, 160) for p in place]
+    blobs = [
+        torch.exp(-(xy - p).square().sum(-1) / (2 * 1.6**2)).view(1, 1, 150, 160) for p in place
+    ]
     limits = Limits(shift=6, local=2, spacing=40)
     for point, blob in zip(place, blobs, strict=True):
         pair = random_pair(blob, seeded(4), SIZE, {"plain": ()}, limits=limits)

@@ -131,8 +131,13 @@ def test_near_infrared_turns_vegetation_and_water_around() -> None:
     images[:, :, :, :32] = torch.tensor([0.15, 0.3, 0.12])[:, None, None]  # woods: dark, green
     images[:, :, 44:] = torch.tensor([0.08, 0.12, 0.2])[:, None, None]  # a lake
     images = images + 0.01 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
-    images[:, :, :44] += 0.05 * torch.randn((4, 1, 44, 64), generator=torch.Generator().manual_seed(1))
-    assert vegetation(images)[..., 4:40, 4:28].mean() > vegetation(images)[..., 4:40, 36:60].mean() + 0.3
+    images[:, :, :44] += 0.05 * torch.randn(
+        (4, 1, 44, 64), generator=torch.Generator().manual_seed(1)
+    )
+    assert (
+        vegetation(images)[..., 4:40, 4:28].mean()
+        > vegetation(images)[..., 4:40, 36:60].mean() + 0.3
+    )
     assert water(images)[..., 50:, :].mean() > water(images)[..., :40, :].mean() + 0.4
     near = infrared.synthesise(images, draws(4), kind="near").image
     assert (near[..., 4:40, 4:28].mean((1, 2, 3)) > near[..., 4:40, 36:60].mean((1, 2, 3))).all()

@@ -139,12 +139,16 @@ def test_shrinking_doesnt_alias() -> None:
     stripes = (torch.arange(200) % 2).float().expand(1, 1, 200, 200)
     matrix = torch.diag(torch.tensor([0.55, 0.55, 1.0]))[None]
     plain, _ = resample(stripes, Warp((Projection(matrix),)), (100, 100))
-    smooth, _ = resample(stripes, Warp((Projection(matrix),)), (100, 100), finest=torch.tensor([0.55]))
+    smooth, _ = resample(
+        stripes, Warp((Projection(matrix),)), (100, 100), finest=torch.tensor([0.55])
+    )
     assert smooth[..., 10:-10, 10:-10].std() < 0.4 * plain[..., 10:-10, 10:-10].std()
 
 
 def test_steep_lattices_are_flattened_until_nothing_folds() -> None:
-    lattice = unfolded(torch.randn(4, 2, 9, 9, generator=torch.Generator().manual_seed(2)) * 50, 16, 0.5)
+    lattice = unfolded(
+        torch.randn(4, 2, 9, 9, generator=torch.Generator().manual_seed(2)) * 50, 16, 0.5
+    )
     bend = Bend(lattice, 16.0)
     points = pixel_centres((90, 90), 4, lattice)
     _, slope = _bspline.at(lattice, points, 16.0)

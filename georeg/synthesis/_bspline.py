@@ -8,6 +8,9 @@ from torch import Tensor
 
 from georeg.synthesis._ops import centres
 
+_FINER = 8  # entries of the table between two nodes
+_ROUNDS = 6
+
 
 def nodes(size: int, spacing: float) -> int:
     """How many nodes cover `size` pixels; the first lies at -spacing."""
@@ -17,9 +20,9 @@ def nodes(size: int, spacing: float) -> int:
 def weights(t: Tensor) -> Tensor:
     """(...) in [0, 1] -> (..., 4) weights of the nodes around."""
     s = 1 - t
-    return torch.stack(
-        [s**3, 3 * t**3 - 6 * t**2 + 4, 3 * s**3 - 6 * s**2 + 4, t**3], dim=-1
-    ).div_(6)
+    return torch.stack([s**3, 3 * t**3 - 6 * t**2 + 4, 3 * s**3 - 6 * s**2 + 4, t**3], dim=-1).div_(
+        6
+    )
 
 
 def slopes(t: Tensor) -> Tensor:
@@ -77,6 +80,25 @@ def at(lattice: Tensor, xy: Tensor, spacing: float) -> tuple[Tensor, Tensor]:
     bent = (around * slopes(t[..., 0])[:, :, None, None]).sum(-1)
     dx = (bent * along_y[:, :, None]).sum(-1) * inside[..., :1]
     return value, torch.stack([dx, dy], dim=-1) / spacing
+
+
+def unbent(lattice: Tensor, xy: Tensor, spacing: float) -> Tensor:
+    """(B, N, 2) positions p with p + displacement(p) = xy, good to about 0.1 px.
+
+    Args:
+        lattice: (B, 2, h, w) displacements, no steeper than 0.5.
+        xy: (B, N, 2) pixels.
+        spacing: pixels from node to node.
+    """
+    height, width = ((n - 3) * _FINER for n in lattice.shape[-2:])
+    table = surface(lattice, (height, width), float(_FINER))
+    spans = xy.new_tensor([width, height]) * (spacing / _FINER)
+    found = xy
+    for _ in range(_ROUNDS):
+        grid = (2 * found / spans - 1)[:, None]
+        moved = F.grid_sample(table, grid, padding_mode="border", align_corners=False)
+        found = xy - moved[:, :, 0].mT
+    return found
 
 
 def gathered(images: Tensor, spacing: float) -> Tensor:

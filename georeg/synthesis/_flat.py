@@ -32,6 +32,11 @@ def kuwahara(images: Tensor, width: int) -> Tensor:
 
 def opened(images: Tensor, width: int) -> Tensor:
     """Without what is bright and narrower than `width` pixels (an odd number)."""
+    return _highest(-_highest(-images, width), width)
+
+
+def _highest(images: Tensor, width: int) -> Tensor:
+    """The maximum of squares, along one axis after the other."""
     reach = width // 2
-    low = -F.max_pool2d(-F.pad(images, (reach,) * 4, mode="replicate"), width, 1)
-    return F.max_pool2d(F.pad(low, (reach,) * 4, mode="replicate"), width, 1)
+    padded = F.pad(images, (reach,) * 4, mode="replicate")
+    return F.max_pool2d(F.max_pool2d(padded, (1, width), 1), (width, 1), 1)

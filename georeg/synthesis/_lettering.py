@@ -45,7 +45,7 @@ def _pictures() -> np.ndarray[Any, np.dtype[np.float32]]:
         (width, height), _ = cv2.getTextSize(word, font, scale, 1)
         start = ((_WIDTH - width) // 2, (_HEIGHT + height) // 2)
         cv2.putText(picture, word, start, font, scale, 255, 1 + number % 2, cv2.LINE_AA)
-    return pictures.astype(np.float32) / 255
+    return (pictures / 255).astype(np.float32)
 
 
 def words(
@@ -86,7 +86,12 @@ def _placing(angle: Tensor, scale: Tensor, middle: Tensor, size: tuple[int, int]
     height, width = size
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     rows = torch.stack(
-        [cos * width / _WIDTH, sin * height / _WIDTH, -sin * width / _HEIGHT, cos * height / _HEIGHT],
+        [
+            cos * width / _WIDTH,
+            sin * height / _WIDTH,
+            -sin * width / _HEIGHT,
+            cos * height / _HEIGHT,
+        ],
         1,
     ).view(-1, 2, 2)
     return torch.cat([rows, -rows @ middle[:, :, None]], 2)

@@ -55,5 +55,5 @@ def _filtered(images: Tensor, dim: int) -> Tensor:
     index = torch.arange(size, device=images.device)
     for step in (-1, 1):
         matrix[index, (index + step).clamp(0, size - 1)] += 1
-    inverse = torch.linalg.inv(matrix / 6).to(images.dtype)
+    inverse: Tensor = torch.linalg.inv(matrix / 6).to(images.dtype)
     return inverse @ images

@@ -48,7 +48,8 @@ def gamma(shape: Tensor, draws: Draws, size: tuple[int, ...]) -> Tensor:
     part = ((wish - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
     value = grid.float()
     left, right = value.gather(1, place - 1), value.gather(1, place)
-    return (left + (right - left) * part).view(-1, *size)
+    noise: Tensor = left + (right - left) * part
+    return noise.view(-1, *size)
 
 
 def _shared(noise: Tensor, grain: Tensor, dim: int) -> Tensor:

@@ -15,7 +15,7 @@ from georeg.synthesis._ops import rgb
 from georeg.synthesis.compose import carried, compose
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.protocol import Modality
-from georeg.synthesis.warps import KINDS, Limits, Warp, pixel_centres, random_warp, resample
+from georeg.synthesis.warps import KINDS, Limits, pixel_centres, random_warp, resample
 
 Chain = Sequence[str | Modality]
 

@@ -25,7 +25,7 @@ KINDS = ("shift", "similarity", "affine", "projective", "smooth", "terrain")
 """From the stiffest to the most flexible; each has what those before it have, but for terrain,
 which has parallax along one direction in place of smooth bending."""
 
-_NEWTON = 4
+_NEWTON = 2
 
 
 class Step(Protocol):
@@ -81,8 +81,8 @@ class Bend:
         return xy + _bspline.at(self.lattice, xy, self.spacing)[0]
 
     def inverse(self, xy: Tensor) -> Tensor:
-        """The other way round, by Newton's method."""
-        found = xy - _bspline.at(self.lattice, xy, self.spacing)[0]
+        """The other way round: roughly by a table, then exactly by Newton's method."""
+        found = _bspline.unbent(self.lattice, xy, self.spacing)
         for _ in range(_NEWTON):
             value, slope = _bspline.at(self.lattice, found, self.spacing)
             wrong = found + value - xy
@@ -236,9 +236,7 @@ def _random_matrix(
     draws: Draws, level: Tensor, source: tuple[int, int], size: tuple[int, int], most: Limits
 ) -> tuple[Tensor, Tensor]:
     """(B, 3, 3) matrices of each image's kind, and (B,) scales in the middle."""
-    similar, affine = (
-        (level >= KINDS.index(kind)).float() for kind in ("similarity", "affine")
-    )
+    similar, affine = ((level >= KINDS.index(kind)).float() for kind in ("similarity", "affine"))
     plane = (level >= KINDS.index("projective")).float()
     shift = draws.uniform(-most.shift, most.shift, (2,))
     turn = torch.deg2rad(draws.uniform(-most.rotation, most.rotation)) * similar
@@ -249,9 +247,7 @@ def _random_matrix(
     target = torch.tensor([size[1], size[0]], device=draws.device) / 2 + shift
     cos, sin = torch.cos(turn) * scale, torch.sin(turn) * scale
     linear = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
-    linear = linear @ torch.stack(
-        [1 + stretch, shear, shear, 1 - stretch], 1
-    ).view(-1, 2, 2)
+    linear = linear @ torch.stack([1 + stretch, shear, shear, 1 - stretch], 1).view(-1, 2, 2)
     centred = torch.zeros((len(draws), 3, 3), device=draws.device)
     centred[:, :2, :2] = linear
     centred[:, 2, :2] = tilt / (2 * middle)
