@@ -273,5 +273,5 @@ def test_entry_points_are_found(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) 
     assert {"negative", "broken"} <= set(synthesis.available())
     out = compose(torch.full((1, 3, 8, 8), 0.25), ["negative"], draws(1))
     assert out.image.unique().tolist() == [0.75]
-    with pytest.raises(SettingsError, match="'broken' .nowhere:at_all. can't be loaded"):
+    with pytest.raises(SettingsError, match=r"'broken' .nowhere:at_all. can't be loaded"):
         synthesis.load("broken")

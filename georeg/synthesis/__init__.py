@@ -6,7 +6,8 @@ does.
 
     generator = torch.Generator().manual_seed(7)
     pair = pairs.random_pair(images, generator, size=(256, 256))   # a batch for training
-    radar = compose.compose(images, ["season", "sar", "sensor"], Draws.start(generator, len(images)))
+    draws = Draws.start(generator, len(images), images.device)
+    radar = compose.compose(images, ["season", "sar", "sensor"], draws)    # .image, .mask, .warp
 
 Images are (B, 3, H, W) or (B, 1, H, W) floats in [0, 1] on any device. A modality is a callable
 `(images, draws) -> Synthetic` (see `protocol`). It has keywords of its own to fix what is random

@@ -1,4 +1,4 @@
-"""A map: flat areas with general outlines, roads, contours, names; on a screen, printed, scanned."""
+"""A map: flat areas with general outlines, roads, contours, names; on a screen or scanned."""
 
 from __future__ import annotations
 
@@ -97,17 +97,17 @@ def _with_roads(
     """Roads where the image has lines: minor ones, and the strongest as main ones."""
     sigma = draws.uniform(0.6, 1.5)
     shown = draws.chance(0.9).float()
-    width = draws.uniform(0.6, 2)
+    width = draws.uniform(0.4, 1.6)
     minor, main = roads(images, sigma, draws.uniform(0.02, 0.07), draws.uniform(0.003, 0.012))
     # Ways along borders of fields and woods.
     kinds = draws.chance(0.25, (segments.means.shape[1], 1)) & draws.chance(0.4)[:, None, None]
     ways = borders(segments, 0.3) * (segments.softened(1.0).filled(kinds.float()) > 0.2)
     minor = torch.maximum(minor, ways)
     cased = draws.chance(0.7).float() * shown
-    casing = torch.maximum(thick(minor, width + 1.2), thick(main, width + 2.4))
+    casing = torch.maximum(thick(minor, width + 1.2), thick(main, width + 1.8))
     out = _inked(out, casing * wide(cased), _colour(colours, pal.CASING))
     out = _inked(out, thick(minor, width) * wide(shown), _colour(colours, pal.MINOR))
-    return _inked(out, thick(main, width + 1.0) * wide(shown), _colour(colours, pal.MAIN))
+    return _inked(out, thick(main, width + 0.6) * wide(shown), _colour(colours, pal.MAIN))
 
 
 def _grid(images: Tensor, draws: Draws) -> Tensor:
