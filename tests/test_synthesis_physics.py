@@ -59,8 +59,24 @@ def test_a_flat_area_of_a_whole_radar_image_has_them_too(looks: float) -> None:
     assert torch.allclose(looks_of(out.image), torch.full((6,), looks), rtol=0.15)
 
 
-def test_radar_displacement_is_exact() -> None:
-    """Before speckle, power at a ground point is found where the warp takes it."""
+def test_planted_scatterers_are_where_the_radar_label_says() -> None:
+    """Before speckle: each of these bright blobs is moved by relief, and its centroid found."""
+    count = 12
+    xy = pixel_centres((96, 96), 1, torch.zeros(()))
+    place = torch.cartesian_prod(torch.arange(25.3, 80, 15), torch.arange(30.7, 80, 20))[:count]
+    square = (xy - place[:, None]).square().sum(-1)
+    power = torch.exp(-square / (2 * 1.5**2)).view(count, 1, 96, 96)
+    heights = scenes(1, 96)[:, :1].expand(count, -1, -1, -1)
+    warp = sar._relief(heights, torch.full((count,), 2.0), draws(count).uniform(0, 6.28))
+    shown, _ = sar._foreshortened(power, torch.zeros_like(power), warp)
+    weight = shown.flatten(1).double()
+    centroid = weight @ xy[0].double() / weight.sum(1, keepdim=True)
+    expected = warp.forward(place[:, None])[:, 0]
+    assert (expected - place).norm(dim=1).max() > 0.8
+    assert (centroid - expected).norm(dim=1).max() < 0.01
+
+
+def test_radar_displacement_keeps_energy() -> None:
     power = torch.rand(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
     power = torch.nn.functional.interpolate(power, (96, 96), mode="bicubic").clamp(0.05)
     heights = scenes(4, 96)[:, :1]
