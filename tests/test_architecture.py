@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import georeg_cli
-from georeg import matching
+from georeg import matching, synthesis
 from georeg.transforms import base
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +115,7 @@ def test_nothing_goes_in_circles() -> None:
         visit(name, ())
 
 
-@pytest.mark.parametrize("strict", ["matching", "transforms"])
+@pytest.mark.parametrize("strict", ["matching", "synthesis", "transforms"])
 def test_rooms_that_know_only_errors_and_themselves(strict: str) -> None:
     own = f"georeg.{strict}"
     for name, others in GRAPH.items():
@@ -152,7 +152,7 @@ def test_command_line_imports_itself_relatively() -> None:
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("torch", ("georeg.matching.", "georeg.models.recognise")),
+        ("torch", ("georeg.matching.", "georeg.synthesis.", "georeg.models.recognise")),
         ("kornia", ("georeg.matching.",)),
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
         ("click", ("georeg_cli.",)),
@@ -250,18 +250,20 @@ def test_weights_are_listed_without_torch() -> None:
 
 
 def test_every_module_imports_on_its_own_without_torch() -> None:
-    """But for the matchers, whose business it is."""
+    """But for the matchers and the data engine, whose business it is."""
     for_torch = {"torch", "kornia"}
     users = {n for n, others in GRAPH.items() if {o.partition(".")[0] for o in others} & for_torch}
     names = sorted(set(MODULES) - users - {"georeg.__main__", "georeg_cli.__main__"})
-    names = [n for n in names if not n.startswith("georeg.matching.")]
-    names.append("georeg.matching.protocol")
+    names = [n for n in names if not n.startswith(("georeg.matching.", "georeg.synthesis."))]
+    names += ["georeg.matching.protocol", "georeg.synthesis.protocol"]
     assert not loaded(f"import {', '.join(names)}") & for_torch
 
 
 def test_file_names_are_option_values() -> None:
     for name in matching.available():
         assert (ENGINE / "matching" / f"{name}.py").exists()
+    for name in synthesis.available():
+        assert (ENGINE / "synthesis" / f"{name}.py").exists()
     for name in base.available():
         assert base.load(name).name == name
 

@@ -1,0 +1,41 @@
+"""Colours of maps, from what their makers agree on: forest, grass, water, built-up, open ground."""
+
+from __future__ import annotations
+
+# Each: wood, grass, water, built, then open ground of several kinds; then roads (main, minor),
+# their casing, contours, text, halo. Colours as 0xRRGGBB.
+STYLES: tuple[tuple[int, ...], ...] = (
+    # Street map of the web.
+    (0xADD19E, 0xCDEBB0, 0xAAD3DF, 0xE0DFDF, 0xF2EFE9, 0xEEF0D5, 0xF2DAD9, 0xF5E9C6,
+     0xFCD6A4, 0xFFFFFF, 0xBBAAA0, 0xC8A070, 0x404040, 0xFFFFFF),
+    # Lighter, greyer.
+    (0xC5E0C0, 0xD9EFD0, 0x9FD0F0, 0xECECEC, 0xF7F5F2, 0xF1EFE8, 0xE8E6E3, 0xFAF3DD,
+     0xFDE68F, 0xFFFFFF, 0xD0CCC6, 0xD8C8B0, 0x5A5A5A, 0xFFFFFF),
+    # Topographic sheet.
+    (0xB8DCA0, 0xE4F0D0, 0xB4DCF0, 0xD8B8B0, 0xFCFAF0, 0xF6F2DE, 0xEFE6D2, 0xF2EEDC,
+     0xE86850, 0xF8D878, 0x604840, 0xB07840, 0x202020, 0xFCFAF0),
+    # Old print.
+    (0xC8CCA0, 0xDCD8B4, 0xB0C4C0, 0xC89880, 0xECE0C0, 0xE6D8B6, 0xE0D2AE, 0xE8DCBC,
+     0xA85840, 0xE8DCBC, 0x684838, 0x987048, 0x40302A, 0xECE0C0),
+    # Dark.
+    (0x24302A, 0x2A342C, 0x18222E, 0x3A3A3E, 0x2A2A2C, 0x303032, 0x363232, 0x2E2E34,
+     0x686058, 0x4A4A4E, 0x202022, 0x484038, 0xB0B0B0, 0x202022),
+    # Black on white.
+    (0xD8D8D8, 0xF0F0F0, 0xB8B8B8, 0xC8C8C8, 0xFFFFFF, 0xFAFAFA, 0xF4F4F4, 0xFFFFFF,
+     0xFFFFFF, 0xFFFFFF, 0x202020, 0x909090, 0x101010, 0xFFFFFF),
+    # Cadastre and land use: strong colours.
+    (0x4E9A50, 0xB4D878, 0x3C78C8, 0xD84040, 0xF4E8A0, 0xE8B868, 0xC890C8, 0xF0D0B0,
+     0x303030, 0x808080, 0xF0F0F0, 0x907050, 0x101010, 0xFFFFFF),
+)  # fmt: skip
+
+WOOD, GRASS, WATER, BUILT, OPEN = range(5)
+GROUNDS = 8  # how many of a style's colours are for areas
+MAIN, MINOR, CASING, CONTOUR, TEXT, HALO = range(8, 14)
+
+
+def colours() -> list[list[list[float]]]:
+    """Styles -> their colours -> red, green, blue in [0, 1]."""
+    return [
+        [[(colour >> shift & 255) / 255 for shift in (16, 8, 0)] for colour in style]
+        for style in STYLES
+    ]
