@@ -1,7 +1,7 @@
 """How well each matcher aligns the development cases: the table behind `--matcher auto`.
 
     python benchmarks/matchers_quality.py --shared ../shared --jobs 2 \
-        --matchers structural sift aliked_lightglue --only simil
+        --matchers structural sift aliked_lightglue --only simil --most 5
 
 Runs `georeg align` over the harness's cases whose names contain --only, and writes
 benchmarks/results/matchers_quality.md and .json and, with --rate, the shares of successes into
@@ -30,6 +30,18 @@ OTHER = {
     "SAR": "sar", "Infrared": "infrared", "nirvis": "infrared", "Map": "map", "Depth": "dem",
 }  # fmt: skip
 SUCCESS = 3.0  # pixels
+
+
+def chosen(cases: Path, only: str, most: int) -> Path:
+    """A folder with links to the first cases of every set whose names contain `only`."""
+    folder = Path(tempfile.mkdtemp(prefix="georeg-some-cases-"))
+    counts: dict[str, int] = defaultdict(int)
+    for case in sorted(cases.iterdir()):
+        kind = case.name.split("__")[0]
+        if only in case.name and counts[kind] < most:
+            counts[kind] += 1
+            (folder / case.name).symlink_to(case.resolve())
+    return folder
 
 
 def other(kind: str) -> str:
@@ -82,17 +94,19 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "georeg-cases")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="simil")
+    parser.add_argument("--most", type=int, default=1000, help="cases of a set")
     parser.add_argument("--matchers", nargs="+", default=["structural", "sift"])
     parser.add_argument("--rate", action="store_true", help="write georeg/ratings.json")
     args = parser.parse_args()
     build(args.shared, args.cases)
+    cases = chosen(args.cases, args.only, args.most)
     path = RESULTS / "matchers_quality.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     for matcher in args.matchers:
         found = Path(tempfile.gettempdir()) / f"georeg-quality-{matcher}.json"
         known[matcher] = run(
-            args.shared, args.cases, matcher, f"--matcher {matcher}",
-            jobs=args.jobs, only=args.only, found=found,
+            args.shared, cases, matcher, f"--matcher {matcher}",
+            jobs=args.jobs, only="", found=found,
         )  # fmt: skip
         path.write_text(json.dumps(known, indent=0) + "\n")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, no GPU"
@@ -100,7 +114,7 @@ def main() -> None:
         "# Quality of the matchers over the development cases",
         "",
         f"`python benchmarks/matchers_quality.py --jobs {args.jobs} --only '{args.only}' "
-        f"--matchers {' '.join(known)}`, {machine}, georeg {__version__}. Other side: than the "
+        f"--most {args.most} --matchers {' '.join(known)}`, {machine}, georeg {__version__}. Other side: than the "
         "optical one. Errors are medians over a dense grid, in reference pixels. MINIMA's "
         "matchers are missing: their weights can't be had on the machines that build georeg.",
         "",
