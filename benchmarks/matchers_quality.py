@@ -115,8 +115,9 @@ def main() -> None:
         "",
         f"`python benchmarks/matchers_quality.py --jobs {args.jobs} --only '{args.only}' "
         f"--most {args.most} --matchers {' '.join(known)}`, {machine}, georeg {__version__}. Other "
-        "side: than the optical one. Errors are medians over a dense grid, in reference pixels. MINIMA's "
-        "matchers are missing: their weights can't be had on the machines that build georeg.",
+        "side: than the optical one. Errors are medians over a dense grid, in reference pixels. "
+        "MINIMA's matchers are missing: their weights can't be had on the machines that build "
+        "georeg. Seconds: align and warp, start-up included, other work beside.",
         "",
         *table(known),
     ]
