@@ -132,8 +132,9 @@ class _Search:
     def normal(self) -> tuple[Array, float] | None:
         """Around the georeference."""
         best = self._try(np.eye(3), self.reach, _ROTATION, _SCALE)
-        if best is not None and best[1] >= _CONFIDENT:
-            return self._again(best)
+        # Key points and networks bear as much rotation and scale as is searched here.
+        if self.sparse or (best is not None and best[1] >= _CONFIDENT):
+            return None if best is None else self._again(best)
         for angle in _PRE_ROTATION:
             for scale in _PRE_SCALE:
                 if angle or scale != 1:
