@@ -128,6 +128,11 @@ ENTRIES = (
         page="https://github.com/zju3dv/MatchAnything",
     ),
     Entry(
+        "matchanything_roma", "roma", "matchanything_roma.ckpt", 445_638_463, APACHE,
+        page="https://github.com/zju3dv/MatchAnything", needs=("dinov2_vitl14",),
+        note="if its tensors are RoMa's; others are refused by name",
+    ),
+    Entry(
         "xoftr_640", "xoftr", "weights_xoftr_640.ckpt", 44_484_144, APACHE,
         page="https://github.com/OnderT/XoFTR", note="trained on thermal infrared images",
     ),
