@@ -30,6 +30,7 @@ from georeg.align import Alignment, measure
 from georeg.settings import Settings
 
 GRID = 20  # places along each side
+MODEL = "affine"
 
 
 def places(result: Alignment) -> np.ndarray[Any, np.dtype[np.float64]] | None:
@@ -45,20 +46,21 @@ def places(result: Alignment) -> np.ndarray[Any, np.dtype[np.float64]] | None:
 
 
 def one(case: Path, matcher: str, dtypes: list[str], device: str) -> list[dict[str, Any]]:
-    """A row per type: how far its fit lies from that in float32."""
+    """A row per type: how far its fit lies from that in float32.
+
+    One model for all: where two of the ladder predict equally well, any change of a point tips
+    the choice, and that is not what is measured here.
+    """
     rows = []
     exact = None
-    transform = "auto"
     for dtype in ["float32", *dtypes]:
-        settings = Settings(matcher=matcher, precision=dtype, device=device, transform=transform)
+        settings = Settings(matcher=matcher, precision=dtype, device=device, transform=MODEL)
         began = time.perf_counter()
         result = measure(str(case / "moving.tif"), str(case / "reference.tif"), settings)
         seconds = time.perf_counter() - began
         found = places(result)
         if dtype == "float32":
             exact = found
-            # Near the bounds of the ladder of models any change of the points tips the choice.
-            transform = str(result.report["transform"])
         row: dict[str, Any] = {"case": case.name, "matcher": matcher, "dtype": dtype}
         row |= {"seconds": round(seconds, 2), "ok": found is not None}
         row["points"] = len(result.matches)
