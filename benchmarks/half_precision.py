@@ -100,7 +100,7 @@ def main() -> None:
         "# Half precision",
         "",
         f"`python benchmarks/half_precision.py`, {os.cpu_count()} CPU cores, {where}, georeg "
-        f"{__version__}. Distance of the fitted transform from that in float32 (the same model), "
+        f"{__version__}. Distance of the fitted {MODEL} transform from that in float32, "
         "over a dense grid of places, in reference pixels; cases that both align.",
         "",
         "| matcher | type | cases | both aligned | median of medians px | largest median px "
