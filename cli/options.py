@@ -290,6 +290,11 @@ def argument(name: str) -> Callable[[F], F]:
     return click.argument(name, cls=Argument)
 
 
+def option(*names: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option of one command only."""
+    return _option(*names, section="Options", **kwargs)
+
+
 def required(*names: str, **kwargs: Any) -> Callable[[F], F]:
     """An option that must be given."""
     return _option(*names, section=_FILES, required=True, **kwargs)

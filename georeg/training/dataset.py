@@ -150,8 +150,12 @@ class Dataset:
             mask.astype(np.bool_),
             np.asarray(self._arrays["there"][number]),
             np.asarray(self._arrays["back"][number]),
-            tuple(self.index.names[k] for k in self._arrays["name"][number]),
+            self.names(number),
         )
+
+    def names(self, number: int) -> tuple[str, ...]:
+        """Modalities of a record's views."""
+        return tuple(self.index.names[k] for k in self._arrays["name"][number])
 
     def put(self, number: int, record: Record) -> None:
         """Store a record."""

@@ -22,13 +22,16 @@ from georeg.synthesis.draws import Draws
 from georeg.synthesis.pairs import CHAINS, WEIGHTS, Chain
 from georeg.synthesis.views import Views, random_view
 from georeg.synthesis.warps import KINDS, Limits
+from georeg.training.city.layout import Layout, random_layout
+from georeg.training.city.render import RENDERS
+from georeg.training.city.render import WEIGHTS as CITY_WEIGHTS
 from georeg.training.dataset import Dataset, Index, Record
-from georeg.training.sources import Pictures, Scene, Source, pictures, scenes, with_aligned
+from georeg.training.sources import CITY, Pictures, Scene, Source, pictures, scenes, with_aligned
 
 log = logging.getLogger(__name__)
 
-REAL: Mapping[str, Chain] = {"real": (), "real-worse": ("sensor",)}
-"""What a real layer may be shown as."""
+SHOWN: Mapping[str, Chain] = {"as it is": (), "worse": ("sensor",)}
+"""What a layer that isn't synthesised from may be shown as."""
 
 _GROUP = 8  # records that are made together, whatever the number of processes
 _CACHED = 48  # scenes in a process's memory
@@ -108,9 +111,10 @@ def make_dataset(
         SettingsError: the recipe makes no sense, or another dataset lies in the folder.
         InputError: an image can't be read.
     """
-    names = (*config.weights(), *REAL)
-    index = Index(config.count, config.views, config.size, names, config.recipe())
     found = prepared(config, os.path.join(folder, "aligned"), processes)
+    real = sorted({f"real-{l.name}" for scene in found for l in scene.layers if l.real})
+    names = (*config.weights(), *RENDERS, *real)
+    index = Index(config.count, config.views, config.size, names, config.recipe())
     data = Dataset.create(folder, index)
     done = set(data.made().tolist())
     groups = [
@@ -179,17 +183,60 @@ def records(config: DataConfig, found: Sequence[Scene], group: int) -> list[Reco
     """One group of records, always the same ones for its number."""
     rng = np.random.default_rng([config.seed, group])
     odds = np.array([scene.weight for scene in found])
-    chosen = [_read(found[k]) for k in rng.choice(len(found), _GROUP, p=odds / odds.sum())]
     side = config.size + 2 * _MARGIN
-    cuts = [_cut(pics, side, config.coarsest, rng) for pics in chosen]
+    chosen = rng.choice(len(found), _GROUP, p=odds / odds.sum())
+    looks = [_looker(found[k], side, config.coarsest, rng) for k in chosen]
     keys = torch.Generator().manual_seed(int(rng.integers(2**62)))
     views = []
     for _ in range(config.views):
-        layers = [_layer(pics, rng) for pics in chosen]
-        stacks = [cut(pics, layer) for cut, pics, layer in zip(cuts, chosen, layers, strict=True)]
-        real = [pics.real[layer[0]] for pics, layer in zip(chosen, layers, strict=True)]
-        views.append(_view(stacks, real, config, Draws.start(keys, _GROUP)))
+        seen = [look() for look in looks]
+        views.append(_view(seen, config, Draws.start(keys, _GROUP)))
     return [_record(views, number) for number in range(_GROUP)]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a place shows before it is warped and synthesised from.
+
+    Attributes:
+        image: (side, side, 3) in [0, 1].
+        mask: (side, side) True where valid.
+        name: of what isn't synthesised from, but shown as it is; None for what is.
+    """
+
+    image: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    name: str | None
+
+
+def _looker(
+    scene: Scene, side: int, coarsest: float, rng: np.random.Generator
+) -> Callable[[], Seen]:
+    """Looks at the same ground again and again, by random layers or sensors."""
+    if scene.source.files == CITY:
+        return _city(random_layout(side, rng), rng)
+    pics = _read(scene)
+    cut = _cut(pics, side, coarsest, rng)
+
+    def look() -> Seen:
+        layer = _layer(pics, rng)
+        return Seen(*cut(layer), pics.real[layer[0]])
+
+    return look
+
+
+def _city(layout: Layout, rng: np.random.Generator) -> Callable[[], Seen]:
+    names = list(RENDERS)
+    odds = np.array([CITY_WEIGHTS[name] for name in names])
+    whole = np.ones((layout.side, layout.side), np.bool_)
+
+    def look() -> Seen:
+        name = names[rng.choice(len(names), p=odds / odds.sum())]
+        image = RENDERS[name](layout, rng)
+        synthesised = name == "city-optical" and rng.random() < 0.4
+        return Seen(image, whole, None if synthesised else name)
+
+    return look
 
 
 def _layer(pics: Pictures, rng: np.random.Generator) -> tuple[int, ...]:
@@ -201,12 +248,9 @@ def _layer(pics: Pictures, rng: np.random.Generator) -> tuple[int, ...]:
     return (int(rng.integers(len(pics.layers))),)
 
 
-Stack = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
-
-
 def _cut(
     pics: Pictures, side: int, coarsest: float, rng: np.random.Generator
-) -> Callable[[Pictures, tuple[int, ...]], Stack]:
+) -> Callable[[tuple[int, ...]], tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
     """Takes the same window of any layers, turned or mirrored the same way."""
     rows, columns = pics.shape
     most = max(0.5, min(coarsest, rows / side, columns / side))
@@ -216,7 +260,7 @@ def _cut(
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     area = (slice(top, top + window), slice(left, left + window))
 
-    def cut(pics: Pictures, layer: tuple[int, ...]) -> Stack:
+    def cut(layer: tuple[int, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         data = np.concatenate([pics.layers[k][area] for k in layer], axis=2)
         mask = np.logical_and.reduce([pics.masks[k][area] for k in layer])
         way = cv2.INTER_AREA if window > side else cv2.INTER_CUBIC
@@ -231,35 +275,33 @@ def _cut(
     return cut
 
 
-def _view(stacks: Sequence[Stack], real: Sequence[bool], config: DataConfig, draws: Draws) -> Views:
+def _view(seen: Sequence[Seen], config: DataConfig, draws: Draws) -> Views:
     """A view of each place."""
-    images = torch.from_numpy(np.stack([s[0] for s in stacks])).permute(0, 3, 1, 2).contiguous()
-    masks = torch.from_numpy(np.stack([s[1] for s in stacks]))
+    images = torch.from_numpy(np.stack([s.image for s in seen])).permute(0, 3, 1, 2).contiguous()
+    masks = torch.from_numpy(np.stack([s.mask for s in seen]))
     size = (config.size, config.size)
+    names: dict[int, str] = {}
     parts: list[tuple[Tensor, Views]] = []
-    for kind in (False, True):
-        index = torch.tensor([k for k, r in enumerate(real) if r == kind], dtype=torch.long)
-        if len(index):
-            chains, weights = (REAL, {}) if kind else (CHAINS, config.weights())
-            made = random_view(
-                images[index], draws.of(index), size, chains, weights,
-                config.warps, config.limits, masks[index],
-            )  # fmt: skip
-            parts.append((index, made))
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[tuple[Tensor, Views]]) -> Views:
-    """In the order of the numbers."""
+    for shown in (False, True):
+        mine = [k for k, s in enumerate(seen) if (s.name is not None) == shown]
+        if not mine:
+            continue
+        index = torch.tensor(mine, dtype=torch.long)
+        chains, weights = (SHOWN, {}) if shown else (CHAINS, config.weights())
+        made = random_view(
+            images[index], draws.of(index), size, chains, weights,
+            config.warps, config.limits, masks[index],
+        )  # fmt: skip
+        parts.append((index, made))
+        names |= {k: seen[k].name or name for k, name in zip(mine, made.names, strict=True)}
     order = torch.cat([index for index, _ in parts]).argsort()
     views = [made for _, made in parts]
-    names = [name for made in views for name in made.names]
     return Views(
         torch.cat([v.image for v in views])[order],
         torch.cat([v.mask for v in views])[order],
         torch.cat([v.there for v in views])[order],
         torch.cat([v.back for v in views])[order],
-        tuple(names[k] for k in order.tolist()),
+        tuple(names[k] for k in range(len(seen))),
     )
 
 

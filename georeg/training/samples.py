@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -88,6 +90,7 @@ class Sampler:
         crop: int = 176,
         shift: float = 16.0,
         without: Collection[str] = (),
+        share: float = 1.0,
     ) -> None:
         """Take what is there of the datasets.
 
@@ -97,6 +100,7 @@ class Sampler:
             crop: pixels along the side of a training image, a multiple of 16.
             shift: most pixels along x and y by which crops are apart.
             without: modalities that aren't shown.
+            share: of the records, the first ones, that are used.
 
         Raises:
             SettingsError: a crop that doesn't fit.
@@ -105,7 +109,10 @@ class Sampler:
         if crop % 16 or any(crop > data.index.size for data in datasets):
             raise SettingsError(f"crops of {crop} px: a multiple of 16 within the views is needed")
         self.datasets = list(datasets)
-        self.places = [(d, int(i)) for d, data in enumerate(datasets) for i in data.made()]
+        self.places = [
+            (d, int(i)) for d, data in enumerate(datasets)
+            for i in data.made()[: math.ceil(share * len(data))]
+        ]  # fmt: skip
         if not self.places:
             raise InputError("the datasets hold no records yet: run 'georeg data make'")
         self.crop, self.shift, self.without = crop, shift, frozenset(without)
@@ -131,7 +138,9 @@ class Sampler:
             record = self.datasets[data][number]
             one, two = self.rng.choice(len(record.image), 2, replace=False)
             names = (record.names[one], record.names[two])
-            if self.without.isdisjoint(names):
+            # Two views of one picture that isn't synthesised from share its very noise.
+            alike = names[0] == names[1] and names[0].startswith("real-")
+            if not alike and self.without.isdisjoint(names):
                 found = self._cut(record, int(one), int(two))
                 if found is not None:
                     return found, names
@@ -171,15 +180,17 @@ class Sampler:
     def _toned(self, image: npt.NDArray[np.uint8]) -> Image:
         """Another exposure, contrast, sign and noise: none of which a matcher should mind."""
         rng = self.rng
-        out = image.astype(np.float32) / 255
+        out: Image = image.astype(np.float32) / 255
         if rng.random() < 0.5:
-            out = out ** float(np.exp(rng.uniform(-0.6, 0.6)))
+            out = np.asarray(out ** np.float32(np.exp(rng.uniform(-0.6, 0.6))), np.float32)
         if rng.random() < 0.5:
             out = (out - 0.5) * rng.uniform(0.5, 1.3) + 0.5 + rng.uniform(-0.15, 0.15)
         if rng.random() < 0.5:
             out = 1 - out
-        if rng.random() < 0.25:
-            out = out + rng.normal(size=out.shape) * rng.uniform(0, 0.05)
+        if rng.random() < 0.3:
+            out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0))))
+        if rng.random() < 0.5:
+            out = out + rng.normal(size=out.shape).astype(np.float32) * rng.uniform(0, 0.05)
         return np.clip(out, 0, 1).astype(np.float32)
 
 

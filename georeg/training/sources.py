@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -33,6 +33,8 @@ Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
+CITY = "city"
+
 _LEAST = 64  # pixels a side
 _BYTE = 255.0
 _ENDS = (0.2, 99.8)  # percentiles that become 0 and 1 where values aren't bytes
@@ -43,7 +45,8 @@ class Source:
     """A set of files.
 
     Attributes:
-        files: a regular expression for paths below the root. Its groups `scene` and `layer` tell
+        files: a regular expression for paths below the root; 'city' for none: scenes are made up
+            (see georeg/training/city). Its groups `scene` and `layer` tell
             what belongs together; all files are of one scene without `scene`, and a scene has one
             layer without `layer`.
         weight: how often one of its scenes is drawn, relative to other sources; 0 uses it not.
@@ -97,14 +100,14 @@ class Pictures:
     Attributes:
         layers: (H, W, 1 or 3) bytes each, of the first one's size.
         masks: (H, W) True where valid.
-        real: whether each is only shown as it is.
+        real: names of those that are only shown as they are, None for the others.
         mixed: see `Source`.
     """
 
     layers: tuple[npt.NDArray[np.uint8], ...]
     masks: tuple[Mask, ...]
-    real: tuple[bool, ...]
-    mixed: bool = field(default=False)
+    real: tuple[str | None, ...]
+    mixed: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,6 +126,9 @@ def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
     paths = sorted(glob.glob("**/*", root_dir=root, recursive=True))
     for source in sources:
         if source.weight <= 0:
+            continue
+        if source.files == CITY:
+            found.append(Scene(CITY, (), source, source.weight))
             continue
         groups: dict[str, list[Layer]] = {}
         try:
@@ -218,7 +224,7 @@ def pictures(scene: Scene) -> Pictures:
             data, mask = _fitted(data, mask, (layers[0].shape[0], layers[0].shape[1]))
         layers.append(data)
         masks.append(mask)
-    real = tuple(layer.real for layer in scene.layers)
+    real = tuple(f"real-{layer.name}" if layer.real else None for layer in scene.layers)
     return Pictures(tuple(layers), tuple(masks), real, scene.source.mixed)
 
 
@@ -235,7 +241,7 @@ def _read(path: str) -> tuple[npt.NDArray[np.uint8], Mask]:
     if not byte:
         valid = data[pixels.mask]
         low, high = np.percentile(valid, _ENDS) if valid.size else (0.0, 1.0)
-        data = (data - low) * (_BYTE / max(high - low, 1e-9))
+        data = ((data - low) * (_BYTE / max(high - low, 1e-9))).astype(np.float32)
     return np.clip(np.rint(data), 0, _BYTE).astype(np.uint8), pixels.mask
 
 
@@ -246,6 +252,6 @@ def _fitted(
     size = (shape[1], shape[0])
     finer = shape[0] > data.shape[0]
     way = cv2.INTER_CUBIC if finer else cv2.INTER_AREA
-    out = cv2.resize(data, size, interpolation=way)
+    out = np.asarray(cv2.resize(data, size, interpolation=way), np.uint8)
     seen = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return out.reshape(*shape, data.shape[2]), np.asarray(seen > 0)
