@@ -69,6 +69,20 @@ class Samples:
             self.names,
         )
 
+    def one(self, number: int) -> Samples:
+        """One pair of them as a batch."""
+        cut = slice(number, number + 1)
+        return Samples(
+            self.moving[cut],
+            self.reference[cut],
+            self.moving_seen[cut],
+            self.reference_seen[cut],
+            self.moving_mask[cut],
+            self.reference_mask[cut],
+            self.way[cut],
+            self.names[cut],
+        )
+
     def at(self, xy: Tensor) -> Tensor:
         """(B, N, 2) positions in the moving images -> (B, N, 2) displacements there."""
         last = self.way.new_tensor([self.way.shape[3] - 1, self.way.shape[2] - 1])
@@ -180,7 +194,7 @@ class Sampler:
     def _toned(self, image: npt.NDArray[np.uint8]) -> Image:
         """Another exposure, contrast, sign and noise: none of which a matcher should mind."""
         rng = self.rng
-        out: Image = image.astype(np.float32) / 255
+        out = np.asarray(image, np.float32) / np.float32(255)
         if rng.random() < 0.5:
             out = np.asarray(out ** np.float32(np.exp(rng.uniform(-0.6, 0.6))), np.float32)
         if rng.random() < 0.5:
@@ -191,7 +205,7 @@ class Sampler:
             out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0))))
         if rng.random() < 0.5:
             out = out + rng.normal(size=out.shape).astype(np.float32) * rng.uniform(0, 0.05)
-        return np.clip(out, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(out, 0, 1), np.float32)
 
 
 def _at(field: npt.NDArray[np.float32], xy: Array) -> Array:

@@ -132,7 +132,7 @@ class _Planner:
         self.side, self.rng = side, rng
         self.zoom = float(np.exp(rng.uniform(math.log(0.35), math.log(1.8))))
         self.rural = float(rng.random() ** 2)  # share of blocks that are no town
-        self.height = float(np.exp(rng.uniform(math.log(3), math.log(22)))) * self.zoom
+        self.height = float(np.exp(rng.uniform(math.log(4), math.log(45)))) * self.zoom
         self.middle = np.array([side / 2, side / 2])
         self.turn = rng.uniform(0, math.pi / 2)
         waves = rng.normal(size=(4, 2)) * rng.choice([0.0, 0.4, 1.0]) * side * 0.02

@@ -68,7 +68,7 @@ class Eye:
     date: int
 
 
-def random_eye(rng: np.random.Generator, most: float = 0.45) -> Eye:
+def random_eye(rng: np.random.Generator, most: float = 0.5) -> Eye:
     """Somewhere above, at some hour."""
     away, azimuth = most * rng.random() ** 1.3, rng.uniform(0, 2 * math.pi)
     length, hour = rng.uniform(0.3, 1.6), rng.uniform(0, 2 * math.pi)
