@@ -67,6 +67,7 @@ class DenseMatcher(ABC):
     limit: ClassVar[int] = 704
     scene: ClassVar[int] = 1024
     side_by_side: ClassVar[bool] = True
+    reliability: tuple[float, ...] | None = None  # see `Surfaces`
 
     def __init__(self, device: Device | None, check: bool) -> None:
         """Set where to compute.
@@ -109,7 +110,7 @@ class DenseMatcher(ABC):
         back = None
         if self.check and batch.goal != "locate":
             back = _look_back(moving, reference, batch.radius, plan)
-        return _surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
+        return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
 
     def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
@@ -122,8 +123,33 @@ class DenseMatcher(ABC):
         sums = correlate_blocks(*moving, phases, plan.block, cells)
         back = _look_back(moving, phases[0], radius, plan) if self.check else None
         places = [(y, x) for y in range(STRIDE) for x in range(STRIDE)]
-        return _surfaces(
+        return self._surfaces(
             [(s, y, x) for s, (y, x) in zip(sums, places, strict=True)], plan, 1.0, back
+        )
+
+    def _surfaces(
+        self,
+        phases: list[tuple[BlockSums, int, int]],
+        plan: _Plan,
+        step: float,
+        back: BlockSums | None,
+    ) -> Surfaces:
+        """Interleave the phases' correlations and keep the templates that can tell something."""
+        score = _interleaved([(_correlation(sums, plan), y, x) for sums, y, x in phases])
+        keep = score.isfinite().float().mean((-1, -2)) >= _MIN_DISPLACEMENTS
+        index = keep.nonzero().cpu().numpy()
+        side = plan.block * plan.unit
+        structure = _structure(phases[0][0].pooled(plan.size), plan)[keep]
+        return Surfaces(
+            index[:, 0],
+            (index[:, [2, 1]] + plan.size / 2) * side,
+            score[keep].cpu().numpy(),
+            step,
+            float(plan.size * side),
+            None if back is None else _correlation(back, plan)[keep].cpu().numpy(),
+            0.0 if back is None else 2.0 * plan.unit,
+            structure.cpu().numpy().astype(np.float64),
+            self.reliability,
         )
 
     def _put(self, images: Image, masks: Mask, plan: _Plan) -> Features:
@@ -157,31 +183,26 @@ def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan
     return sums
 
 
-def _surfaces(
-    phases: list[tuple[BlockSums, int, int]], plan: _Plan, step: float, back: BlockSums | None
-) -> Surfaces:
-    """Interleave the phases' correlations and keep the templates that can tell something."""
-    stride = 1 if len(phases) == 1 else STRIDE
-    parts = [(_correlation(sums, plan), y, x) for sums, y, x in phases]
+def _interleaved(parts: list[tuple[Tensor, int, int]]) -> Tensor:
+    """(B, rows, columns, W, W): correlations at every cell, or at every pixel from four phases."""
+    if len(parts) == 1:
+        return parts[0][0]
     first = parts[0][0]
-    width = stride * first.shape[-1]
+    width = STRIDE * first.shape[-1]
     score = first.new_empty((*first.shape[:3], width, width))
     for part, y, x in parts:
-        score[..., y::stride, x::stride] = part
+        score[..., y::STRIDE, x::STRIDE] = part
     # R cells of 2 px and the odd phases reach from -2 R to 2 R + 1 px: make it symmetric.
-    score = score[..., : width - stride + 1, : width - stride + 1]
-    keep = score.isfinite().float().mean((-1, -2)) >= _MIN_DISPLACEMENTS
-    index = keep.nonzero().cpu().numpy()
-    side = plan.block * plan.unit
-    return Surfaces(
-        index[:, 0],
-        (index[:, [2, 1]] + plan.size / 2) * side,
-        score[keep].cpu().numpy(),
-        step,
-        float(plan.size * side),
-        None if back is None else _correlation(back, plan)[keep].cpu().numpy(),
-        0.0 if back is None else 2.0 * plan.unit,
-    )
+    return score[..., : width - 1, : width - 1]
+
+
+def _structure(sums: BlockSums, plan: _Plan) -> Tensor:
+    """(B, rows, columns, 2) logarithms of the mean energy of features, see `Surfaces.structure`."""
+    area = float((plan.size * plan.block) ** 2)
+    middle = sums.radius
+    both = [sums.moving_energy[..., middle, middle], sums.reference_energy[..., middle, middle]]
+    ordered = torch.stack(both, -1).sort(-1).values
+    return torch.log(ordered.clamp(min=0) / area + 1e-3)
 
 
 def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:

@@ -25,6 +25,10 @@ Progress = Callable[[str, float], None]
 
 log = logging.getLogger(__name__)
 
+_AFTER = 1_000_000  # added to the seed: other crops than those of the training
+_BATCHES = 60  # of them
+_NEAR = 8.0  # pixels that they are apart: what matching searches
+
 
 def run(
     recipe: Recipe,
@@ -81,6 +85,11 @@ def run(
         torch.set_num_threads(threads)
     if steps < config.steps or int(os.environ.get("RANK", "0")):
         return None, steps
+    last = Sampler(found, _AFTER + config.seed, crop=config.crop, shift=_NEAR)
+    where_to = torch.device(where)
+    figures = trainee.finish(last.batch(config.batch).to(where_to) for _ in range(_BATCHES))
+    if figures:
+        log.info("after the training: %s", figures)
     return store(trainee, recipe, folder), steps
 
 

@@ -8,6 +8,8 @@ from labels: key points of both images that are each other's nearest and within 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from kornia.feature import LightGlue
 from kornia.feature.lightglue import normalize_keypoints
@@ -37,6 +39,10 @@ class Glue:
         self.layout = layout
         self.points = points.eval().requires_grad_(False).to(device)
         self.net = net.to(device)
+
+    def finish(self, samples: Iterable[Samples]) -> Mapping[str, float]:
+        """Nothing."""
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         """Under the official names."""

@@ -6,7 +6,7 @@ dual softmax, and the squared offset in windows of the fine map, weighted by how
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -32,6 +32,10 @@ class _Loftr:
     def __init__(self, net: LoftrNet, device: torch.device) -> None:
         self.net = net.to(device).requires_grad_(True)
         self.device = device
+
+    def finish(self, samples: Iterable[Samples]) -> Mapping[str, float]:
+        """Nothing."""
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         """Under the official names."""

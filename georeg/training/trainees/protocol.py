@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,14 @@ class Trainee(Protocol):
 
     def loss(self, samples: Samples) -> Loss:
         """Of a batch, all of it on the network's device."""
+        ...
+
+    def finish(self, samples: Iterable[Samples]) -> Mapping[str, float]:
+        """What is fitted after the training, on pairs that were not trained on.
+
+        Returns:
+            Figures for the log.
+        """
         ...
 
     def state(self) -> dict[str, Tensor]:
