@@ -95,7 +95,7 @@ class EmbeddedNet(nn.Module):
 
     Attributes:
         sharpness: (3,) of the likelihoods of templates of three sizes, for training.
-        reliability: (4,) buffer: what makes a tie point likely right; see `Surfaces` in matching/protocol.
+        reliability: (4,) what makes a tie point likely right; see `Surfaces` in protocol.py.
     """
 
     reliability: Tensor
