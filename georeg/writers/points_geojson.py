@@ -16,7 +16,9 @@ import numpy.typing as npt
 from georeg.crs import CrsPath, parse_crs
 from georeg.errors import GeoregError, PointsError
 from georeg.textfile import finite, read_json, write_text
-from georeg.writers.points import PointTable, from_records
+from georeg.writers.points import PointTable
+from georeg.writers.records import from_records
+from georeg.writers.sides import Sides
 
 _LONLAT = "OGC:CRS84"
 _DECIMALS = 9  # of a degree: a tenth of a millimetre
@@ -29,7 +31,7 @@ _PIXELS = (
 _NAMES = {"col": "moving_x", "row": "moving_y", "x": "map_x", "y": "map_y"}
 
 
-def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
+def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
     """Write a table; reading it again gives the same numbers to the last bit.
 
     Raises:
@@ -86,7 +88,7 @@ def _lonlat(table: PointTable) -> npt.NDArray[np.float64]:
         return np.full((len(table), 2), np.nan)
 
 
-def read(path: str) -> PointTable:
+def read(path: str, sides: Sides) -> PointTable:
     """Read a table; own files, those of `rio gcps`, or points with col and row only.
 
     Raises:
