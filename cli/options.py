@@ -194,6 +194,10 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "shift_only", "--shift-only", section=_OUT, is_flag=True,
         help="Correct the geotransform and touch no pixel; only for a shift.",
     ),
+    "embed-gcps": _setting(
+        "embed_gcps", "--embed-gcps", section=_OUT, is_flag=True,
+        help="Touch no pixel, and put the alignment into GCPs, for gdalwarp or QGIS to apply.",
+    ),
     "overwrite": _setting(
         "overwrite", "--overwrite", section=_OUT, is_flag=True, help="Replace existing outputs."
     ),
@@ -268,7 +272,7 @@ INPUTS = (
 )  # fmt: skip
 OUTPUT = (
     "grid", "resolution", "bounds", "dst-crs", "resampling", "driver", "co", "dst-nodata",
-    "shift-only", "overwrite",
+    "shift-only", "embed-gcps", "overwrite",
 )  # fmt: skip
 RESOURCES = ("threads", "device", "precision", "compile", "memory")
 TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")

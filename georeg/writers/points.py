@@ -246,4 +246,9 @@ def read_points(path: str, sides: Sides | None = None) -> PointTable:
     """
     module = importlib.import_module(f"georeg.writers.points_{check_suffix(path)}")
     table: PointTable = module.read(path, sides or Sides())
-    return table
+    if table.crs is None:
+        return table
+    try:
+        return replace(table, crs=crs_text(parse_crs(table.crs)))
+    except SettingsError as error:
+        raise PointsError(f"{path}: {error}") from None

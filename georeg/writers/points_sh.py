@@ -16,7 +16,6 @@ import re
 import shlex
 from typing import Any
 
-from georeg.crs import parse_crs
 from georeg.errors import PointsError
 from georeg.textfile import read_text, write_text
 from georeg.writers.points import PointTable
@@ -93,8 +92,6 @@ def read(path: str, sides: Sides) -> PointTable:
                 records.append((f"line {number}", {**named, "enabled": not comment}))
     if not records:
         raise PointsError(f"{path} holds no tie points: there is neither -gcp nor --gcp in it")
-    if crs is not None:
-        parse_crs(crs)
     return from_records(records, path, crs, _SAID)
 
 
