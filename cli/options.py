@@ -52,6 +52,10 @@ def _defaults(kind: type) -> dict[str, Any]:
 _OURS = {**_defaults(Settings), **_defaults(OutputSettings)}
 _MATCH, _INPUT, _OUT = "Matching", "Inputs", "Output"
 _RUN, _FILES, _TALK = "Resources", "Further files", "Messages and configuration"
+POINTS_HELP = (
+    "the suffix is the format: .csv, .geojson, .gpkg (GIS, styled), .points (QGIS' Georeferencer), "
+    ".txt (ArcGIS links), .sh (gdal_translate), .tif (GCPs)."
+)
 _CHOICE = click.Choice(MODALITIES)
 
 
@@ -212,7 +216,7 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     "points": _option(
         "--points", section=_FILES, metavar="FILE", multiple=True,
-        help="Store the tie points; the suffix picks the format (.csv, .geojson); repeatable.",
+        help=f"Store the tie points; {POINTS_HELP} Repeatable.",
     ),
     # Resources
     "threads": _option(

@@ -35,7 +35,7 @@ def ramp(
 
 
 def run(program: str, *args: Any) -> str:
-    """stdout of a program of gdal-bin; .ci/run installs it."""
+    """Stdout of a program of gdal-bin; .ci/run installs it."""
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not on PATH (Debian: apt install gdal-bin)")
     done = subprocess.run(

@@ -155,6 +155,7 @@ def test_command_line_imports_itself_relatively() -> None:
         ("torch", ("georeg.matching.", "georeg.synthesis.", "georeg.models.recognise")),
         ("kornia", ("georeg.matching.",)),
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
+        ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
         ("rich", ("georeg_cli.",)),
     ],
