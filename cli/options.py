@@ -51,7 +51,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 _OURS = {**_defaults(Settings), **_defaults(OutputSettings)}
 _MATCH, _INPUT, _OUT = "Matching", "Inputs", "Output"
-_RUN, _FILES, _TALK = "Resources", "Further files", "Messages and configuration"
+_RUN, FILES, _TALK = "Resources", "Further files", "Messages and configuration"
 POINTS_HELP = (
     "the suffix is the format: .csv, .geojson, .gpkg (GIS, styled), .points (QGIS' Georeferencer), "
     ".txt (ArcGIS links), .sh (gdal_translate), .tif (GCPs)."
@@ -207,15 +207,15 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     # Further files
     "fit": _option(
-        "--fit", section=_FILES, metavar="FIT.json",
+        "--fit", section=FILES, metavar="FIT.json",
         help="Store the fit, for 'georeg warp' to apply to other files of the scene.",
     ),
     "report": _option(
-        "--report", section=_FILES, metavar="FILE.json",
+        "--report", section=FILES, metavar="FILE.json",
         help="Where the report goes; it is always written.  [default: OUTPUT.report.json]",
     ),
     "points": _option(
-        "--points", section=_FILES, metavar="FILE", multiple=True,
+        "--points", section=FILES, metavar="FILE", multiple=True,
         help=f"Store the tie points; {POINTS_HELP} Repeatable.",
     ),
     # Resources
@@ -300,7 +300,12 @@ def argument(name: str) -> Callable[[F], F]:
 
 def required(*names: str, **kwargs: Any) -> Callable[[F], F]:
     """An option that must be given."""
-    return _option(*names, section=_FILES, required=True, **kwargs)
+    return _option(*names, section=FILES, required=True, **kwargs)
+
+
+def optional(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option of one command only."""
+    return _option(*names, section=section, **kwargs)
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:

@@ -122,6 +122,17 @@ class PointTable:
         use = self.enabled
         return Matches(self.moving_xy[use], reference[use], self.score[use], self.sigma[use])
 
+    def with_fit(self, inlier: Bools, residuals: Array) -> PointTable:
+        """The same after another fit.
+
+        Args:
+            inlier: (M,) which of the enabled points it explains; the others aren't inliers.
+            residuals: (M, 2) their errors in reference pixels; the others' are unknown.
+        """
+        fitted, errors = np.zeros(len(self), np.bool_), np.full((len(self), 2), np.nan)
+        fitted[self.enabled], errors[self.enabled] = inlier, residuals
+        return replace(self, inlier=fitted, residual_xy=errors)
+
     @property
     def usable(self) -> Bools:
         """(N,) what goes to tools that know no outliers: enabled, and explained by the fit."""
