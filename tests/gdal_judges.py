@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import rasterio
 from affine import Affine
 
+import gdal_ctypes
 import scenes
 from georeg.applying import apply_fit
 from georeg.fitfile import FitFile
@@ -45,12 +47,27 @@ def run(program: str, *args: Any) -> str:
     return done.stdout
 
 
-def gdalwarp(source: Path | str, output: Path, like: Path | str, *more: Any) -> Path:
-    """gdalwarp, exactly, on the grid of another raster."""
+def newer(*args: Any) -> str:
+    """The same by pyogrio's GDAL: `warp ...` as gdalwarp, anything else as `gdal ...`."""
+    if gdal_ctypes.library() is None:
+        pytest.skip("pyogrio is not a wheel: it brings no GDAL of its own")
+    done = subprocess.run(
+        [sys.executable, gdal_ctypes.__file__, *map(str, args)],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def gdalwarp(
+    source: Path | str, output: Path, like: Path | str, *more: Any, new: bool = False
+) -> Path:
+    """gdalwarp, exactly, on the grid of another raster; Debian's, or the newer one."""
     with rasterio.open(like) as file:
         bounds, size, crs = file.bounds, file.shape, file.crs
-    run(
-        "gdalwarp", "-q", "-overwrite", "-r", "bilinear", "-et", 0, *more, "-t_srs", crs.to_wkt(),
+    program = (newer, "warp") if new else (run, "gdalwarp")
+    program[0](
+        program[1], "-q", "-overwrite", "-r", "bilinear", "-et", 0, *more, "-t_srs", crs.to_wkt(),
         "-te", *map(repr, bounds), "-ts", size[1], size[0], source, output,
     )  # fmt: skip
     return output

@@ -28,7 +28,7 @@ set -eu
 in=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
-exec gdalwarp -s_srs {source} -t_srs {target} -et 0.02 \\
+exec gdalwarp -s_srs {source} -t_srs {target} -et 0 \\
     -ct {operation} "$@" "$in" "$out"
 """
 

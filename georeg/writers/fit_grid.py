@@ -25,7 +25,7 @@ from scipy.ndimage import distance_transform_edt
 
 from georeg.crs import CrsPath, metres_per_unit
 from georeg.errors import InputError
-from georeg.grid import Window, outline
+from georeg.grid import Window, apply_affine, outline
 from georeg.nodes import Nodes, sample_nodes
 from georeg.writers.fits import FitExport
 from georeg.writers.pipelines import conversion, pipeline, quoted, to_reference
@@ -34,7 +34,8 @@ from georeg.writers.place import placed, writing
 Array = npt.NDArray[np.float64]
 
 CLOSE = 0.01  # reference pixels
-_STEP = 256  # pixels between nodes to begin with
+_STEPS = (16, 1024)  # pixels between nodes to begin with, by the raster's size
+_CELLS = 16  # to begin with, along the longer side
 _MOST = 40e6  # nodes: beyond that a grid is no use
 _MARGIN = 2  # cells around all that is claimed or true: PROJ's inverse takes steps outside
 _SECONDS = 3600.0
@@ -117,9 +118,10 @@ class _Sheet:
     """Pixels in longitude and latitude, as large as the frame's; the grid's nodes lie on them."""
 
     transform: Affine
-    degrees: tuple[float, float]
+    degrees: tuple[float, float]  # of longitude and latitude for a pixel
     crs: CRS
     window: Window
+    step: int
 
 
 def _geographic(job: FitExport) -> CRS:
@@ -141,7 +143,7 @@ def _shape(crs: CRS) -> dict[str, float]:
     meridian = crs.prime_meridian
     if ellipsoid is None or meridian is None:
         raise InputError("the reference's CRS has no ellipsoid")
-    west = meridian.longitude * math.degrees(meridian.unit_conversion_factor)
+    west = meridian.longitude * math.degrees(float(meridian.unit_conversion_factor))
     return {"a": ellipsoid.semi_major_metre, "b": ellipsoid.semi_minor_metre, "pm": west}
 
 
@@ -167,8 +169,10 @@ def _sheet(job: FitExport) -> _Sheet:
     degrees = (side / scale[0], side / scale[1])
     transform = Affine(degrees[0], 0.0, float(west), 0.0, -degrees[1], float(north))
     size = np.ceil((lonlat.max(axis=0) - lonlat.min(axis=0)) / degrees).astype(int)
-    window = Window(0, 0, int(size[0]), int(size[1])).pad(_MARGIN * _STEP)
-    return _Sheet(transform, degrees, geographic, window)
+    step = 2 ** round(math.log2(max(size.max() / _CELLS, 1.0)))
+    step = min(max(step, _STEPS[0]), _STEPS[1])
+    window = Window(0, 0, int(size[0]), int(size[1])).pad(_MARGIN * step)
+    return _Sheet(transform, degrees, geographic, window, step)
 
 
 def _claimed_outline(job: FitExport) -> Array:
@@ -188,12 +192,11 @@ def _nodes(job: FitExport, sheet: _Sheet) -> Nodes:
     path = CrsPath(sheet.crs, job.crs)
 
     def mapping(xy: Array) -> Array:
-        lonlat = np.stack(sheet.transform @ (xy[:, 0], xy[:, 1]), axis=1)
-        claimed = frame.to_pixel(path.forward(lonlat))
-        back = path.inverse(frame.to_map(transform.forward(claimed)))
-        return np.stack(~sheet.transform @ (back[:, 0], back[:, 1]), axis=1)
+        claimed = frame.to_pixel(path.forward(apply_affine(sheet.transform, xy)))
+        true = path.inverse(frame.to_map(transform.forward(claimed)))
+        return apply_affine(~sheet.transform, true)
 
-    nodes = sample_nodes(mapping, sheet.window, CLOSE, _STEP)
+    nodes = sample_nodes(mapping, sheet.window, CLOSE, sheet.step)
     if nodes.xy[..., 0].size > _MOST:
         raise InputError(f"{job.name}: a grid of this fit would be too large: use 'georeg warp'")
     return nodes

@@ -81,7 +81,7 @@ def to_reference(job: FitExport) -> list[str]:
 
 
 def _steps(definition: str) -> list[str]:
-    """What pyproj calls 'proj=pipeline step inv proj=utm zone=33' as ['+inv +proj=utm +zone=33']."""
+    """Of pyproj's 'proj=pipeline step inv proj=utm zone=33': ['+inv +proj=utm +zone=33']."""
     steps: list[list[str]] = [[]]
     for word in shlex.split(definition):
         if word.lstrip("+") == "step":
