@@ -103,7 +103,7 @@ def _is_prose(values: list[str]) -> bool:
 def _word(text: str) -> str | None:
     """The first word of the rest of a line, without quotes; None for a variable or nothing."""
     try:
-        words = shlex.split(text)
+        words = shlex.split(text.rstrip().rstrip("\\"))
     except ValueError:
         return None
     return words[0] if words and words[0] and not words[0].startswith("$") else None
