@@ -54,8 +54,8 @@ def command(session: Session, /, **params: Any) -> None:
     )
     table = read_points(source, sides)
     try:
+        check_plausible(table, sides, settings.transform)
         matches = table.matches(*reference_georef(reference, settings))
-        check_plausible(table, matches, sides, settings.transform)
         result = fit_matches(moving, reference, matches, settings)
     except PointsError as error:
         raise PointsError(f"{source}: {error}") from None

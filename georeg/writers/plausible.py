@@ -12,27 +12,23 @@ from georeg import transforms
 from georeg.crs import CrsPath, crs_name, parse_crs
 from georeg.errors import InputError, PointsError
 from georeg.georef import Georef
-from georeg.matches import Matches
 from georeg.writers.points import PointTable
 from georeg.writers.sides import Side, Sides
 
 Array = npt.NDArray[np.float64]
 
-_LEAST = 3  # two points fit exactly, whatever is wrong with them
+_LEAST = 3  # one of two can't be left out to see whether the other one predicts it
 _SLACK = 0.1  # of a raster's sides: hands also click a bit beyond an edge
 _THIN = 1e-3  # width of the points' cloud by its length: on a line, but for rounding to pixels
 _STIFF = ("shift", "similarity")  # what points on one line still determine
 _GEOGRAPHIC = "EPSG:4326"
 
 
-def check_plausible(
-    table: PointTable, matches: Matches, sides: Sides, transform: str = "auto"
-) -> None:
+def check_plausible(table: PointTable, sides: Sides, transform: str = "auto") -> None:
     """Look at tie points before a fit is made of them.
 
     Args:
-        table: as the file has them.
-        matches: the enabled ones, in pixels of both rasters.
+        table: as the file has them; what is disabled isn't looked at.
         sides: both rasters.
         transform: what will be fitted.
 
@@ -40,24 +36,27 @@ def check_plausible(
         PointsError: they are too few or on a line, or most of them lie outside of a raster, or they
             mirror the one raster onto the other; says what the file's mistake looks like.
     """
-    _check_count(len(matches), transform)
+    used = table.select(table.enabled)
+    _check_count(len(used), transform)
     if sides.moving is not None:
-        _check_inside(matches.moving_xy, sides.moving, "moving")
+        _check_inside(used.moving_xy, sides.moving, "moving")
     if sides.reference is not None:
-        _check_true(table, matches, sides.reference, sides.moving)
-    _check_spread(matches.moving_xy, transform)
+        true = used.reference_pixels(sides.reference.layer, sides.reference.crs)
+        _check_true(used, true, sides.reference, sides.moving)
+    _check_spread(used.moving_xy, transform)
     if sides.moving is not None and sides.reference is not None:
-        _check_orientation(matches, sides.moving, sides.reference)
+        _check_orientation(used.moving_xy, true, sides.moving, sides.reference)
 
 
 def _check_count(count: int, transform: str) -> None:
     auto = transform == "auto"
-    least = _LEAST if auto else transforms.load(transform).min_points
+    least = _LEAST if auto else transforms.load(transform).min_points + 1
     if count < least:
-        have = "only one tie point is" if count == 1 else f"only {count} tie points are"
+        have = {0: "no tie point is", 1: "only one tie point is"}
+        said = have.get(count, f"only {count} tie points are")
         what = "a fit" if auto else f"a fit of '{transform}'"
         raise PointsError(
-            f"{have} enabled: {what} needs at least {least}, and some more to be checked"
+            f"{said} enabled: {what} needs at least {least}, so that it can be checked"
         )
 
 
@@ -83,14 +82,14 @@ def _mistakes(xy: Array, rows: int) -> Iterator[tuple[Array, str]]:
     yield xy * [1, -1] + [0, rows], "y looks counted upwards, rows count down from the upper edge"
 
 
-def _check_true(table: PointTable, matches: Matches, reference: Side, moving: Side | None) -> None:
+def _check_true(table: PointTable, true: Array, reference: Side, moving: Side | None) -> None:
     """Most true positions must lie in the reference; where they came from the map, say why not."""
-    by_map = ~np.isfinite(table.reference_xy[table.enabled]).all(axis=1)
-    inside = reference.holds(matches.reference_xy, _SLACK)
+    by_map = ~np.isfinite(table.reference_xy).all(axis=1)
+    inside = reference.holds(true, _SLACK)
     if 2 * inside.sum() >= len(inside):
         return
     if not by_map.any():
-        _check_inside(matches.reference_xy, reference, "reference")
+        _check_inside(true, reference, "reference")
         return
     own = None if table.crs is None else parse_crs(table.crs)
     own = own or reference.crs
@@ -98,7 +97,7 @@ def _check_true(table: PointTable, matches: Matches, reference: Side, moving: Si
         f"{int((~inside).sum())} of {len(inside)} points lie outside of {reference.name} by their "
         f"map positions in {crs_name(own)}"
     )
-    places = table.map_xy[table.enabled][by_map]
+    places = table.map_xy[by_map]
     if _fits(places[:, ::-1], own, reference):
         raise PointsError(f"{said}: their x and y look swapped, x is easting or longitude")
     for crs in (reference.crs, None if moving is None else moving.crs, parse_crs(_GEOGRAPHIC)):
@@ -136,10 +135,11 @@ def _check_spread(xy: Array, transform: str) -> None:
         )
 
 
-def _check_orientation(matches: Matches, moving: Side, reference: Side) -> None:
+def _check_orientation(pixels: Array, true: Array, moving: Side, reference: Side) -> None:
     """No raster is another one's mirror image."""
-    design = np.column_stack([matches.moving_xy, np.ones(len(matches))])
-    matrix, _, rank, _ = np.linalg.lstsq(design, matches.reference_xy, rcond=None)
+    known = np.isfinite(true).all(axis=1)
+    design = np.column_stack([pixels[known], np.ones(int(known.sum()))])
+    matrix, _, rank, _ = np.linalg.lstsq(design, true[known], rcond=None)
     if rank < 3:
         return
     expected = _handedness(moving.layer, moving) * _handedness(reference.layer, reference)

@@ -101,18 +101,7 @@ class PointTable:
         """
         if not self.enabled.any():
             raise PointsError("no tie point is enabled")
-        reference = np.array(self.reference_xy)
-        missing = ~np.isfinite(reference).all(axis=1) & self.enabled
-        if missing.any():
-            if georef is None:
-                raise PointsError(
-                    f"tie point {self.ids[int(missing.argmax())]} has only a map position, but "
-                    "the reference has no georeference"
-                )
-            source = None if self.crs is None else parse_crs(self.crs)
-            around = float(georef.to_map(np.zeros((1, 2)))[0, 0])
-            xy = CrsPath(source, crs, None, around).forward(self.map_xy[missing])
-            reference[missing] = georef.to_pixel(xy)
+        reference = self.reference_pixels(georef, crs)
         lost = ~np.isfinite(reference).all(axis=1) & self.enabled
         if lost.any():
             raise PointsError(
@@ -121,6 +110,34 @@ class PointTable:
             )
         use = self.enabled
         return Matches(self.moving_xy[use], reference[use], self.score[use], self.sigma[use])
+
+    def reference_pixels(self, georef: Georef | None, crs: CRS | None) -> Array:
+        """(N, 2) pixels of the reference: as they are, or from the map position; NaN if nowhere.
+
+        Args:
+            georef: of the reference raster.
+            crs: of the reference raster.
+
+        Raises:
+            PointsError: an enabled point has only a map position, and there is no georeference.
+            SettingsError: the file names a CRS that doesn't exist.
+        """
+        reference = np.array(self.reference_xy)
+        missing = ~np.isfinite(reference).all(axis=1)
+        if not (missing & self.enabled).any():
+            return reference
+        if georef is None:
+            raise PointsError(
+                f"tie point {self.ids[int((missing & self.enabled).argmax())]} has only a map "
+                "position, but the reference has no georeference"
+            )
+        source = None if self.crs is None else parse_crs(self.crs)
+        around = float(georef.to_map(np.zeros((1, 2)))[0, 0])
+        xy = CrsPath(source, crs, None, around).forward(self.map_xy[missing])
+        with np.errstate(invalid="ignore", over="ignore"):
+            pixels = georef.to_pixel(np.where(np.isfinite(xy), xy, np.nan))
+        reference[missing] = np.where(np.isfinite(pixels), pixels, np.nan)
+        return reference
 
     def with_fit(self, inlier: Bools, residuals: Array) -> PointTable:
         """The same after another fit.
