@@ -123,6 +123,6 @@ def test_qgis_agrees(tmp_path: Path) -> None:
     assert [label.split(":")[0] for label in styles["points"][2]] == [
         "disabled", "outlier", "inlier",
     ]  # fmt: skip
-    assert styles["points"][3] == ["SimpleMarker", "SimpleMarker", "VectorField", "SimpleMarker"]
+    assert styles["points"][3] == ["SimpleMarker", "SimpleMarker", "SimpleMarker", "VectorField"]
     assert styles["displacements"][1] == 30
     assert len(styles["footprints"][2]) == 3

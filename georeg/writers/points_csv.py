@@ -1,6 +1,8 @@
 """Tie points as CSV: for spreadsheets, scripts and hands.
 
-Lines that begin with # are comments; one of them names the CRS of map_x, map_y.
+Pixels of both rasters as GDAL has them: x is the column, y the row, counted downwards, and (0, 0)
+the outer corner of the first pixel. map_x is easting or longitude. Lines that begin with # are
+comments; one of them names the CRS of map_x, map_y.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _GREY, _BLACK, _WHITE = "136,136,136,255", "30,30,30,255", "255,255,255,255"
 _VERMILLION, _BLUE, _GREEN = "213,94,0,255", "0,114,178,255", "0,158,115,255"
 _NONE = "255,255,255,0"
 _WORST = 2.0  # pixels: residuals from there on have the last colour
-_ARROW = 5.0  # millimetres for a residual of one pixel
+_ARROW = 8.0  # millimetres for a residual of one pixel
 _RESIDUAL = (
     f"ramp_color('Viridis', 1 - scale_linear(coalesce(\"residual_px\", 0), 0, {_WORST}, 0, 1))"
 )
@@ -73,7 +73,7 @@ def _points() -> str:
             f"inlier: colour is the residual, 0 to {_WORST:g} px; arrow, {_ARROW:g} mm for 1 px, "
             "is the fit's error",
             _INLIER,
-            [arrow, dot],
+            [dot, arrow],
         ),
     )
 
