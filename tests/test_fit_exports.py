@@ -23,11 +23,13 @@ import gdal_judges as judges
 import scenes
 import tie_points as tp
 from fit_cases import FRAME, TRUE, fit_file
+from georeg.crs import CrsPath
 from georeg.errors import InputError, OutputError, SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
 from georeg.transforms import LADDER
 from georeg.writers.fits import FitExport, export_fit, formats
+from georeg.writers.pipelines import conversion, pipeline
 from georeg.writers.sides import open_side
 
 Array = npt.NDArray[np.float64]
@@ -64,18 +66,20 @@ def test_formats_are_the_files() -> None:
     assert formats() == ["gdalwarp", "geoloc", "grid", "matrix", "proj"]
 
 
-@pytest.mark.parametrize("name", LADDER)
-@pytest.mark.parametrize("degrees", [False, True], ids=["utm", "degrees"])
+@pytest.mark.parametrize(
+    ("name", "degrees"), [*((name, False) for name in LADDER), ("shift", True), ("field", True)]
+)
 def test_gdalwarp_script_and_grid(tmp_path: Path, name: str, degrees: bool) -> None:
     """By Debian's gdalwarp, on the grid that georeg makes, from a raster in another CRS or not."""
-    if degrees and name not in ("shift", "field"):
-        pytest.skip("two are enough")
     frame = DEGREES if degrees else FRAME
     fit = fit_file(name, frame=frame, reference=frame)
-    place = frame.transform @ Affine.translation(250, 300)
+    place = PLACE
+    if degrees:  # one CRS says easting first, the other one latitude
+        x, y = Transformer.from_crs(4326, 32633, always_xy=True).transform(13.003, 47.3775)
+        place = Affine(1, 0, x, 0, -1, y)
     folder = tmp_path / "a folder"
     folder.mkdir()
-    source = judges.ramp(folder / "moving.tif", SHAPE, place, frame.crs.to_string())
+    source = judges.ramp(folder / "moving.tif", SHAPE, place)
     script = folder / "warp it.sh"
     text = export_fit("gdalwarp", job(fit, moving=open_side(source), output=str(script)))
     assert text == ""
@@ -117,8 +121,8 @@ def test_by_a_newer_gdal(tmp_path: Path) -> None:
     own = judges.own_warp(fit, source, tmp_path / "own.tif")
     what = job(fit, moving=open_side(source))
     export_fit("geoloc", replace(what, output=str(tmp_path / "m.vrt")))
-    pipeline = export_fit("grid", replace(what, output=str(tmp_path / "g.tif"))).strip()
-    for name, more in (("m.vrt", ()), ("moving.tif", ("-ct", pipeline))):
+    operation = export_fit("grid", replace(what, output=str(tmp_path / "g.tif"))).strip()
+    for name, more in (("m.vrt", ()), ("moving.tif", ("-ct", operation))):
         theirs = judges.gdalwarp(tmp_path / name, tmp_path / "theirs.tif", own, *more, new=True)
         assert judges.apart(own, theirs, SHAPE) < judges.CLOSE, name
 
@@ -130,10 +134,10 @@ def test_by_rasterio(tmp_path: Path) -> None:
     own = judges.own_warp(fit, source, tmp_path / "own.tif")
     what = job(fit, moving=open_side(source))
     export_fit("geoloc", replace(what, output=str(tmp_path / "m.vrt")))
-    pipeline = export_fit("grid", replace(what, output=str(tmp_path / "g.tif"))).strip()
+    operation = export_fit("grid", replace(what, output=str(tmp_path / "g.tif"))).strip()
     for name, how in (
         ("m.vrt", {"SRC_METHOD": "GEOLOC_ARRAY"}),
-        ("moving.tif", {"COORDINATE_OPERATION": pipeline}),
+        ("moving.tif", {"COORDINATE_OPERATION": operation}),
     ):
         with rasterio.open(own) as like, rasterio.open(tmp_path / name) as moving:
             out = np.full((2, *like.shape), judges.NODATA)
@@ -192,6 +196,24 @@ def test_pipeline_from_another_crs(tmp_path: Path) -> None:
         text = export_fit(form, job(fit, **more)) or Path(more["output"]).read_text()
         error = through(text, np.stack(lonlat, axis=1)) - true_xy(fit, claimed)
         assert np.hypot(*error.T).max() < 0.02, form
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "lonlat"),
+    [
+        (26771, 26716, (-87.7, 41.8)),  # NAD27, feet
+        (31467, 25832, (9.0, 48.0)),  # northing first, another datum
+        (27700, 4326, (-1.5, 53.8)),
+        (5514, 32633, (15.0, 50.0)),  # axes to the south and the west
+        (3035, 2193, (10.0, 50.0)),
+    ],
+)
+def test_conversions_are_those_of_georeg(source: int, target: int, lonlat: Any) -> None:
+    one, other = CRS.from_epsg(source), CRS.from_epsg(target)
+    at = np.array(Transformer.from_crs(4326, one, always_xy=True).transform(*lonlat))
+    xy = at + np.random.default_rng(0).uniform(-1000, 1000, (20, 2))
+    text = pipeline(conversion(one, other, at))
+    assert through(text, xy) == pytest.approx(CrsPath(one, other).forward(xy), rel=1e-12)
 
 
 @pytest.mark.parametrize("epsg", [2193, 2154, 27572, 3031, 2263, 25833])
