@@ -72,7 +72,7 @@ rows = st.lists(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326"]))
 def test_round_trip_of_anything(suffix: str, tmp_path: Path, points: Any, crs: Any) -> None:
