@@ -154,7 +154,12 @@ def test_command_line_imports_itself_relatively() -> None:
     [
         (
             "torch",
-            ("georeg.matching.", "georeg.synthesis.", "georeg.training.", "georeg.models.recognise"),
+            (
+                "georeg.matching.",
+                "georeg.synthesis.",
+                "georeg.training.",
+                "georeg.models.recognise",
+            ),
         ),
         ("kornia", ("georeg.matching.", "georeg.training.trainees.")),
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
