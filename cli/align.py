@@ -25,7 +25,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from georeg.align import Alignment
+    from georeg.alignment import Alignment
     from georeg.settings import Settings
 
 

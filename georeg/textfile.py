@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from georeg.errors import InputError, OutputError, SettingsError
+
+# Line breaks stand between values only: within strings they are written as \\n.
+_NUMBERS = re.compile(r"\[\n\s*(?:(?:[-+.\deE]+|null),\n\s*)*(?:[-+.\deE]+|null)\n\s*\]")
 
 
 class _Scalar(Protocol):
@@ -57,12 +61,20 @@ def read_json(path: str, what: str) -> dict[str, Any]:
 def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) -> None:
     """A JSON file, whole or not at all; NaN and infinity become null.
 
+    Lists of numbers are kept on one line.
+
     Raises:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
     text = json.dumps(finite(data), indent=1, ensure_ascii=False) + "\n"
+    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
     write_text(path, text, overwrite=overwrite)
+
+
+def is_page(path: str) -> bool:
+    """Whether a name asks for a page of HTML."""
+    return path.lower().endswith((".html", ".htm"))
 
 
 def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
