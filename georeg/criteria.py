@@ -28,7 +28,7 @@ class Criterion:
         needed: what must be seen.
         ok: whether it holds.
         reason: why that refuses; empty if it holds.
-        advice: what can be tried then.
+        advice: what can be tried then; empty if it holds.
     """
 
     name: str
@@ -39,9 +39,13 @@ class Criterion:
     advice: str = ""
 
 
+def _weighed(name: str, found: str, needed: str, ok: bool, reason: str, advice: str) -> Criterion:
+    return Criterion(name, found, needed, ok, "" if ok else reason, "" if ok else advice)
+
+
 def enough_points(inliers: int, count: int) -> Criterion:
     """How many tie points the fit explains."""
-    return Criterion(
+    return _weighed(
         "tie points that agree",
         f"{inliers} of {count}",
         f"at least {LEAST_POINTS}",
@@ -53,7 +57,7 @@ def enough_points(inliers: int, count: int) -> Criterion:
 
 def spread(share: float, inliers: int) -> Criterion:
     """What few points cover says nothing that their number doesn't."""
-    return Criterion(
+    return _weighed(
         "share of the overlap near them",
         f"{share:.0%}",
         f"at least {_LEAST_COVERAGE:.0%}",
@@ -71,7 +75,7 @@ def confirmed(margin: float, check: Check) -> Criterion:
         needed = f"clearly more than chance ({check.chance:.0%})"
     else:
         needed = f"at least {least:.0%}; that share and the confidence at least {total:.2f} in sum"
-    return Criterion(
+    return _weighed(
         "places that confirm the fit",
         f"{check.hits:.0%} of {check.places}{lead}",
         needed,
@@ -85,7 +89,7 @@ def confirmed(margin: float, check: Check) -> Criterion:
 def plausible_scale(scale: float, settings: Settings) -> Criterion:
     """No more than the search could see."""
     least, most = _SCALE[settings.search]
-    return Criterion(
+    return _weighed(
         "overall scale",
         f"{scale:.3f}",
         f"{least:.2f} to {most:.2f}, as far as a normal search sees",
@@ -98,7 +102,7 @@ def plausible_scale(scale: float, settings: Settings) -> Criterion:
 def undistorted(low: float, high: float, folded: bool) -> Criterion:
     """The smallest and largest local change of a length, relative to the overall scale."""
     ok = not (folded or low < 1 / _STRETCH or high > _STRETCH)
-    return Criterion(
+    return _weighed(
         "local change of lengths",
         "it folds" if folded else f"{low:.3f} to {high:.3f}",
         f"{1 / _STRETCH:.2f} to {_STRETCH:.2f} of the overall scale, and no folds",
@@ -111,7 +115,7 @@ def undistorted(low: float, high: float, folded: bool) -> Criterion:
 
 def more_alike(check: Check) -> Criterion:
     """Whether the alignment shows in the pictures."""
-    return Criterion(
+    return _weighed(
         "similarity before and after",
         f"{check.before:.2f} before, {check.after:.2f} after",
         "higher after",
@@ -125,7 +129,7 @@ def more_alike(check: Check) -> Criterion:
 def within(rmse: float | None, limit: float) -> Criterion:
     """The user's own limit, both in reference pixels; no error where too few points tell."""
     error = "unknown" if rmse is None else f"{rmse:.2f} px"
-    return Criterion(
+    return _weighed(
         "error at left-out tie points",
         error,
         f"at most {limit:g} px (--max-rmse)",

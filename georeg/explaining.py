@@ -145,6 +145,7 @@ def _sure(start: Start) -> str:
 def _level(outcome: Outcome, level: Level) -> Decision:
     pixels = outcome.scene.frame.reference_pixels
     name = f"1/{level.factor:.3g} of the resolution" if level.factor > 1 else "full resolution"
+    name += ", the last look" if level.goal == "refine" else ""
     if not level.tiles and level.note:
         error = f": {level.error * pixels:.2f} px at left-out points"
         return Decision("level", f"{name} is skipped", level.note + error)

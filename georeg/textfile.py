@@ -68,7 +68,7 @@ def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) ->
         SettingsError: it exists and may not be overwritten.
     """
     text = json.dumps(finite(data), indent=1, ensure_ascii=False) + "\n"
-    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
     write_text(path, text, overwrite=overwrite)
 
 

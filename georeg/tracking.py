@@ -77,6 +77,7 @@ class Level:
 
     Attributes:
         factor: frame pixels along a side of one of its pixels.
+        goal: track (to predict the next one) or refine (the last one).
         tiles: how many were matched; 0 if the level was skipped, because the fit so far predicts
             well enough already.
         templates: places that were looked at.
@@ -87,6 +88,7 @@ class Level:
     """
 
     factor: float
+    goal: str
     tiles: int
     templates: int = 0
     points: int = 0
@@ -122,7 +124,9 @@ def track(
     for number, (factor, goal) in enumerate(passes):
         if fit is not None and goal == "track" and fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
-            levels.append(Level(factor, 0, error=fit.error, note="the fit predicts well enough"))
+            levels.append(
+                Level(factor, goal, 0, error=fit.error, note="the fit predicts well enough")
+            )
             continue
 
         def step(share: float, number: int = number) -> None:
@@ -138,7 +142,7 @@ def track(
             points.templates,
         )
         fit = None
-        level = Level(factor, len(pairs), points.templates, len(points))
+        level = Level(factor, goal, len(pairs), points.templates, len(points))
         if len(points) < _LEAST:
             levels.append(replace(level, note=f"fewer than {_LEAST} tie points"))
             break
