@@ -78,7 +78,7 @@ def _plot(name: str, facts: Facts) -> dict[str, Any] | None:
     drawn = plot.draw(facts, palette.PAGE, _shared(facts))
     if drawn is None:
         return None
-    return {"title": plot.TITLE, "svg": Markup(drawn), "caption": plot.caption(facts)}
+    return {"title": plot.TITLE, "svg": Markup(drawn.svg()), "caption": plot.caption(facts)}
 
 
 def _shared(facts: Facts) -> plots.Backdrop:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,14 @@ Array = npt.NDArray[np.float64]
 
 FONT = "Lato, 'Helvetica Neue', Arial, sans-serif"
 _TICKS = 5  # about so many along an axis
+_MARGIN, _HEAD = 16.0, 46.0  # around a drawing that stands alone, and above it
+
+
+class Size(TypedDict):
+    """Width and height of an element."""
+
+    width: float
+    height: float
 
 
 def number(value: float) -> str:
@@ -130,20 +139,41 @@ def arrows(start: Array, step: Array, *, stroke: str, width: float = 1.6) -> str
     )  # fmt: skip
 
 
-def drawing(width: float, height: float, label: str, parts: Iterable[str]) -> str:
+@dataclass(frozen=True)
+class Drawing:
     """A whole drawing.
 
-    Args:
+    Attributes:
         width: in its own units, about a CSS pixel each.
         height: the same.
         label: what it shows, for those who can't see it.
-        parts: what is in it, from the back to the front.
+        body: what is in it, from the back to the front.
     """
-    return tag(
-        "svg", tag("title", escape(label)) + "".join(parts),
-        xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {number(width)} {number(height)}",
-        role="img", font_family=FONT,
-    )  # fmt: skip
+
+    width: float
+    height: float
+    label: str
+    body: str
+
+    def svg(self) -> str:
+        """To be part of a page."""
+        return tag(
+            "svg", tag("title", escape(self.label)) + self.body,
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {number(self.width)} {number(self.height)}", role="img",
+            font_family=FONT,
+        )  # fmt: skip
+
+    def alone(self, title: str, theme: Theme) -> Drawing:
+        """To stand alone: with a title, on paper, and with a margin."""
+        width, height = self.width + 2 * _MARGIN, self.height + _HEAD + _MARGIN
+        inner = tag(
+            "svg", self.body, x=_MARGIN, y=_HEAD, width=self.width, height=self.height,
+            viewBox=f"0 0 {number(self.width)} {number(self.height)}",
+        )  # fmt: skip
+        paper = tag("rect", width=width, height=height, fill=theme.paper)
+        said = text(_MARGIN, 30, title, fill=theme.ink, size=16, weight="bold")
+        return Drawing(width, height, self.label, paper + said + inner)
 
 
 def ticks(low: float, high: float, count: int = _TICKS) -> list[float]:

@@ -1,7 +1,6 @@
 """One file per plot; file name = name of the picture that `georeg plot` writes.
 
-Each has `TITLE`, `draw(facts, theme, backdrop) -> SVG`, or None where there is nothing to draw,
-and `caption(facts)`, what it shows in plain words.
+Each has `TITLE`, `draw`, which is None where there is nothing to draw, and `caption`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Protocol, cast
 
 from georeg.report.facts import Facts
 from georeg.report.palette import Theme
+from georeg.report.svg import Drawing
 
 Backdrop = Callable[[int, str], str]
 """Number of a picture and its side (reference, before, after) -> SVG that draws it from (0, 0) in
@@ -29,8 +29,8 @@ class Plot(Protocol):
 
     TITLE: str
 
-    def draw(self, facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
-        """The plot as SVG; None where there is nothing to draw."""
+    def draw(self, facts: Facts, theme: Theme, backdrop: Backdrop) -> Drawing | None:
+        """The plot; None where there is nothing to draw."""
 
     def caption(self, facts: Facts) -> str:
         """What it shows, in plain words."""

@@ -27,7 +27,7 @@ def arrows_on(
     name: str,
     label: str,
     crossed: Array | None = None,
-) -> str:
+) -> svg.Drawing:
     """Arrows from the tie points that agree.
 
     Args:
@@ -57,7 +57,7 @@ def arrows_on(
     marks.append(svg.dots(start, fill=_map.BRIGHT, size=2.4))
     parts = [at.picture(facts, content, theme), _map.clipped("".join(marks), at, name)]
     parts.append(_key(facts, theme, at, scale, crossed=crossed is not None and len(crossed) > 0))
-    return svg.drawing(_map.WIDTH, at.height + _map.LEGEND, label, parts)
+    return svg.Drawing(_map.WIDTH, at.height + _map.LEGEND, label, "".join(parts))
 
 
 def _key(facts: Facts, theme: Theme, at: _map.Map, scale: float, *, crossed: bool) -> str:

@@ -19,7 +19,7 @@ _LEAST = 5  # errors in one of them
 Array = npt.NDArray[np.float64]
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where no error is known."""
     del backdrop
     errors, xy = facts.errors, facts.frame_xy[facts.judged]
@@ -41,15 +41,15 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
         parts.append(svg.line(zero[0], zero[1], zero[0] + _AREA[0], zero[1], stroke=theme.muted))
         parts.append(_series(axes, values, errors[:, 1], theme, second=True))
         parts.append(_series(axes, values, errors[:, 0], theme, second=False))
-    end = float(max(radius.max(), 1.0))
-    axes = svg.Axes(_panel(2), _TOP, *_AREA, (0.0, end), (0.0, longest))
+    farthest = float(max(radius.max(), 1.0))
+    axes = svg.Axes(_panel(2), _TOP, *_AREA, (0.0, farthest), (0.0, longest))
     parts.append(axes.frame(theme, "distance from the middle (px)", "length of the error (px)"))
     shown = length <= longest
     place = axes.at(np.column_stack([radius, length])[shown])
     parts.append(svg.dots(place, fill=theme.muted, size=3.4, opacity=_opacity(len(length))))
     parts.append(_medians(axes, radius, length, theme.mark, theme))
     parts.append(_key(theme))
-    return svg.drawing(_WIDTH, _HEIGHT, f"{TITLE}. {caption(facts)}", parts)
+    return svg.Drawing(_WIDTH, _HEIGHT, f"{TITLE}. {caption(facts)}", "".join(parts))
 
 
 def _panel(number: int) -> float:

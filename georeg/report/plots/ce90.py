@@ -16,7 +16,7 @@ _SIDE = 430.0
 _LEFT, _TOP, _AREA = 64.0, 14.0, 340.0
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where no error is known."""
     del backdrop
     errors, accuracy = facts.errors, facts.verdict["accuracy"]
@@ -51,7 +51,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
     outside = int((~inside).sum())
     beyond = f"; {outside} error{'s' if outside > 1 else ''} beyond the edge" if outside else ""
     parts.append(svg.text(_LEFT + 22, below, f"mean error{beyond}", fill=theme.ink))
-    return svg.drawing(_SIDE, below + 10, f"{TITLE}. {caption(facts)}", parts)
+    return svg.Drawing(_SIDE, below + 10, f"{TITLE}. {caption(facts)}", "".join(parts))
 
 
 def _opacity(count: int) -> float:

@@ -12,7 +12,7 @@ _WIDTH, _GAP, _HEAD = 960.0, 16.0, 24.0
 _SQUARES = 6  # along the longer side
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where the rasters can't be seen."""
     if not facts.pictures:
         return None
@@ -28,7 +28,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
         if side == "after" and not facts.verdict["ok"]:
             said += ", as the refused fit has it"
         parts.append(svg.text(left, 15, said, fill=theme.ink, size=13, weight="bold"))
-        size = {"width": picture.width, "height": picture.height}
+        size = svg.Size(width=picture.width, height=picture.height)
         moving = svg.tag("g", backdrop(number, side), mask="url(#plot-squares)")
         edge = svg.tag("rect", **size, fill="none", stroke=theme.muted, stroke_width=1 / scale)
         paper = svg.tag("rect", **size, fill=theme.faint)
@@ -36,7 +36,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
         whole = paper + backdrop(number, "reference") + moving + edge
         parts.append(svg.tag("g", whole, transform=moved))
     height = _HEAD + picture.height * scale + 2
-    return svg.drawing(_WIDTH, height, f"{TITLE}. {caption(facts)}", parts)
+    return svg.Drawing(_WIDTH, height, f"{TITLE}. {caption(facts)}", "".join(parts))
 
 
 def chosen(facts: Facts) -> int:
@@ -53,7 +53,7 @@ def _squares(picture: Encoded) -> str:
         "pattern", white + other, id="plot-square", width=2 * side, height=2 * side,
         patternUnits="userSpaceOnUse",
     )  # fmt: skip
-    size = {"width": picture.width, "height": picture.height}
+    size = svg.Size(width=picture.width, height=picture.height)
     filled = svg.tag("rect", **size, fill="url(#plot-square)")
     mask = svg.tag("mask", filled, id="plot-squares", maskUnits="userSpaceOnUse", x=0, y=0, **size)
     return svg.tag("defs", pattern + mask)

@@ -14,7 +14,7 @@ _BARE, _OUTSIDE = "o", "."
 _BARE_FILL = "url(#plot-bare)"
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where nothing is known of the overlap."""
     cells = facts.report.get("coverage")
     if not cells:
@@ -25,14 +25,14 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
     for row, kinds in enumerate(cells["rows"]):
         for column, kind in enumerate(kinds):
             x, y = at.left + column * side, row * side
-            size = {
-                "x": x, "y": y, "width": max(0.0, min(side, at.left + at.width - x)),
-                "height": max(0.0, min(side, at.height - y)),
-            }  # fmt: skip
+            size = svg.Size(
+                width=max(0.0, min(side, at.left + at.width - x)),
+                height=max(0.0, min(side, at.height - y)),
+            )
             if kind == _BARE:
-                parts.append(svg.tag("rect", **size, fill=_BARE_FILL, stroke=_map.BRIGHT))
+                parts.append(svg.tag("rect", **size, x=x, y=y, fill=_BARE_FILL, stroke=_map.BRIGHT))
             elif kind == _OUTSIDE:
-                parts.append(svg.tag("rect", **size, fill="#000000", fill_opacity="0.55"))
+                parts.append(svg.tag("rect", **size, x=x, y=y, fill="#000000", fill_opacity="0.55"))
     agree, rejected = at.at(facts.frame_xy[facts.inlier]), at.at(facts.frame_xy[~facts.inlier])
     parts.append(svg.crosses(rejected, stroke=_map.CASING, size=6, width=2.6))
     parts.append(svg.crosses(rejected, stroke=_map.OTHER, size=5, width=1.2))
@@ -40,7 +40,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
     parts.append(svg.dots(agree, fill=_map.BRIGHT, size=3.4))
     parts.append(_key(theme, at))
     label = f"{TITLE}. {caption(facts)}"
-    return svg.drawing(_map.WIDTH, at.height + _map.LEGEND + 22, label, parts)
+    return svg.Drawing(_map.WIDTH, at.height + _map.LEGEND + 22, label, "".join(parts))
 
 
 def _hatch() -> str:
@@ -57,7 +57,7 @@ def _key(theme: Theme, at: _map.Map) -> str:
     x, y, right = at.left + 8, at.height + 19, 96.0
     here = np.array([[x, y - 4]])
     below = here + [0, 22]
-    box = {"width": 16, "height": 14}
+    box = svg.Size(width=16, height=14)
     parts = [
         svg.dots(here, fill=_map.CASING, size=5.4),
         svg.dots(here, fill=_map.BRIGHT, size=3.4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from georeg.report import svg
 from georeg.report.facts import Facts
 from georeg.report.palette import Theme
 from georeg.report.plots import Backdrop
@@ -10,7 +11,7 @@ from georeg.report.plots._arrows import arrows_on
 TITLE = "Before: how far the moving raster was off"
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where no tie points agree."""
     if not facts.inlier.any():
         return None

@@ -15,7 +15,7 @@ _LEFT, _TOP, _AREA = 64.0, 14.0, (352.0, 340.0)
 _BINS = 24
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where no error is known."""
     del backdrop
     accuracy = facts.verdict["accuracy"]
@@ -47,7 +47,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
         side = {"RMSE": "end", "CE90": "start"}[name]
         shift = -6 if side == "end" else 6
         parts.append(svg.halo(x + shift, _TOP + 16, name, theme, anchor=side, weight="bold"))
-    return svg.drawing(_WIDTH, _HEIGHT, f"{TITLE}. {caption(facts)}", parts)
+    return svg.Drawing(_WIDTH, _HEIGHT, f"{TITLE}. {caption(facts)}", "".join(parts))
 
 
 def caption(facts: Facts) -> str:

@@ -18,7 +18,7 @@ _LEFT, _RIGHT, _ROW, _TOP = 118.0, 330.0, 42.0, 8.0
 _WRAP = 50  # characters of a note
 
 
-def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
+def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     """The plot; None where nothing was fitted."""
     del backdrop
     rungs = facts.report["ladder"]
@@ -33,7 +33,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> str | None:
         y = _TOP + _ROW * (number + 0.5)
         parts.append(_rung(axes, y, rung, facts, theme))
     label = f"{TITLE}. {caption(facts)}"
-    return svg.drawing(_WIDTH, height + 44, label, parts)
+    return svg.Drawing(_WIDTH, height + 44, label, "".join(parts))
 
 
 def _scale(axes: svg.Axes, theme: Theme) -> str:
