@@ -203,8 +203,9 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         help="Store the fit, for 'georeg warp' to apply to other files of the scene.",
     ),
     "report": _option(
-        "--report", section=_FILES, metavar="FILE.json",
-        help="Where the report goes; it is always written.  [default: OUTPUT.report.json]",
+        "--report", section=_FILES, metavar="FILE", multiple=True,
+        help="Where the report goes: a page to look at (.html), or JSON; repeatable.  [default "
+        "of align: OUTPUT.report.json]",
     ),
     "points": _option(
         "--points", section=_FILES, metavar="FILE", multiple=True,
@@ -240,6 +241,9 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "print-config": _option(
         "--print-config", section=_TALK, is_flag=True, is_eager=True, expose_value=False,
         callback=take_print_config, help="Print the options in force as TOML, and exit.",
+    ),
+    "explain": _option(
+        "--explain", section=_TALK, is_flag=True, help="Say what was decided, and why."
     ),
     "verbose": _option(
         "-v", "--verbose", section=_TALK, count=True, help="Say more; -vv says all."

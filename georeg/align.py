@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from georeg.alignment import Alignment as Alignment
-from georeg.alignment import alignment_of, write_report
+from georeg.alignment import alignment_of, told, write_report
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
@@ -93,16 +93,17 @@ def align(
                 )  # fmt: skip
             if fit_path is not None:
                 result.fit.save(fit_path)
-    report = dict(result.report)
-    report["output"] = output if deliver else None
-    report["command"] = command or python_call(
+    command = command or python_call(
         "align", (moving, reference, output), settings=settings, output_settings=output_settings
     )
-    report["seconds"] = {
-        "measure": round(measured - began, 2),
-        "write": round(time.perf_counter() - measured, 2),
-    }
-    result = replace(result, output=report["output"], report=report)
+    written = time.perf_counter()
+    result = told(
+        result,
+        "align",
+        command,
+        output=output if deliver else None,
+        seconds={"measure": round(measured - began, 2), "write": round(written - measured, 2)},
+    )
     for path in reports:
         write_report(path, result)
     return result

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +117,36 @@ def _pictures(outcome: Outcome) -> Pictures:
     length = np.hypot(*fit.residuals.T)
     agree = np.column_stack([points.true, length])[fit.inlier]
     return take_pictures(outcome.scene, fit.transform, agree)
+
+
+def told(
+    result: Alignment,
+    task: str,
+    command: str,
+    *,
+    output: str | None = None,
+    seconds: Mapping[str, float] | None = None,
+    max_error: float | None = None,
+) -> Alignment:
+    """The same, its report saying who asked for it and what became of it.
+
+    Args:
+        result: the alignment.
+        task: align, check or fit.
+        command: that repeats the run, in the current folder.
+        output: name of the aligned raster; None if none was written.
+        seconds: what took how long.
+        max_error: limit of a check, in reference pixels.
+    """
+    more = {
+        "task": task,
+        "command": command,
+        "folder": os.getcwd(),
+        "output": output,
+        "seconds": dict(seconds or {}),
+        "max_error": max_error,
+    }
+    return replace(result, output=output, report={**result.report, **more})
 
 
 def write_report(path: str, result: Alignment) -> None:

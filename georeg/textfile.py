@@ -84,15 +84,29 @@ def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise OutputError(f"{path} can't be written: a name in it is not valid UTF-8") from None
+    write_bytes(path, data, overwrite=overwrite)
+
+
+def write_bytes(path: str, data: bytes, *, overwrite: bool = True) -> None:
+    """A small file, whole or not at all; pipes and devices are written to as they are.
+
+    Raises:
+        OutputError: it can't be written.
+        SettingsError: it exists and may not be overwritten.
+    """
     if _is_stream(path):
         # Renaming onto /dev/stdout or /dev/null would replace the device by a file.
-        _write(path, path, text)
+        _write(path, path, data)
         return
     if not overwrite and os.path.lexists(path):
         raise SettingsError(f"{path} exists: give another name, or --overwrite")
     temporary = f"{path}.georeg-{os.getpid()}"
     try:
-        _write(temporary, path, text)
+        _write(temporary, path, data)
         try:
             os.replace(temporary, path)
         except OSError as error:
@@ -110,12 +124,10 @@ def _is_stream(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _write(path: str, name: str, text: str) -> None:
+def _write(path: str, name: str, data: bytes) -> None:
     try:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except UnicodeEncodeError:
-        raise OutputError(f"{name} can't be written: a name in it is not valid UTF-8") from None
+        with open(path, "wb") as file:
+            file.write(data)
     except OSError as error:
         raise OutputError(f"{name} can't be written: {error.strerror}") from None
 

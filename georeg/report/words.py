@@ -48,22 +48,48 @@ def headline(facts: Facts) -> Headline:
         ] or [(reason, "") for reason in verdict["reasons"]]
         return Headline(
             _REFUSED,
-            "No trustworthy alignment was found",
+            "It can't be measured" if _checked(facts) else "No trustworthy alignment was found",
             _refused(facts),
             tuple(map(_sentences, reasons)),
             warnings,
         )
-    kind = _DOUBTFUL if warnings else _GOOD
-    if verdict["status"] == "already aligned":
-        title = "Already aligned"
-        lead = [f"The two rasters lie within {_within(facts)} of each other."]
-    else:
-        title = "Aligned" if report.get("output") else "Not aligned yet, but it can be"
-        moved = facts.length(verdict["displacement_px"])
-        lead = [f"The moving raster was off by {moved} in the median over the overlap."]
+    above = _above(facts)
+    kind = _REFUSED if above else _DOUBTFUL if warnings else _GOOD
+    title, lead = _trusted(facts)
     if warnings:
         title += ", with reservations"
-    return Headline(kind, title, (*lead, *_left(facts)), (), warnings)
+    return Headline(kind, title, (*lead, *_left(facts)), above, warnings)
+
+
+def _checked(facts: Facts) -> bool:
+    return facts.report.get("task") == "check"
+
+
+def _above(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Why a check fails although it could measure."""
+    limit = facts.report.get("max_error")
+    points = facts.report.get("tie_points")
+    if limit is None or points is None or points["offset_before"]["rmse_px"] <= limit:
+        return ()
+    error = facts.length(points["offset_before"]["rmse_px"])
+    return ((f"The error, {error} RMSE, is above --max-error {limit:g}.",
+             "'georeg align' may correct it."),)  # fmt: skip
+
+
+def _trusted(facts: Facts) -> tuple[str, tuple[str, ...]]:
+    verdict = facts.verdict
+    moved = facts.length(verdict["displacement_px"])
+    off = f"The moving raster {'is' if _checked(facts) else 'was'} off by {moved} in the median"
+    if verdict["status"] == "already aligned":
+        said = f"The two rasters lie within {_within(facts)} of each other"
+        return "Already aligned", (f"{said}, in the median over the overlap.",)
+    if _checked(facts):
+        return "Not aligned", (f"{off} over the overlap. Nothing was changed: this is a check.",)
+    if facts.report.get("task") == "fit":
+        return "The tie points give a good fit", (f"{off} over the overlap.",)
+    if facts.report.get("output") is None:
+        return "It can be aligned", (f"{off} over the overlap. Nothing was written.",)
+    return "Aligned", (f"{off} over the overlap.",)
 
 
 def _sentences(reason: tuple[str, str]) -> tuple[str, str]:
@@ -100,12 +126,12 @@ def _left(facts: Facts) -> list[str]:
     accuracy = facts.verdict["accuracy"]
     if accuracy is None:
         return ["There are too few tie points to say how large the error is."]
-    aligned = facts.verdict["status"] == "already aligned"
-    after = "What was measured" if aligned else "What is left after the alignment"
     ce90 = facts.length(accuracy["ce90_px"])
+    if _checked(facts):
+        return [f"That is known to within {ce90} at 90% of the tie points that agree."]
     return [
-        f"{after} is below {ce90} at 90% of the tie points that agree, each judged by a fit made "
-        "without it."
+        f"What is left is below {ce90} at 90% of the tie points that agree, each judged by a fit "
+        "made without it."
     ]
 
 
@@ -116,11 +142,14 @@ def figures(facts: Facts) -> tuple[Figure, ...]:
         return ()
     found = []
     before = points["offset_before"]
-    found.append(_length("Error before", before["rmse_px"], "RMSE at tie points", facts))
+    checked = _checked(facts)
+    name = "Error" if checked else "Error before"
+    found.append(_length(name, before["rmse_px"], "RMSE at tie points", facts))
     accuracy = verdict["accuracy"]
     if accuracy is not None:
         rest = "RMSE at left-out tie points"
-        name = "Error after" if verdict["ok"] else "Error of the refused fit"
+        name = "Measured to within" if checked else "Error after"
+        name = name if verdict["ok"] else "Error of the refused fit"
         found.append(_length(name, accuracy["rmse_px"], rest, facts))
         rest = "holds 90% of these errors"
         found.append(_length("CE90", accuracy["ce90_px"], rest, facts))
