@@ -199,4 +199,5 @@ def _verdict(outcome: Outcome) -> Iterator[Decision]:
         if not criterion.ok:
             yield Decision("verdict", f"refused: {criterion.reason}", f"next: {criterion.advice}")
     if verdict.ok:
-        yield Decision("verdict", verdict.sentence(), "; ".join(verdict.warnings))
+        why = "; ".join((verdict.sentence(), *verdict.warnings))
+        yield Decision("verdict", "it can be trusted", why)

@@ -87,7 +87,7 @@ def _medians(
 
 
 def _opacity(count: int) -> float:
-    return max(0.25, min(0.7, 150 / max(count, 1)))
+    return max(0.3, min(0.75, 200 / max(count, 1)))
 
 
 def _key(theme: Theme) -> str:

@@ -55,7 +55,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
 
 
 def _opacity(count: int) -> float:
-    return max(0.25, min(0.8, 200 / max(count, 1)))
+    return max(0.4, min(0.85, 300 / max(count, 1)))
 
 
 def caption(facts: Facts) -> str:
