@@ -39,7 +39,7 @@ def fit(
 
 def test_the_same_fit() -> None:
     found = compare_fits(fit(3, 4), fit(3, 4))
-    assert found.rmse_px == found.max_px == 0
+    assert found.rmse_px <= found.max_px < 1e-6
     assert found.places > 1000
 
 

@@ -96,4 +96,5 @@ def _frame_per_reference(facts: Facts) -> float:
 def _times(factor: float) -> str:
     if 0.95 < factor < 1.05:
         return "true to scale"
-    return f"{factor:.0f} times enlarged" if factor >= 10 else f"{factor:.1f} times enlarged"
+    how, times = ("enlarged", factor) if factor > 1 else ("reduced", 1 / factor)
+    return f"{times:.0f} times {how}" if times >= 10 else f"{times:.1f} times {how}"

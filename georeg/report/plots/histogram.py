@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from georeg.report import svg
@@ -12,7 +14,7 @@ from georeg.report.plots import Backdrop
 TITLE = "How large the errors are"
 _WIDTH, _HEIGHT = 430.0, 412.0
 _LEFT, _TOP, _AREA = 64.0, 14.0, (352.0, 340.0)
-_BINS = 24
+_BINS = (6, 24)  # fewest and most
 
 
 def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
@@ -24,7 +26,8 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
         return None
     marks = {"RMSE": float(accuracy["rmse_px"]), "CE90": float(accuracy["ce90_px"])}
     reach = max(float(np.percentile(length, 99)), 1.25 * max(marks.values()), 1e-3)
-    step = svg.ticks(0.0, reach, _BINS)[1]
+    bins = min(max(round(math.sqrt(len(length))), _BINS[0]), _BINS[1])
+    step = svg.ticks(0.0, reach, bins)[1]
     edges = np.arange(0.0, reach + step, step)
     counts, _ = np.histogram(length, edges)
     share = counts / len(length)
