@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_command_line_says_it_on_stderr(tmp_path: Path) -> None:
     assert any("structural on cpu" in line and "[--matcher, --weights]" in line for line in lines)
     assert any(line.startswith("georeg: verdict: it can be trusted") for line in lines)
     assert result.out == ""
+
+
+def test_programs_get_decisions_as_events(capsys: pytest.CaptureFixture[str]) -> None:
+    from georeg_cli.command import Session
+    from georeg_cli.console import Console
+    from georeg_cli.explaining import explained
+    from georeg_cli.stopping import Stopping
+
+    session = Session(Console("json"), Stopping(lambda _: None))
+    explained(session, cases.good().decisions, wanted=False)
+    assert capsys.readouterr().err == ""
+    explained(session, cases.good().decisions, wanted=True)
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {event["event"] for event in events} == {"decision"}
+    assert events[0]["step"] == "moving"
+    assert events[0]["options"] == ["--moving-modality", "--moving-bands"]
 
 
 @pytest.mark.parametrize("side", [3, 40])

@@ -69,7 +69,7 @@ def contents(
             {"transform": r.name, "held_out_rmse_px": r.error * pixels, "note": r.note}
             for r in fit.ladder
         ],
-        "levels": [asdict(level) for level in outcome.levels],
+        "levels": [{**asdict(level), "error": level.error * pixels} for level in outcome.levels],
         "decisions": [asdict(decision) for decision in decisions],
         "model": None if fit is None else fit.transform.to_dict(),
         "placement": _placement(outcome),
