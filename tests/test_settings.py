@@ -11,7 +11,7 @@ import pytest
 
 from georeg import __version__
 from georeg.errors import SettingsError
-from georeg.provenance import raster_tags, versions
+from georeg.provenance import python_call, raster_tags, versions
 from georeg.settings import OutputSettings, Settings
 
 
@@ -115,9 +115,6 @@ def test_tags_of_an_info_that_people_have_edited(info: dict[str, Any]) -> None:
 
 
 def test_the_call_that_repeats_a_run() -> None:
-    from georeg.provenance import python_call
-    from georeg.settings import OutputSettings
-
     plain = python_call("align", ("a.tif", "b 'c'.tif", None), Settings())
     assert plain == """georeg.align('a.tif', "b 'c'.tif")"""
     changed = python_call(
