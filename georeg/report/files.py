@@ -5,6 +5,7 @@ resvg and a font are optional (`pip install 'georeg[plot]'`): the page and SVG f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from georeg.errors import SettingsError
@@ -15,12 +16,13 @@ FORMATS = ("png", "svg")
 _WIDTH = 1600  # pixels of a PNG, about
 
 
-def drawn(facts: Facts, kind: str = "png") -> dict[str, bytes]:
-    """All plots that there is something to draw for, by the name of the plot.
+def drawn(facts: Facts, kind: str = "png", names: Sequence[str] = plots.NAMES) -> dict[str, bytes]:
+    """The plots that there is something to draw for, by the name of the plot.
 
     Args:
         facts: what is shown.
         kind: png or svg.
+        names: of the plots.
 
     Raises:
         SettingsError: no such format, or what it needs isn't installed.
@@ -28,7 +30,7 @@ def drawn(facts: Facts, kind: str = "png") -> dict[str, bytes]:
     if kind not in FORMATS:
         raise SettingsError(f"no plots in the format '{kind}': choose from {', '.join(FORMATS)}")
     found = {}
-    for name in plots.NAMES:
+    for name in names:
         plot = plots.load(name)
         drawing = plot.draw(facts, palette.LIGHT, plots.embedded(facts))
         if drawing is None:
