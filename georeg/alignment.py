@@ -18,6 +18,7 @@ from georeg.matches import Matches
 from georeg.outcome import Outcome
 from georeg.provenance import versions
 from georeg.report.contents import contents
+from georeg.report.facts import gather
 from georeg.report.pictures import Pictures, take_pictures
 from georeg.textfile import is_page, write_json, write_text
 from georeg.verdict import Verdict
@@ -83,6 +84,7 @@ def alignment_of(outcome: Outcome, *, pictures: bool) -> Alignment:
             if fit is None
             else frame.to_reference(fit.transform.forward(points.claimed)) - matches.reference_xy
         )
+    report = contents(outcome, info, decisions)
     return Alignment(
         outcome.verdict,
         None if fit is None else _fit_file(outcome, fit, info),
@@ -90,9 +92,9 @@ def alignment_of(outcome: Outcome, *, pictures: bool) -> Alignment:
         inlier,
         residuals,
         None,
-        contents(outcome, info, decisions),
+        report,
         decisions,
-        _pictures(outcome) if pictures else None,
+        _pictures(outcome, report) if pictures else None,
     )
 
 
@@ -110,13 +112,9 @@ def _fit_file(outcome: Outcome, fit: Fit, info: dict[str, Any]) -> FitFile:
     )
 
 
-def _pictures(outcome: Outcome) -> Pictures:
-    fit, points = outcome.fit, outcome.points
-    if fit is None or points is None:
-        return take_pictures(outcome.scene, None)
-    length = np.hypot(*fit.residuals.T)
-    agree = np.column_stack([points.true, length])[fit.inlier]
-    return take_pictures(outcome.scene, fit.transform, agree)
+def _pictures(outcome: Outcome, report: Mapping[str, Any]) -> Pictures:
+    transform = None if outcome.fit is None else outcome.fit.transform
+    return take_pictures(outcome.scene, transform, gather(report, None).worth_a_look)
 
 
 def told(

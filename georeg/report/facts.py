@@ -92,6 +92,17 @@ class Facts:
         return np.asarray(self.inlier & np.isfinite(self.left_out).all(axis=1))
 
     @property
+    def worth_a_look(self) -> Array | None:
+        """(M, 3) frame x and y of the inliers, and their residuals' lengths; None without a fit.
+
+        From what is listed, so that the same places are chosen when a report is read again.
+        """
+        if self.report["model"] is None:
+            return None
+        agree = self.inlier & np.isfinite(self.residual).all(axis=1)
+        return np.column_stack([self.frame_xy, np.hypot(*self.residual.T)])[agree]
+
+    @property
     def some(self) -> str:
         """'2000 of 13000 tie points, drawn at random', or nothing if all are listed."""
         listed = len(self.frame_xy)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
 from affine import Affine
 
 from georeg import transforms
@@ -14,7 +13,7 @@ from georeg.errors import InputError, SettingsError
 from georeg.georef import AffineGeoref
 from georeg.grid import Grid
 from georeg.report.contents import FORMAT, VERSION
-from georeg.report.facts import Facts, gather
+from georeg.report.facts import gather
 from georeg.report.page import read_page
 from georeg.report.pictures import Pictures, take_pictures
 from georeg.scene import Scene, open_scene
@@ -65,7 +64,7 @@ def look_again(report: Mapping[str, Any], moving: str = "", reference: str = "")
             model = report["model"]
             transform = None if model is None else transforms.from_dict(dict(model))
             scene = _placed(scene, report)
-            return take_pictures(scene, transform, None if model is None else _residuals(facts))
+            return take_pictures(scene, transform, facts.worth_a_look)
     except SettingsError as error:
         raise InputError(str(error)) from None
     except _DAMAGE as error:
@@ -88,9 +87,3 @@ def _placed(scene: Scene, report: Mapping[str, Any]) -> Scene:
         place = Affine(*(float(v) for v in report["placement"]))
         frame = replace(frame, moving=AffineGeoref(place))
     return replace(scene, frame=frame)
-
-
-def _residuals(facts: Facts) -> Any:
-    agree = facts.inlier & np.isfinite(facts.residual).all(axis=1)
-    length = np.hypot(*facts.residual[agree].T)
-    return np.column_stack([facts.frame_xy[agree], length])
