@@ -129,9 +129,8 @@ def test_flicker_goes_by_itself(visit: Visit) -> None:
     assert button.inner_text() == "Start"
     button.click()
     assert button.inner_text() == "Stop"
-    shown = "document.getElementById('stage-top').style.visibility"
-    for state in ("hidden", "visible"):
-        visit.page.wait_for_function(f"{shown} === '{state}'")
+    for name in ("#under-name", "#over-name"):
+        visit.page.locator(f"{name}.shown").wait_for()
     button.click()
 
 
