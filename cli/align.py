@@ -77,7 +77,7 @@ def command(session: Session, /, **params: Any) -> None:
     told = " and ".join(reports)
     judged(session, result, f"nothing was written but the report {told}", settings)
     for path in params["points"]:
-        store_points(path, result, reference, settings, overwrite=wanted.overwrite)
+        store_points(path, result, (moving, reference), settings, overwrite=wanted.overwrite)
     session.console.event(
         RESULT,
         "result",
@@ -127,17 +127,36 @@ def check_points(paths: tuple[str, ...]) -> None:
 
 
 def store_points(
-    path: str, result: Alignment, reference: str, settings: Settings, *, overwrite: bool
+    path: str,
+    result: Alignment,
+    pair: tuple[str, str],
+    settings: Settings,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write the tie points of an alignment.
 
+    Args:
+        path: of the file.
+        result: the alignment.
+        pair: names of the moving raster and of the reference.
+        settings: how they were opened.
+        overwrite: whether an existing file may be replaced.
+
     Raises:
-        SettingsError, OutputError: the file can't be written.
-        InputError: the reference can't be read again.
+        SettingsError, PointsError, OutputError: the file can't be written.
+        InputError: a raster can't be read again.
     """
     from georeg.scene import reference_georef
     from georeg.writers.points import PointTable, write_points
+    from georeg.writers.sides import Sides, open_side
 
-    georef, crs = reference_georef(reference, settings)
+    georef, crs = reference_georef(pair[1], settings)
     table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs)
-    write_points(path, table, overwrite=overwrite)
+    sides = Sides(
+        open_side(pair[0], settings.moving_crs),
+        open_side(pair[1], settings.reference_crs),
+        result.fit,
+        result.tiles,
+    )
+    write_points(path, table, sides, overwrite=overwrite)

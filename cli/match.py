@@ -13,6 +13,7 @@ from .explaining import explained
 from .options import (
     INPUTS,
     MATCHING,
+    POINTS_HELP,
     RESOURCES,
     TALK,
     argument,
@@ -25,7 +26,7 @@ from .options import (
 @click.command("match", cls=Command)
 @argument("moving")
 @required("--reference", metavar="REF", help="The raster that MOVING is matched with.")
-@required("-o", "--output", metavar="POINTS", help="Tie points: .csv or .geojson.")
+@required("-o", "--output", metavar="POINTS", help=f"Tie points; {POINTS_HELP}")
 @options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, "explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
@@ -44,7 +45,8 @@ def command(session: Session, /, **params: Any) -> None:
     result = measure(moving, reference, settings, session.tell)
     explained(session, result.decisions, wanted=params["explain"])
     judged(session, result, "nothing was written", settings)
-    store_points(output, result, reference, settings, overwrite=params["overwrite"])
+    pair = (moving, reference)
+    store_points(output, result, pair, settings, overwrite=params["overwrite"])
     session.console.event(
         RESULT,
         "result",

@@ -36,6 +36,7 @@ class Alignment:
         residuals: (N, 2) errors of the tie points in reference pixels.
         output: name of the aligned raster, None if none was written.
         report: everything that is known, as plain JSON.
+        tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
         decisions: what was decided on the way, and why.
         pictures: views of both rasters for a report; None if nobody asked for them.
     """
@@ -47,6 +48,7 @@ class Alignment:
     residuals: np.ndarray[Any, np.dtype[np.float64]]
     output: str | None
     report: dict[str, Any] = field(default_factory=dict)
+    tiles: np.ndarray[Any, np.dtype[np.float64]] | None = None
     decisions: tuple[Decision, ...] = ()
     pictures: Pictures | None = None
 
@@ -93,6 +95,7 @@ def alignment_of(outcome: Outcome, *, pictures: bool) -> Alignment:
         residuals,
         None,
         report,
+        None if points is None else points.tiles,
         decisions,
         _pictures(outcome, report) if pictures else None,
     )

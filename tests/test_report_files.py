@@ -218,3 +218,17 @@ def test_the_command_of_a_report_repeats_the_run(scene: tuple[str, str], tmp_pat
     again = run(*words, "--overwrite")
     assert again.code == 0, again.err
     assert (tmp_path / "one.json").read_bytes() == fit
+
+
+def test_fit_writes_pages(scene: tuple[str, str], tmp_path: Path) -> None:
+    points = tmp_path / "p.csv"
+    assert run("match", scene[0], "--reference", scene[1], "-o", points, *FAST).code == 0
+    result = run(
+        "fit", points, "--moving", scene[0], "--reference", scene[1], "-o", tmp_path / "f.json",
+        "--report", tmp_path / "r.html", "--explain", *FAST,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "matcher: none: the tie points come from a file" in result.err
+    text = (tmp_path / "r.html").read_text()
+    assert "The tie points give a good fit" in text
+    assert f"georeg fit {points}" in text
