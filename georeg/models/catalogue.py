@@ -49,6 +49,7 @@ class Entry:
         aliases: other names under which the file goes round.
         options: how the weights were trained, where their tensors don't tell: 'old-encoding' is
             LoFTR's first position encoding, which MINIMA's doesn't have.
+        shipped: whether the file comes with georeg, in the folder shipped/.
         note: what else one should know.
     """
 
@@ -65,6 +66,7 @@ class Entry:
     needs: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    shipped: bool = False
     note: str = ""
 
     def is_called(self, path: str) -> bool:
@@ -93,6 +95,15 @@ def _minima(
 
 
 ENTRIES = (
+    Entry(
+        "embedded", "embedded", "embedded.safetensors", 430_000, APACHE, shipped=True,
+        note="comes with georeg",
+    ),
+    Entry(
+        "embedded_own", "embedded", "embedded_own.safetensors", 430_000,
+        "yours, as far as the images that it was trained on allow", page="georeg train --help",
+        note="the embedded matcher as you trained it",
+    ),
     _minima(
         "loftr", "loftr", ".ckpt", 46_350_788, APACHE,
         "810d19773ff898ba04a68c99a3eff9c112210bf884214bd76aec885e83b0e257",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from georeg.errors import InputError, OutputError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.models import catalogue
 from georeg.models.catalogue import Entry
 from georeg.models.download import sha256_of
@@ -62,6 +62,8 @@ def offline() -> bool:
 
 def path_of(entry: Entry) -> Path:
     """Where an entry's file lies, or would."""
+    if entry.shipped:
+        return Path(__file__).with_name("shipped") / entry.file
     return folder() / entry.file
 
 
@@ -112,6 +114,8 @@ def find_all(name: str) -> dict[str, Path]:
 
 def how_to_get(entry: Entry) -> str:
     """One line with the command that gets an entry."""
+    if entry.shipped:
+        return f"{path_of(entry)} is missing: it comes with georeg, install georeg again"
     if entry.urls:
         size, licence = entry.megabytes, entry.licence.partition(":")[0]
         return (
@@ -135,7 +139,7 @@ def record_of(entry: Entry) -> Record | None:
 
 def keep_record(entry: Entry, record: Record) -> None:
     """Note what is known of an entry's file; in a folder that can't be written, nothing is."""
-    if os.access(folder(), os.W_OK):
+    if not entry.shipped and os.access(folder(), os.W_OK):
         data = {"size": record.size, "sha256": record.sha256, "source": record.source}
         write_json(str(_record_path(entry)), data)
 
@@ -197,10 +201,12 @@ def remove(name: str) -> list[Path]:
         What was deleted.
 
     Raises:
-        SettingsError: there is no such entry.
+        SettingsError: there is no such entry, or it comes with georeg.
         OutputError: a file can't be deleted.
     """
     entry = catalogue.get(name)
+    if entry.shipped:
+        raise SettingsError(f"the weights {name} come with georeg and stay where they are")
     path = path_of(entry)
     part = part_of(entry)
     gone = []

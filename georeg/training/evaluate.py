@@ -136,7 +136,7 @@ def table(results: Sequence[PairResult]) -> list[str]:
         cells = [_cells(rows) for rows in groups.values()]
         for (group, rows), figures in zip(groups.items(), cells, strict=True):
             lines.append(f"| {matcher} | {group} | {len(rows)} | {_row(figures)} |")
-        mean = [list(np.nanmean([c[k] for c in cells], axis=0)) for k in range(len(cells[0]))]
+        mean = [list(np.mean([c[k] for c in cells], axis=0)) for k in range(len(cells[0]))]
         count = sum(len(rows) for rows in groups.values())
         lines.append(f"| {matcher} | **all groups** | {count} | {_row(mean)} |")
     return lines

@@ -1,10 +1,10 @@
 """The network of georeg's own matcher: which of the structural channels to trust, place by place.
 
-It changes nothing of where structure lies. The channels of the `structural` matcher, at the full
-and at half the resolution, are weighted by gates that a small U-Net (Ronneberger et al., MICCAI
-2015) draws from their surroundings; speckle, lettering, crowns of trees and leaning roofs get
-little weight, kerbs and shores much. Networks that add channels of their own find more places to
-3 px, and fewer to 1.5 px (docs/embedded.md).
+It changes nothing of where structure lies. The channels of the `structural` matcher are weighted
+by gates that a small U-Net (Ronneberger et al., MICCAI 2015) draws from their surroundings;
+speckle, lettering, crowns of trees and leaning roofs get little weight, kerbs and shores much.
+Networks that add channels of their own find more places to 3 px, and fewer to 1.5 px
+(docs/embedded.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from georeg.matching.cells import STRIDE, prepare
 from georeg.matching.networks.states import made
 
 CHANNELS = mind.CHANNELS + orientation.CHANNELS
-
 UNTRAINED = (-0.17, 1.44, 0.0, 0.0)
 """Log odds of tie points, as georeg/peaks.py has them for the structural matcher."""
 
@@ -37,15 +36,13 @@ class Stem(NamedTuple):
     """What the network sees of images.
 
     Attributes:
-        fine: (B, 10, h, w) structural channels by cell.
+        structure: (B, 10, h, w) structural channels by cell.
         light: (B, 2, h, w).
-        coarse: (B, 10, h / 2, w / 2) structural channels of the images at half the resolution.
         mask: (B, h, w) valid cells.
     """
 
-    fine: Tensor
+    structure: Tensor
     light: Tensor
-    coarse: Tensor
     mask: Tensor
 
 
@@ -87,7 +84,7 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same."""
         more: Tensor = self.more(x)
-        return x + more
+        return x + more if torch.is_grad_enabled() else more.add_(x)
 
 
 class EmbeddedNet(nn.Module):
@@ -110,23 +107,19 @@ class EmbeddedNet(nn.Module):
         """
         super().__init__()
         self.enter = Convolution(CHANNELS + _LIGHT, width)
-        self.down = nn.Sequential(
-            Convolution(width + CHANNELS, deep), Residual(deep), Residual(deep, 2)
-        )
+        self.down = nn.Sequential(Convolution(width, deep), Residual(deep), Residual(deep, 2))
         self.deepest = nn.Sequential(
             Convolution(deep, deepest), Residual(deepest), Residual(deepest, 2)
         )
         self.up = nn.Conv2d(deepest, deep, 1)
         self.merge = Residual(deep)
         self.context = nn.Conv2d(deep, width, 1)
-        self.fine = Convolution(2 * width, width)
-        self.gates = nn.Conv2d(width, 2 * CHANNELS + 1, 3, padding=1, padding_mode="replicate")
-        self.mix = nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False)
+        self.fine = Residual(width)
+        self.gates = nn.Conv2d(width, CHANNELS + 1, 1)
         self.sharpness = nn.Parameter(torch.full((3,), 3.0))
         self.register_buffer("reliability", torch.tensor(UNTRAINED))
-        nn.init.zeros_(self.gates.weight)
-        nn.init.zeros_(self.gates.bias if self.gates.bias is not None else torch.empty(0))
-        nn.init.normal_(self.mix.weight, std=0.02)
+        for parameter in self.gates.parameters():
+            nn.init.zeros_(parameter)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> EmbeddedNet:
@@ -160,10 +153,9 @@ class EmbeddedNet(nn.Module):
         """
         with torch.no_grad():
             seen = stem(images, masks, STRIDE)
-        entered, context = self._context(seen)
-        size = seen.fine.shape[-2:]
-        near, coarse = (_enlarged(t, STRIDE, size) for t in (context, seen.coarse))
-        return self._gated(seen.fine, entered, near, coarse, seen.mask), seen.mask
+        entered = self._entered(seen.structure, seen.light)
+        around = _enlarged(self._context(entered), STRIDE, entered.shape[-2:])
+        return self._gated(seen.structure, entered, around, seen.mask), seen.mask
 
     def phases(self, images: Tensor, masks: Tensor) -> list[Features]:
         """Of the cells from each pixel of the first one on; see matching/_dense.py.
@@ -172,36 +164,35 @@ class EmbeddedNet(nn.Module):
         those of `forward`.
         """
         dense = stem(images, masks, 1)
-        fine, light = (t[..., ::STRIDE, ::STRIDE] for t in (dense.fine, dense.light))
-        entered, context = self._context(Stem(fine, light, dense.coarse, dense.mask))
-        around = [_dense(t, dense.fine.shape[-2:]) for t in (context, dense.coarse)]
         out = []
+        around = dense.light  # of the first phase, when that is known
         for y, x in _PLACES:
-            fine, light, mask, *near = (
-                t[..., y::STRIDE, x::STRIDE] for t in (dense.fine, dense.light, dense.mask, *around)
-            )
-            if y or x:
-                entered = self.enter(torch.cat([fine, light], 1))
-            out.append((self._gated(fine, entered, near[0], near[1], mask), mask))
+            structure, light, mask = (t[..., y::STRIDE, x::STRIDE] for t in dense)
+            entered = self._entered(structure, light)
+            if not (y or x):
+                around = _dense(self._context(entered), dense.mask.shape[-2:])
+            near = around[..., y::STRIDE, x::STRIDE]
+            out.append((self._gated(structure, entered, near, mask), mask))
         return out
 
-    def _context(self, seen: Stem) -> tuple[Tensor, Tensor]:
-        """What cells show, and (B, C, h / 2, w / 2) what lies around them."""
-        entered: Tensor = self.enter(torch.cat([seen.fine, seen.light], 1))
-        half = F.avg_pool2d(entered, 2, ceil_mode=True)
-        coarse = seen.coarse[..., : half.shape[-2], : half.shape[-1]]
-        middle = self.down(torch.cat([half, coarse], 1))
+    def _entered(self, structure: Tensor, light: Tensor) -> Tensor:
+        entered: Tensor = self.enter(torch.cat([structure, light], 1))
+        return entered
+
+    def _context(self, entered: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, h / 2, w / 2): what lies around."""
+        middle = self.down(F.avg_pool2d(entered, 2, ceil_mode=True))
         low = self.up(self.deepest(F.avg_pool2d(middle, 2, ceil_mode=True)))
         merged = F.relu(middle + _enlarged(low, 2, middle.shape[-2:]))
-        return entered, self.context(self.merge(merged))
+        context: Tensor = self.context(self.merge(merged))
+        return context
 
-    def _gated(
-        self, fine: Tensor, entered: Tensor, context: Tensor, coarse: Tensor, mask: Tensor
-    ) -> Tensor:
+    def _gated(self, structure: Tensor, entered: Tensor, around: Tensor, mask: Tensor) -> Tensor:
         """(B, 10, h, w) channels, weighted; 0 where invalid."""
-        gates = 2 * torch.sigmoid(self.gates(self.fine(torch.cat([entered, context], 1))))
-        mixed = fine * gates[:, :CHANNELS] + self.mix(coarse * gates[:, CHANNELS:-1])
-        return torch.mul(mixed, gates[:, -1:] * mask[:, None])
+        logits = self.gates(self.fine(F.relu(entered + around)))
+        gates = torch.sigmoid(logits)
+        weight = 4 * gates[:, -1:] * mask[:, None]
+        return torch.mul(structure * gates[:, :-1], weight)
 
 
 def stem(images: Tensor, masks: Tensor, step: int) -> Stem:
@@ -213,20 +204,9 @@ def stem(images: Tensor, masks: Tensor, step: int) -> Stem:
         step: pixels from cell to cell, 1 or 2.
     """
     canvas = prepare(images, masks, step)
-    fine = torch.cat([mind.describe(canvas), orientation.describe(canvas)], 1).mul_(0.5**0.5)
-    light = _light(canvas.images, step, fine.shape[-2:])
-    return Stem(fine, light, _coarse(images, masks), canvas.mask())
-
-
-def _coarse(images: Tensor, masks: Tensor) -> Tensor:
-    """(B, 10, ceil(H / 4), ceil(W / 4)) structural channels at half the resolution."""
-    pad = (0, -images.shape[2] % 4, 0, -images.shape[1] % 4)
-    image = F.pad(images[:, None], pad, mode="replicate")
-    valid = F.pad(masks, pad).to(images.dtype)[:, None]
-    share = F.avg_pool2d(valid, 2)
-    half = F.avg_pool2d(image * valid, 2) / share.clamp(min=0.01)
-    canvas = prepare(half[:, 0], share[:, 0] > 0.5)
-    return torch.cat([mind.describe(canvas), orientation.describe(canvas)], 1).mul_(0.5**0.5)
+    structure = torch.cat([mind.describe(canvas), orientation.describe(canvas)], 1).mul_(0.5**0.5)
+    light = _light(canvas.images, step, structure.shape[-2:])
+    return Stem(structure, light, canvas.mask())
 
 
 def _light(images: Tensor, step: int, size: torch.Size) -> Tensor:
