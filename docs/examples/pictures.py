@@ -124,7 +124,7 @@ def save(name: str, image: np.ndarray) -> None:
     """Write docs/images/NAME.jpg."""
     target = IMAGES / f"{name}.jpg"
     cv2.imwrite(str(target), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    print(f"{target.name}: {target.stat().st_size // 1000} kB")  # noqa: T201
+    print(f"{target.name}: {target.stat().st_size // 1000} kB")
 
 
 def main() -> None:
@@ -141,7 +141,7 @@ def main() -> None:
             result = make()
             verdict = result.verdict
             said = verdict.sentence() if verdict.ok else "; ".join(verdict.reasons)
-            print(f"{name}: {said} {verdict.warnings}")  # noqa: T201
+            print(f"{name}: {said} {verdict.warnings}")
             data = drawn(gather(result.report, result.pictures), "png", (plot,))[plot]
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             if image is None:
