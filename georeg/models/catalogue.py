@@ -100,7 +100,7 @@ ENTRIES = (
         note="comes with georeg",
     ),
     Entry(
-        "embedded_own", "embedded", "embedded_own.safetensors", 104_848,
+        "embedded_own", "embedded", "embedded_own.ckpt", 104_848,
         "yours, as far as the images that it was trained on allow", page="georeg train --help",
         note="the embedded matcher as you trained it",
     ),
