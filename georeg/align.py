@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,16 +14,20 @@ from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.checking import check_alignment
-from georeg.choosing import BUILT_IN, Choice, choose, fingerprint, team_of
+from georeg.choosing import (
+    Choice,
+    choice_for,
+    devices_of,
+    fingerprint,
+    judges_of,
+    team_of,
+)
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, write_json
 from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
-from georeg.matching.protocol import Device
-from georeg.matching.running import pick_devices
-from georeg.matching.team import Team
 from georeg.provenance import versions
 from georeg.scene import Scene, open_scene
 from georeg.settings import OutputSettings, Settings
@@ -148,10 +151,10 @@ def measure(
         InputError, SettingsError: as `align`.
     """
     tell = progress or (lambda step, share: None)
-    devices = _devices(settings)
+    devices = devices_of(settings)
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("locate", 0.0)
-        choice = _choice(scene, devices, settings)
+        choice = choice_for(scene.modalities, devices, settings)
         with team_of(choice, devices, settings) as team:
             start = locate(scene, team, settings)
             tell("locate", 1.0)
@@ -171,7 +174,7 @@ def measure(
                 len(points),
             )
             return _result(scene, settings, choice, verdict, points, None)
-        with _judges(devices, settings) as judges:
+        with judges_of(devices, settings) as judges:
             check = check_alignment(
                 scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
             )
@@ -179,31 +182,6 @@ def measure(
         verdict = judge(scene.frame, start, points, fit, check, settings)
         log.info("%s", verdict.sentence())
         return _result(scene, settings, choice, verdict, points, fit)
-
-
-def _devices(settings: Settings) -> tuple[Device, ...]:
-    return pick_devices(
-        settings.device,
-        precision=settings.precision,
-        seed=settings.seed,
-        compiled=settings.compiled,
-    )
-
-
-def _choice(scene: Scene, devices: Sequence[Device], settings: Settings) -> Choice:
-    """The matcher to run; says which and why."""
-    modalities = (scene.moving_look.modality, scene.reference_look.modality)
-    gpu = devices[0].name.startswith("cuda")
-    choice = choose(settings.matcher, settings.weights, gpu, modalities)
-    log.info("matcher %s on %s: %s", choice.name, devices[0].name, choice.why)
-    if choice.better:
-        log.info("%s", choice.better)
-    return choice
-
-
-def _judges(devices: Sequence[Device], settings: Settings) -> Team:
-    plain = replace(settings, symmetric=False, subpixel=False)
-    return team_of(Choice(BUILT_IN, "", ""), devices, plain)
 
 
 def fit_matches(
@@ -236,7 +214,7 @@ def fit_matches(
         tell("fit", 1.0)
         # Nobody had to search for these points, so there is no rival estimate to beat.
         start = survey(scene, fit.transform, math.inf)
-        with _judges(_devices(settings), settings) as judges:
+        with judges_of(devices_of(settings), settings) as judges:
             check = check_alignment(
                 scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
             )
@@ -275,10 +253,7 @@ def _result(
         **info,
         "settings": settings.to_dict(),
         "warnings": [*scene.warnings, *verdict.warnings],
-        "modality": {
-            "moving": scene.moving_look.modality,
-            "reference": scene.reference_look.modality,
-        },
+        "modality": dict(zip(("moving", "reference"), scene.modalities, strict=True)),
         "frame": {**frame.to_dict(), "metres_per_pixel": frame.metres},
         "ladder": []
         if fit is None

@@ -92,7 +92,7 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         georef=_georef(name, dataset, crs),
         palette=_palette(dataset) if interp[0] == "palette" else None,
         masked=any(not band & {"all_valid", "nodata"} for band in flags),
-        has_rpcs=dataset.rpcs is not None,
+        has_rpcs=bool(dataset.tags(ns="RPC")),  # rasterio's own reading trips over malformed ones
         units=tuple(dataset.units),
         nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
     )

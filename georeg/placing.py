@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,9 @@ from georeg.settings import Settings
 Array = npt.NDArray[np.float64]
 
 _WIDE = 0.5  # turns of longitude
+
+SensorPlace = Callable[[Raster, CRS], Georef]
+"""Where a sensor's image lies, by its sensor model: from the raster and the CRS wanted for it."""
 
 
 def _corners(raster: Raster) -> Array:
@@ -50,15 +54,27 @@ class Places:
     path: CrsPath
 
 
-def place(moving: Raster, reference: Raster, settings: Settings) -> Places:
+def place(
+    moving: Raster, reference: Raster, settings: Settings, sensor: SensorPlace | None = None
+) -> Places:
     """Where two rasters claim to lie.
+
+    Args:
+        moving: the raster to be aligned.
+        reference: the raster that it is aligned to.
+        settings: CRSs, and whether to trust the moving raster's georeference.
+        sensor: places the moving raster, in the reference's CRS, instead of its header.
 
     Raises:
         InputError: a georeference or CRS is missing, or can't be true.
     """
     reference_georef = place_reference(reference, settings)
     target = reference.header.crs
-    moving_georef, source = _moving_georef(moving, reference, reference_georef, settings)
+    if sensor is not None and target is not None:
+        moving_georef: Georef = sensor(moving, target)
+        source: CRS | None = target
+    else:
+        moving_georef, source = _moving_georef(moving, reference, reference_georef, settings)
     for raster, georef, crs in (
         (moving, moving_georef, source),
         (reference, reference_georef, target),
@@ -107,7 +123,7 @@ def _moving_georef(
 
 
 def _rpc_hint(raster: Raster) -> str:
-    return " but RPCs, which need orthorectification first" if raster.header.has_rpcs else ""
+    return " but RPCs, which need the ground: give --dem" if raster.header.has_rpcs else ""
 
 
 def _placed(moving: Raster, reference: Raster, georef: Georef) -> AffineGeoref:

@@ -116,7 +116,13 @@ def no_verdict(reason: str, confidence: float = 0.0, points: int = 0) -> Verdict
 
 
 def judge(
-    frame: Frame, start: Start, points: TiePoints, fit: Fit, check: Check, settings: Settings
+    frame: Frame,
+    start: Start,
+    points: TiePoints,
+    fit: Fit,
+    check: Check,
+    settings: Settings,
+    displacement: float | None = None,
 ) -> Verdict:
     """Weigh all the evidence.
 
@@ -127,13 +133,15 @@ def judge(
         fit: of the points.
         check: the independent look at it.
         settings: for the user's own limit, and the search range.
+        displacement: median correction in frame pixels, where it isn't that of the fit.
     """
     pixels, metres = frame.reference_pixels, frame.metres
     accuracy = _accuracy(fit, pixels, metres)
     inliers = int(fit.inlier.sum())
     coverage = _coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start)
-    displacement = _displacement(fit.transform, nodes)
+    if displacement is None:
+        displacement = _displacement(fit.transform, nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
     reasons = _evidence(start, check, inliers, points, coverage)
     least, most = _SCALE[settings.search]

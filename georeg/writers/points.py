@@ -46,6 +46,7 @@ class PointTable:
         inlier: (N,) whether the fit explains the point.
         enabled: (N,) whether the point may be used; for people.
         crs: of `map_xy`: authority code or WKT; None if unknown, then that of the reference.
+        height: (N,) metres above the ellipsoid of WGS 84; None where nobody needs them.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class PointTable:
     inlier: Bools
     enabled: Bools
     crs: str | None = None
+    height: Array | None = None
 
     def __len__(self) -> int:
         """Number of tie points, the disabled ones too."""
@@ -65,7 +67,13 @@ class PointTable:
 
     @classmethod
     def of(
-        cls, matches: Matches, inlier: Bools, residuals: Array, georef: Georef, crs: CRS | None
+        cls,
+        matches: Matches,
+        inlier: Bools,
+        residuals: Array,
+        georef: Georef,
+        crs: CRS | None,
+        height: Array | None = None,
     ) -> PointTable:
         """The tie points of an alignment.
 
@@ -75,6 +83,7 @@ class PointTable:
             residuals: (N, 2) reference pixels.
             georef: of the reference raster.
             crs: of the reference raster.
+            height: (N,) metres above the ellipsoid, where they are known.
         """
         n = len(matches)
         return cls(
@@ -88,6 +97,7 @@ class PointTable:
             inlier,
             np.ones(n, np.bool_),
             crs_text(crs),
+            height,
         )
 
     def matches(self, georef: Georef | None, crs: CRS | None) -> Matches:
@@ -207,6 +217,7 @@ def from_records(
         flags[:, 0],
         flags[:, 1],
         crs,
+        None if np.isnan(numbers[:, 10]).all() else numbers[:, 10],
     )
 
 
@@ -228,7 +239,7 @@ class _Record:
     values: Mapping[str, Any]
 
     def point(self, number: int) -> tuple[str, list[float], list[bool]]:
-        """Its name, its ten numbers and its two flags."""
+        """Its name, its eleven numbers and its two flags."""
         moving = [self.number("moving_x"), self.number("moving_y")]
         reference = [self.number("reference_x", math.nan), self.number("reference_y", math.nan)]
         on_map = [self.number("map_x", math.nan), self.number("map_y", math.nan)]
@@ -246,7 +257,9 @@ class _Record:
         flags = [self.flag("inlier", enabled), enabled]
         value = self.values.get("id")
         name = "" if value is None else plain_name(str(value))
-        return name or str(number), [*moving, *reference, *on_map, score, sigma, *residual], flags
+        height = self.number("height", math.nan)
+        numbers = [*moving, *reference, *on_map, score, sigma, *residual, height]
+        return name or str(number), numbers, flags
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.values.get(name)

@@ -47,7 +47,10 @@ def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
     if table.crs is not None:
         text.write(f"{_CRS} {' '.join(table.crs.splitlines())}\n")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    high = table.height is not None
+    if high:
+        text.write("# height: metres above the ellipsoid of WGS 84.\n")
+    rows.writerow([*COLUMNS, "height"] if high else COLUMNS)
     for i, name in enumerate(table.ids):
         numbers = [
             *table.moving_xy[i],
@@ -58,7 +61,8 @@ def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
             *table.residual_xy[i],
         ]
         flags = [int(table.inlier[i]), int(table.enabled[i])]
-        rows.writerow([plain_name(name) or str(i + 1), *(_text(float(n)) for n in numbers), *flags])
+        row = [plain_name(name) or str(i + 1), *(_text(float(n)) for n in numbers), *flags]
+        rows.writerow(row if table.height is None else [*row, _text(float(table.height[i]))])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 
