@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georeg.errors import RefusedError
+from georeg.errors import RefusedError, SettingsError
 
 from .command import Command, Session
 from .console import RESULT
 from .options import (
+    GROUND,
     INPUTS,
     MATCHING,
     OUTPUT,
@@ -19,6 +20,7 @@ from .options import (
     TALK,
     argument,
     options,
+    ortho_settings_of,
     output_settings_of,
     required,
     settings_of,
@@ -26,14 +28,16 @@ from .options import (
 
 if TYPE_CHECKING:
     from georeg.align import Alignment
-    from georeg.settings import Settings
+    from georeg.ortho.orthorectify import Ortho
+    from georeg.settings import OrthoSettings, OutputSettings, Settings
 
 
 @click.command("align", cls=Command)
 @argument("moving")
 @required("--reference", metavar="REF", help="The raster that MOVING is aligned to.")
 @required("-o", "--output", metavar="OUT", help="The aligned raster.")
-@options("fit", "report", "points", *MATCHING, "force", *INPUTS, *OUTPUT, *RESOURCES)
+@options("fit", "report", "points", "rpc-output", "image-output")
+@options(*MATCHING, "force", *INPUTS, *GROUND, *OUTPUT, *RESOURCES)
 @click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
 @options(*TALK)
 @click.pass_obj
@@ -41,10 +45,23 @@ def command(session: Session, /, **params: Any) -> None:
     """Align MOVING to a reference, of whatever modality, and write it.
 
     MOVING is never changed. The report is always written; where no trustworthy alignment is
-    found (exit code 3), nothing else is.
+    found (exit code 3), nothing else is. With a --dem, a MOVING that has RPCs is orthorectified,
+    and its RPCs are refined.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings, wanted = settings_of(params), output_settings_of(params)
+    ortho = ortho_settings_of(params)
+    if ortho is None:
+        given = [n for n in ("rpc", "geoid", "max_stretch", "rpc_output", "image_output")
+                 if params[n] is not None]  # fmt: skip
+        if given:
+            raise SettingsError(f"--{given[0].replace('_', '-')} goes with --dem or --height")
+    else:
+        from georeg.align import has_rpc
+
+        if has_rpc(moving, ortho, settings):
+            _by_sensor(session, params, ortho, settings, wanted)
+            return
     from georeg import align as engine
 
     from .outputs import check_outputs, report_path
@@ -85,6 +102,32 @@ def command(session: Session, /, **params: Any) -> None:
     )
 
 
+def _by_sensor(
+    session: Session,
+    params: dict[str, Any],
+    ortho: OrthoSettings,
+    settings: Settings,
+    wanted: OutputSettings,
+) -> None:
+    """MOVING has RPCs.
+
+    Raises:
+        SettingsError: an option makes no sense for them.
+    """
+    from .ortho import Run
+
+    if params["fit"] is not None:
+        raise SettingsError(
+            "--fit: RPCs aren't corrected by a transform of the map; the refined RPCs "
+            "(--rpc-output) serve 'georeg ortho --rpc'"
+        )
+    run = Run(session, params, ortho, settings, wanted)
+    if params["dry_run"]:
+        click.echo(json.dumps(run.plan(params["moving"], params["output"]), indent=1))
+        return
+    run.one(params["moving"], params["output"], None)
+
+
 def judged(session: Session, result: Alignment, nothing: str, settings: Settings) -> None:
     """Say what must be kept in mind.
 
@@ -121,7 +164,7 @@ def check_points(paths: tuple[str, ...]) -> None:
 
 
 def store_points(
-    path: str, result: Alignment, reference: str, settings: Settings, *, overwrite: bool
+    path: str, result: Alignment | Ortho, reference: str, settings: Settings, *, overwrite: bool
 ) -> None:
     """Write the tie points of an alignment.
 
@@ -133,5 +176,6 @@ def store_points(
     from georeg.writers.points import PointTable, write_points
 
     georef, crs = reference_georef(reference, settings)
-    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs)
+    height = getattr(result, "height", None)  # of a sensor's tie points
+    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs, height)
     write_points(path, table, overwrite=overwrite)

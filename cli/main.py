@@ -21,7 +21,7 @@ from .stopping import Stopped
 from .values import nearest
 
 PROTOCOL = 1  # of the JSON lines and of `--version --json`; raised when they change
-COMMANDS = ("align", "match", "fit", "warp", "check", "info", "demo", "models")
+COMMANDS = ("align", "ortho", "match", "fit", "warp", "check", "info", "demo", "models")
 
 
 class Group(click.Group):

@@ -22,6 +22,21 @@ def report_path(output: str, given: str | None) -> str:
     return os.path.splitext(output)[0] + ".report.json"
 
 
+def rpc_path(output: str, given: str | None) -> str:
+    """Where refined RPCs go: beside the output unless they are named.
+
+    Not as OUTPUT_RPC.TXT: GDAL would take them for RPCs of the orthoimage.
+
+    Raises:
+        SettingsError: the output has no local folder that they could go to.
+    """
+    if given is not None:
+        return given
+    if is_virtual(output):
+        raise SettingsError(f"{output} is no local file: name one for the RPCs with --rpc-output")
+    return os.path.splitext(output)[0] + ".refined_RPC.TXT"
+
+
 def check_outputs(
     raster: str | None,
     texts: Mapping[str, str | None],

@@ -28,9 +28,12 @@ from georeg.fitting import Fit
 from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
+from georeg.ortho.orthorectify import orthorectify
+from georeg.ortho.rpcfiles import find_rpc
 from georeg.provenance import versions
+from georeg.raster import Raster
 from georeg.scene import Scene, open_scene
-from georeg.settings import OutputSettings, Settings
+from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import Verdict, judge, no_verdict
 from georeg.warping import gdal_env
@@ -71,6 +74,9 @@ def align(
     *,
     fit_path: str | None = None,
     report_path: str | None = None,
+    ortho: OrthoSettings | None = None,
+    rpc_path: str | None = None,
+    image_path: str | None = None,
     progress: Progress | None = None,
 ) -> Alignment:
     """Align a raster to a reference.
@@ -83,6 +89,10 @@ def align(
         output_settings: what the output looks like.
         fit_path: where to store the fit, to be applied to other files of the scene.
         report_path: where to store the report.
+        ortho: the ground; where the moving raster has RPCs, it is orthorectified, and there is
+            no fit.
+        rpc_path: where to store refined RPCs.
+        image_path: where to store a copy of the moving raster with refined RPCs.
         progress: told what is being done.
 
     Returns:
@@ -97,6 +107,18 @@ def align(
     settings = settings or Settings()
     output_settings = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
+    if ortho is not None and has_rpc(moving, ortho, settings):
+        if fit_path is not None:
+            raise SettingsError("RPCs aren't corrected by a fit of the map: there is none to store")
+        made = orthorectify(
+            moving, output, ortho,
+            reference=reference, settings=settings, output_settings=output_settings,
+            report_path=report_path, rpc_path=rpc_path, image_path=image_path, progress=progress,
+        )  # fmt: skip
+        verdict = made.verdict or no_verdict("nothing was looked at")
+        return Alignment(
+            verdict, None, made.matches, made.inlier, made.residuals, made.output, made.report
+        )
     if output is not None:
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
         check_wanted(moving, output_settings, settings)
@@ -131,6 +153,19 @@ def align(
         output if deliver else None,
         report,
     )
+
+
+def has_rpc(moving: str, ortho: OrthoSettings, settings: Settings) -> bool:
+    """Whether a raster is to be laid over the ground by RPCs, rather than by its header.
+
+    Raises:
+        InputError: it can't be read, or its RPCs are malformed.
+    """
+    with Raster(moving, nodata=settings.moving_nodata) as raster:
+        if find_rpc(raster, ortho.rpc) is not None:
+            return True
+    log.warning("%s has no RPCs: the ground isn't needed, and not looked at", moving)
+    return False
 
 
 def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:

@@ -231,7 +231,9 @@ class OrthoSettings:
                 + ("" if self.dem is None else ", not both")
             )
         if self.dem is None and (self.geoid is not None or self.dem_datum != "auto"):
-            raise SettingsError("--height is above the ellipsoid: --dem-datum, --geoid need a --dem")
+            raise SettingsError(
+                "--height is above the ellipsoid: --dem-datum, --geoid need a --dem"
+            )
         if self.height is not None and not -12_000 < self.height < 9_000:
             raise SettingsError(f"--height {self.height:g} m is nowhere on Earth")
         if self.max_stretch is not None and not 1 < self.max_stretch < math.inf:

@@ -113,9 +113,7 @@ def by_height(height: Array, difference: Array) -> dict[str, Any]:
     for k in range(len(edges) - 1):
         part = difference[which == k]
         if len(part):
-            bins.append(
-                {"from_m": float(edges[k]), "to_m": float(edges[k + 1]), **errors(part)}
-            )
+            bins.append({"from_m": float(edges[k]), "to_m": float(edges[k + 1]), **errors(part)})
     middle = height - height.mean()
     total = float((middle**2).sum())
     slope = middle @ difference / total

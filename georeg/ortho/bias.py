@@ -86,7 +86,7 @@ def fit_bias(
     Raises:
         PointsError: too few points, or degenerate ones.
     """
-    models = LADDER if model == "auto" else (model,)
+    models: tuple[str, ...] = LADDER if model == "auto" else (model,)
     notes: dict[str, str] = {}
     while True:
         fit: Fit = fit_transform(

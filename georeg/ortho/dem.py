@@ -143,7 +143,6 @@ class Dem:
         return held
 
     def _read(self, i: int, j: int) -> _Block:
-        rows, columns = self.grid.shape
         window = Window(j * _SIDE, i * _SIDE, _SIDE + 1, _SIDE + 1)
         window = window.intersect(self.grid.window)
         around = window.pad(_NEAR) if self.voids == "fill" else window
@@ -186,7 +185,7 @@ class Dem:
         step = [max(1, min(_SIDE // 4, int(_GEOID_STEP / s))) for s in size]
         x = _nodes(window.x, window.width, step[0])
         y = _nodes(window.y, window.height, step[1])
-        at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) + 0.5
+        at = np.asarray(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) + 0.5, np.float64)
         nodes = self.vertical.separation(self.grid.to_map(at)).reshape(len(y), len(x))
         columns = np.arange(window.x, window.x + window.width)
         rows = np.arange(window.y, window.y + window.height)
@@ -213,9 +212,10 @@ class Dem:
         scale = (self.grid.width / far.shape[1], self.grid.height / far.shape[0])
         x = (np.arange(window.x, window.x + window.width) + 0.5) / scale[0] - 0.5
         y = (np.arange(window.y, window.y + window.height) + 0.5) / scale[1] - 0.5
-        grid = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+        wide, high = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
         return np.asarray(
-            cv2.remap(far, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32
+            cv2.remap(far, wide, high, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            np.float32,
         )
 
 

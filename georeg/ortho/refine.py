@@ -75,7 +75,12 @@ class Lost:
 
 
 def refine(
-    scene: Scene, sensor: Sensor, team: Team, settings: Settings, model: str, control: Gcps | None,
+    scene: Scene,
+    sensor: Sensor,
+    team: Team,
+    settings: Settings,
+    model: str,
+    control: Gcps | None,
     tell: Tell,
 ) -> Refined | Lost:
     """Find the bias of a sensor.

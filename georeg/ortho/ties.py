@@ -51,7 +51,7 @@ class Ties:
 
     def on_frame(self, pixels: Array) -> Array:
         """(N, 2) differences in the image -> (N, 2) differences in frame pixels."""
-        return np.linalg.solve(self.per_frame, pixels[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(self.per_frame, pixels[:, :, None])[:, :, 0], np.float64)
 
 
 def collect(points: TiePoints, frame: Frame, sensor: Sensor) -> Ties:

@@ -11,12 +11,13 @@ import logging
 import os
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyproj
 from pyproj import CRS, Transformer
 from pyproj.aoi import AreaOfInterest
+from pyproj.datadir import get_data_dir, get_user_data_dir  # type: ignore[attr-defined]
 from pyproj.exceptions import ProjError
 from pyproj.transformer import TransformerGroup
 
@@ -156,7 +157,7 @@ def find_grid(datum: str) -> str | None:
 def _searched() -> list[str]:
     """Folders in which PROJ, this one or another, may have its grids."""
     named = [os.environ.get(key, "") for key in ("PROJ_DATA", "PROJ_LIB")]
-    own = [pyproj.datadir.get_user_data_dir(), pyproj.datadir.get_data_dir()]
+    own = [get_user_data_dir(), get_data_dir()]
     parts = [part for text in (*named, *own) for part in text.split(os.pathsep) if part]
     return list(dict.fromkeys([*parts, *_FOLDERS]))
 
@@ -187,7 +188,7 @@ def _from_grid(path: str) -> Transformer:
 def _by_proj(crs: CRS, part: CRS, name: str, path: CrsPath, around: Array) -> Vertical:
     """Any other vertical CRS: PROJ knows the way, or which grid is missing on it."""
     lonlat = path.forward(around)
-    area = None
+    area: Any = None
     if np.isfinite(lonlat).all():
         (west, south), (east, north) = lonlat.min(axis=0), lonlat.max(axis=0)
         area = AreaOfInterest(west, south, east, north) if east - west < 180 else None
