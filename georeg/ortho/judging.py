@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from georeg import transforms
 from georeg.checking import Check, check_alignment
 from georeg.errors import PointsError
 from georeg.fitting import Fit, Folding
@@ -20,17 +19,14 @@ from georeg.matching.team import Team
 from georeg.ortho.bias import matrix_of
 from georeg.ortho.refine import Refined, identity
 from georeg.ortho.sensor import Sensor
-from georeg.ortho.ties import slopes
 from georeg.scene import Scene
 from georeg.settings import Settings
-from georeg.tracking import TiePoints
-from georeg.transforms import Transform
+from georeg.tracking import TiePoints, fit_points
 from georeg.verdict import Verdict, judge
 
 Array = npt.NDArray[np.float64]
 
 _MOST_BENT = 0.05  # of lengths in the image: no sensor's bias is that large
-_SIDE = 8  # places along a side where a difference of two biases is looked at
 _MIRRORED = 1.0  # lead with which a mirrored image counts as found
 _FLIPS = {
     "upside down (rows reversed)": (1.0, -1.0),
@@ -62,12 +58,12 @@ def judged(found: Refined, before: Scene, judges: Team, settings: Settings) -> V
         found.fit.inlier[:n],
         residuals,
         held_out,
-        Folding.over(ties.true, ties.block / ties.unit),
-        tuple(_on_frame(found, model) for model in found.fit.fold_models),
+        Folding.over(ties.true, points.block),
+        (),
         found.fit.noise / ties.unit,
         found.fit.ladder,
     )
-    check = _check(found, before, judges, start, fit)
+    check = _check(found, before, judges, start, points, settings)
     moved = np.hypot(*ties.on_frame(ties.predicted - ties.seen)[fit.inlier].T)
     displacement = float(np.median(moved)) if len(moved) else 0.0
     verdict = judge(frame, start, points, fit, check, settings, displacement)
@@ -81,37 +77,22 @@ def judged(found: Refined, before: Scene, judges: Team, settings: Settings) -> V
     return verdict
 
 
-def _check(found: Refined, before: Scene, judges: Team, start: Start, fit: Fit) -> Check:
-    def fold(xy: Array) -> npt.NDArray[np.int64]:
-        pixel = found.scene.frame.unclaim(xy)
-        return found.fit.fold(np.where(np.isfinite(pixel), pixel, 0.0))
+def _check(
+    found: Refined, before: Scene, judges: Team, start: Start, points: TiePoints, settings: Settings
+) -> Check:
+    """Do image and reference show the same, where the tie points around say so?
 
+    What a poor DEM leaves over is left to a transform of the frame: it makes the orthoimage
+    inexact, which the accuracy tells, but the tie points are no less true for it.
+    """
     earlier = replace(before, frame=replace(found.scene.frame, moving=before.frame.moving))
-    return check_alignment(
-        found.scene, judges, start, fit.transform, fit.fold_models, fold, earlier
-    )
-
-
-def _on_frame(found: Refined, model: Transform | None) -> Transform | None:
-    """What another bias would make of positions claimed by the found one: small and smooth."""
-    if model is None:
-        return None
-    frame = found.scene.frame
-    x, y = np.meshgrid(
-        np.linspace(0, frame.grid.width, _SIDE), np.linspace(0, frame.grid.height, _SIDE)
-    )
-    xy = np.stack([x.ravel(), y.ravel()], axis=1)
-    height = found.sensor.height(frame.grid.to_map(xy))
-    known = np.isfinite(height)
-    xy, height = xy[known], height[known]
-    raw = found.sensor.project(frame.grid.to_map(xy), height)
-    other = model.inverse(found.fit.bias.forward(raw))
-    jacobian = slopes(frame, found.sensor, xy, height)
-    moved = np.linalg.solve(jacobian, (other - raw)[:, :, None])[:, :, 0]
     try:
-        return transforms.load("affine").from_points(xy, xy + moved)
+        rest = fit_points(points, settings)
     except PointsError:
-        return identity()
+        return check_alignment(found.scene, judges, start, identity(), (), None, earlier)
+    return check_alignment(
+        found.scene, judges, start, rest.transform, rest.fold_models, rest.folding.fold, earlier
+    )
 
 
 @dataclass(frozen=True, eq=False)
