@@ -8,7 +8,7 @@ interpolating is as good, provided that somebody looks how wrong the interpolati
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Nodes:
         xy: (rows, columns, 2) source positions (x, y); not finite where undefined.
         error: the largest error of bilinear interpolation that was seen at the check points, in
             source pixels, infinite where the mapping ends inside a cell.
+        centred: whether there is a node at the centre of every pixel instead of at corners; then
+            the first one is that of column x, row y, and the step is 1.
     """
 
     x: int
@@ -44,9 +46,20 @@ class Nodes:
     step: int
     xy: Array
     error: float
+    centred: bool = False
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """Output position (x, y) of the first node."""
+        half = 0.5 if self.centred else 0.0
+        return self.x + half, self.y + half
 
     def crop(self, window: Window) -> Nodes:
         """The nodes of the cells that cover a window within these nodes."""
+        if self.centred:
+            top, left = window.y - self.y, window.x - self.x
+            xy = self.xy[top : top + window.height, left : left + window.width]
+            return Nodes(window.x, window.y, 1, xy, self.error, True)
         left, top, right, bottom = _cells(window, self.step)
         left, right = left - self.x // self.step, right - self.x // self.step
         top, bottom = top - self.y // self.step, bottom - self.y // self.step
@@ -60,8 +73,8 @@ class Nodes:
 
     def interpolate(self, xy: Array) -> Array:
         """(N, 2) output positions within the nodes -> (N, 2) source positions."""
-        column, fx = _locate(xy[:, 0], self.x, self.step, self.xy.shape[1])
-        row, fy = _locate(xy[:, 1], self.y, self.step, self.xy.shape[0])
+        column, fx = _locate(xy[:, 0], self.start[0], self.step, self.xy.shape[1])
+        row, fy = _locate(xy[:, 1], self.start[1], self.step, self.xy.shape[0])
         fx, fy = fx[:, None], fy[:, None]
         top = self.xy[row, column] * (1 - fx) + self.xy[row, column + 1] * fx
         bottom = self.xy[row + 1, column] * (1 - fx) + self.xy[row + 1, column + 1] * fx
@@ -83,8 +96,8 @@ class Nodes:
         """
         centres_x = _ramp(window.width, window.x)[:-1] + 0.5
         centres_y = _ramp(window.height, window.y)[:-1] + 0.5
-        column, fx = _locate(centres_x, self.x, self.step, self.xy.shape[1])
-        row, fy = _locate(centres_y, self.y, self.step, self.xy.shape[0])
+        column, fx = _locate(centres_x, self.start[0], self.step, self.xy.shape[1])
+        row, fy = _locate(centres_y, self.start[1], self.step, self.xy.shape[0])
         nodes = self.xy - (np.asarray(origin, np.float64) + 0.5)
         wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
         full = wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None]
@@ -93,6 +106,9 @@ class Nodes:
 
     def defined(self, window: Window) -> Mask | None:
         """(rows, columns) mask of the pixels in cells that are wholly defined; None for all."""
+        if self.centred:
+            there = np.asarray(np.isfinite(self.crop(window).xy).all(axis=2))
+            return None if there.all() else there
         cells = self.defined_cells()
         if cells.all():
             return None
@@ -107,6 +123,8 @@ class Nodes:
 
     def _used(self) -> Mask:
         """The corners of the defined cells."""
+        if self.centred:
+            return np.asarray(np.isfinite(self.xy).all(axis=2))
         cells = self.defined_cells()
         used = np.zeros(self.xy.shape[:2], np.bool_)
         for corner in np.ndindex(2, 2):
@@ -115,7 +133,12 @@ class Nodes:
 
 
 def sample_nodes(
-    mapping: Mapping, window: Window, tolerance: float = 0.05, step: int = 64
+    mapping: Mapping,
+    window: Window,
+    tolerance: float = 0.05,
+    step: int = 64,
+    *,
+    every_pixel: bool = False,
 ) -> Nodes:
     """The mapping at nodes that cover a window, close enough for bilinear interpolation.
 
@@ -132,6 +155,8 @@ def sample_nodes(
         window: output pixels; not empty.
         tolerance: source pixels.
         step: output pixels, a power of two times `MIN_STEP`.
+        every_pixel: where `MIN_STEP` isn't fine enough (a mapping over a surface model jumps from
+            pixel to pixel), evaluate every pixel's centre; the nodes are centred then.
     """
     left, top, right, bottom = _cells(window, step)
     # One more cell on every side: a halved neighbour moves the nodes on the common edge.
@@ -139,6 +164,7 @@ def sample_nodes(
     rows, columns = bottom - top + 2, right - left + 2
     xy = _evaluate(mapping, *np.meshgrid(_ramp(columns, x0, step), _ramp(rows, y0, step)))
     active = np.ones((rows, columns), np.bool_)
+    rough, worst = np.zeros((rows, columns), np.bool_), np.zeros((rows, columns))
     spacing, seen = step, 0.0
     while spacing > MIN_STEP and active.any():
         spacing //= 2
@@ -155,11 +181,29 @@ def sample_nodes(
         ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
         worst = np.where(ends_inside, np.inf, _per_cell(error, parts))
         done = active & ((worst <= tolerance) | (spacing == MIN_STEP))
-        seen = max(seen, float(worst[done].max(initial=0.0)))
+        rough = done & (worst > tolerance)
+        seen = max(seen, float(worst[done & ~rough].max(initial=0.0)))
         active &= ~done
         xy = fine
     ring = step // spacing
-    return Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
+    inner = Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
+    if not rough[1:-1, 1:-1].any():
+        return inner
+    if every_pixel:
+        return _centred(mapping, window, inner, rough[1:-1, 1:-1], step)
+    return replace(inner, error=float(worst[rough].max()))
+
+
+def _centred(mapping: Mapping, window: Window, nodes: Nodes, rough: Mask, step: int) -> Nodes:
+    """Positions at the pixels' centres: exact ones in rough cells, interpolated ones elsewhere."""
+    x = np.arange(window.x, window.x + window.width)
+    y = np.arange(window.y, window.y + window.height)
+    exact = rough[(y // step - nodes.y // step)[:, None], (x // step - nodes.x // step)[None, :]]
+    at = np.stack(np.meshgrid(x + 0.5, y + 0.5), axis=-1)
+    xy = np.empty((window.height, window.width, 2))
+    xy[exact] = _evaluate(mapping, at[exact][:, 0], at[exact][:, 1])
+    xy[~exact] = nodes.interpolate(at[~exact])
+    return Nodes(window.x, window.y, 1, xy, nodes.error, True)
 
 
 def sampling_ratio(
@@ -246,9 +290,9 @@ def _per_cell(values: npt.NDArray[Any], parts: int) -> npt.NDArray[Any]:
 
 
 def _locate(
-    position: Array, start: int, step: int, count: int
+    position: Array, start: float, step: int, count: int
 ) -> tuple[npt.NDArray[np.int64], Array]:
     """Index of the node before a position, and how far it is to the next one (0..1)."""
     at = (position - start) / step
-    index = np.clip(np.floor(at).astype(np.int64), 0, count - 2)
+    index = np.clip(np.floor(at).astype(np.int64), 0, max(0, count - 2))
     return index, at - index

@@ -43,6 +43,8 @@ class WarpOptions:
         dst_nodata: nodata value of the output; None keeps the input's way of marking.
         tolerance: source pixels by which positions may be off for the sake of speed.
         step: output pixels between nodes to begin with, a power of two.
+        every_pixel: evaluate the mapping at every pixel where nodes aren't close enough; else
+            they are never closer than `nodes.MIN_STEP`, whatever the tolerance.
         memory: bytes for all blocks that are in the works, in all threads together.
         threads: None for as many as there are processors.
     """
@@ -51,6 +53,7 @@ class WarpOptions:
     dst_nodata: float | None = None
     tolerance: float = 0.05
     step: int = 64
+    every_pixel: bool = False
     memory: int = 256 * MEGABYTE
     threads: int | None = None
 
@@ -221,8 +224,23 @@ def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Ite
 
 def _jobs(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Iterator[_Job]:
     for window in tiles(grid.shape, plan.side):
-        nodes = sample_nodes(mapping, window, options.tolerance, options.step)
-        yield from _split(plan, window, nodes, plan.side)
+        for part, nodes in _sampled(mapping, window, options):
+            yield from _split(plan, part, nodes, plan.side)
+
+
+def _sampled(
+    mapping: Mapping, window: Window, options: WarpOptions
+) -> Iterator[tuple[Window, Nodes]]:
+    """A block's nodes; quarters of it where every pixel must have one, for memory's sake."""
+    small = max(window.shape) <= _SIDES[-1]
+    exact = options.every_pixel and small
+    nodes = sample_nodes(mapping, window, options.tolerance, options.step, every_pixel=exact)
+    if small or not options.every_pixel or nodes.error <= options.tolerance:
+        yield window, nodes
+        return
+    for part in tiles(window.shape, max(window.shape) // 2):
+        moved = Window(window.x + part.x, window.y + part.y, part.width, part.height)
+        yield from _sampled(mapping, moved, options)
 
 
 def tiles(shape: tuple[int, int], side: int) -> Iterator[Window]:

@@ -19,6 +19,7 @@ Array = npt.NDArray[np.float64]
 
 _BINS, _PER_BIN = 8, 12  # of heights, and the least number of points in each
 _SURE = 3.0  # standard errors by which a slope must differ from 0
+_MATTERS = 0.5  # pixels that it must make over the range of heights
 
 
 def errors(difference: Array, metres: Array | None = None) -> dict[str, float | int | None]:
@@ -119,7 +120,8 @@ def by_height(height: Array, difference: Array) -> dict[str, Any]:
     slope = middle @ difference / total
     rest = difference - difference.mean(axis=0) - middle[:, None] * slope
     error = np.sqrt((rest**2).sum(axis=0) / max(1, len(height) - 2) / total)
-    clear = bool((np.abs(slope) > _SURE * np.maximum(error, 1e-12)).any())
+    sure = np.abs(slope) > _SURE * np.maximum(error, 1e-12)
+    clear = bool((sure & (np.abs(slope) * np.ptp(height) > _MATTERS)).any())
     return {
         "bins": bins,
         "slope": {

@@ -6,6 +6,7 @@ The image is resampled once, from its original pixels, through the refined RPCs 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -157,6 +158,7 @@ def orthorectify(
         found = _measured(raster, reference, here, gcps, ortho, settings, tell)
         sensor = here if found.fit is None else here.corrected(found.fit.bias)
         report = reporting.facts(raster, source, ground, ortho, settings, covered)
+        said = report["warnings"]
         report |= reporting.measured(
             found.verdict,
             found.fit,
@@ -167,6 +169,7 @@ def orthorectify(
             raster.header.shape,
             found.facts,
         )
+        report["warnings"] = [*said, *report["warnings"]]
         rpc, error = source.rpc, 0.0
         if found.fit is not None:
             rpc, error = absorb(source.rpc, found.fit.bias)
@@ -229,6 +232,14 @@ def _check(
     if rpc_path is not None:
         check_sidecar(rpc_path)
         check_output(rpc_path, inputs, overwrite=wanted.overwrite)
+    if output is not None:
+        stem = os.path.splitext(output)[0]
+        for suffix in ("_RPC.TXT", "_rpc.txt", ".RPB", ".rpb"):
+            if os.path.isfile(stem + suffix):
+                raise SettingsError(
+                    f"{stem + suffix} lies beside the output, GDAL would take it for RPCs of the "
+                    "orthoimage: give one of them another name"
+                )
     if image_path is not None:
         check_output(image_path, inputs, overwrite=wanted.overwrite)
 
@@ -326,7 +337,7 @@ def _write(
         mapping = limited(mapping, sensor, grid, ortho.max_stretch)
     warp, write = warp_and_write_options(wanted, settings)
     write_warped(
-        raster, grid, mapping, output, warp, write,
+        raster, grid, mapping, output, replace(warp, every_pixel=True), write,
         inputs=inputs, provenance=raster_tags(reporting.tags(report)),
         progress=lambda share: tell("write", share),
     )  # fmt: skip
