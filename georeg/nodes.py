@@ -68,8 +68,12 @@ class Nodes:
 
     def source_window(self, margin: int = 0) -> Window | None:
         """The source pixels that lie under the cells, with a margin; None if there are none."""
-        seen = np.clip(self.xy[self._used()], -_FAR, _FAR)
-        return Window.around(seen, margin) if len(seen) else None
+        used = self._used()
+        seen = self.xy.reshape(-1, 2) if used.all() else self.xy[used]
+        if not len(seen):
+            return None
+        ends = np.stack([seen.min(axis=0), seen.max(axis=0)])
+        return Window.around(np.clip(ends, -_FAR, _FAR), margin)
 
     def interpolate(self, xy: Array) -> Array:
         """(N, 2) output positions within the nodes -> (N, 2) source positions."""
@@ -94,20 +98,24 @@ class Nodes:
             Two (rows, columns) arrays in OpenCV's convention, in which (0, 0) is the centre of
             the first pixel; NaN where undefined.
         """
+        full = self.centres(window, (origin[0] + 0.5, origin[1] + 0.5))
+        full[~np.isfinite(full)] = np.nan
+        return full[..., 0].astype(np.float32), full[..., 1].astype(np.float32)
+
+    def centres(self, window: Window, origin: tuple[float, float] = (0.0, 0.0)) -> Array:
+        """(rows, columns, 2) source positions of a window's pixel centres, relative to `origin`."""
         centres_x = _ramp(window.width, window.x)[:-1] + 0.5
         centres_y = _ramp(window.height, window.y)[:-1] + 0.5
         column, fx = _locate(centres_x, self.start[0], self.step, self.xy.shape[1])
         row, fy = _locate(centres_y, self.start[1], self.step, self.xy.shape[0])
-        nodes = self.xy - (np.asarray(origin, np.float64) + 0.5)
+        nodes = self.xy - np.asarray(origin, np.float64)
         wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
-        full = wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None]
-        full[~np.isfinite(full)] = np.nan
-        return full[..., 0].astype(np.float32), full[..., 1].astype(np.float32)
+        return np.asarray(wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None])
 
     def defined(self, window: Window) -> Mask | None:
         """(rows, columns) mask of the pixels in cells that are wholly defined; None for all."""
         if self.centred:
-            there = np.asarray(np.isfinite(self.crop(window).xy).all(axis=2))
+            there = _finite(self.crop(window).xy)
             return None if there.all() else there
         cells = self.defined_cells()
         if cells.all():
@@ -118,13 +126,13 @@ class Nodes:
 
     def defined_cells(self) -> Mask:
         """(rows - 1, columns - 1) whether all four corners of a cell are defined."""
-        ok = np.asarray(np.isfinite(self.xy).all(axis=2))
+        ok = _finite(self.xy)
         return np.asarray(ok[:-1, :-1] & ok[1:, :-1] & ok[:-1, 1:] & ok[1:, 1:])
 
     def _used(self) -> Mask:
         """The corners of the defined cells."""
         if self.centred:
-            return np.asarray(np.isfinite(self.xy).all(axis=2))
+            return _finite(self.xy)
         cells = self.defined_cells()
         used = np.zeros(self.xy.shape[:2], np.bool_)
         for corner in np.ndindex(2, 2):
@@ -138,12 +146,13 @@ def sample_nodes(
     tolerance: float = 0.05,
     step: int = 64,
     *,
+    finest: int = MIN_STEP,
     every_pixel: bool = False,
 ) -> Nodes:
     """The mapping at nodes that cover a window, close enough for bilinear interpolation.
 
     Interpolation is checked at the centres and edge midpoints of all cells; cells where it is
-    wrong by more than the tolerance are halved, down to `MIN_STEP`. The points of the check are
+    wrong by more than the tolerance are halved, down to `finest`. The points of the check are
     kept as nodes, so what is returned is finer, and better, than what passed.
 
     Nodes lie on multiples of the step in the output image, and whether a cell is halved depends
@@ -155,8 +164,9 @@ def sample_nodes(
         window: output pixels; not empty.
         tolerance: source pixels.
         step: output pixels, a power of two times `MIN_STEP`.
-        every_pixel: where `MIN_STEP` isn't fine enough (a mapping over a surface model jumps from
-            pixel to pixel), evaluate every pixel's centre; the nodes are centred then.
+        finest: least step, a power of two.
+        every_pixel: where that isn't fine enough (a mapping over a surface model jumps from pixel
+            to pixel), evaluate every pixel's centre; the nodes are centred then.
     """
     left, top, right, bottom = _cells(window, step)
     # One more cell on every side: a halved neighbour moves the nodes on the common edge.
@@ -166,7 +176,7 @@ def sample_nodes(
     active = np.ones((rows, columns), np.bool_)
     rough, worst = np.zeros((rows, columns), np.bool_), np.zeros((rows, columns))
     spacing, seen = step, 0.0
-    while spacing > MIN_STEP and active.any():
+    while spacing > finest and active.any():
         spacing //= 2
         fine, known = _halve(xy)
         parts = step // spacing
@@ -177,10 +187,10 @@ def sample_nodes(
         error = np.zeros(wanted.shape)
         error[i, j] = _distance(exact, fine[i, j])
         fine[i, j] = exact
-        finite = np.asarray(np.isfinite(fine).all(axis=2))
+        finite = _finite(fine)
         ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
         worst = np.where(ends_inside, np.inf, _per_cell(error, parts))
-        done = active & ((worst <= tolerance) | (spacing == MIN_STEP))
+        done = active & ((worst <= tolerance) | (spacing == finest))
         rough = done & (worst > tolerance)
         seen = max(seen, float(worst[done & ~rough].max(initial=0.0)))
         active &= ~done
@@ -199,10 +209,9 @@ def _centred(mapping: Mapping, window: Window, nodes: Nodes, rough: Mask, step: 
     x = np.arange(window.x, window.x + window.width)
     y = np.arange(window.y, window.y + window.height)
     exact = rough[(y // step - nodes.y // step)[:, None], (x // step - nodes.x // step)[None, :]]
-    at = np.stack(np.meshgrid(x + 0.5, y + 0.5), axis=-1)
-    xy = np.empty((window.height, window.width, 2))
-    xy[exact] = _evaluate(mapping, at[exact][:, 0], at[exact][:, 1])
-    xy[~exact] = nodes.interpolate(at[~exact])
+    xy = nodes.centres(window)
+    row, column = np.nonzero(exact)
+    xy[exact] = _evaluate(mapping, x[column] + 0.5, y[row] + 0.5)
     return Nodes(window.x, window.y, 1, xy, nodes.error, True)
 
 
@@ -249,8 +258,13 @@ def _evaluate(mapping: Mapping, x: Array, y: Array) -> Array:
         return np.empty((*x.shape, 2))
     with np.errstate(all="ignore"):
         xy = np.array(mapping(np.stack([x.ravel(), y.ravel()], axis=1)), np.float64)
-    xy[~np.isfinite(xy).all(axis=1)] = np.nan
+    xy[~_finite(xy)] = np.nan
     return xy.reshape(*x.shape, 2)
+
+
+def _finite(xy: Array) -> Mask:
+    """Where both coordinates are; NumPy is slow along short axes."""
+    return np.asarray(np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1]))
 
 
 def _halve(xy: Array) -> tuple[Array, Mask]:

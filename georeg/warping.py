@@ -30,6 +30,7 @@ MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
 _SIDES = (2048, 1024, 512)  # of blocks: multiples of the output's tiles
 _MIN_SIDE = 32
+_FINEST = 2  # pixels between nodes, before every pixel gets one
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,10 @@ def _sampled(
     """A block's nodes; quarters of it where every pixel must have one, for memory's sake."""
     small = max(window.shape) <= _SIDES[-1]
     exact = options.every_pixel and small
-    nodes = sample_nodes(mapping, window, options.tolerance, options.step, every_pixel=exact)
+    finest = _FINEST if options.every_pixel else MIN_STEP
+    nodes = sample_nodes(
+        mapping, window, options.tolerance, options.step, finest=finest, every_pixel=exact
+    )
     if small or not options.every_pixel or nodes.error <= options.tolerance:
         yield window, nodes
         return

@@ -118,7 +118,7 @@ def node_image(nodes: Nodes, source: Window) -> NodeImage:
     xy = nodes.xy - np.array([source.x, source.y], np.float64)
     rows, columns = xy.shape[:2]
     index = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float64)
-    finite = np.isfinite(xy).all(axis=2)
+    finite = np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1])
     distance = np.where(finite, np.abs(xy - size / 2).max(axis=2), np.inf)
     origin, steps = _affine(index, xy, distance, size.max(), nodes.step)
     xy[~finite] = origin + index[~finite] @ steps

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from georeg.ortho.vertical import Vertical, vertical_of
 from georeg.raster import Image, Mask, Raster, with_vertical_crs
 
 Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _SIDE = 512  # pixels of a block
 _NEAR = 16  # pixels: smaller voids are filled from their rims, larger ones from afar
@@ -89,35 +91,35 @@ class Dem:
         if full is not None:
             x = wrap_longitude(xy[:, 0], float(self.grid.center[0]), full)
             xy = np.stack([x, xy[:, 1]], axis=1)
-        pixel = self.grid.to_pixel(xy)
+        x, y = self.grid.to_pixel(xy).T
         rows, columns = self.grid.shape
         with np.errstate(invalid="ignore"):
-            inside = ((pixel >= 0) & (pixel <= [columns, rows])).all(axis=1)
+            inside = (x >= 0) & (x <= columns) & (y >= 0) & (y <= rows)
         height = np.full(len(xy), np.nan)
         filled = np.zeros(len(xy), np.bool_)
         number = np.flatnonzero(inside)
         if not len(number):
             return Heights(height, filled)
-        # Within half a pixel of the edge the outermost heights go on.
-        at = np.clip(pixel[number] - 0.5, 0, [columns - 1, rows - 1])
-        first = np.minimum(np.floor(at).astype(np.int64), [max(0, columns - 2), max(0, rows - 2)])
-        block = first // _SIDE
-        key = block[:, 1] * (columns // _SIDE + 1) + block[:, 0]
-        if (key == key[0]).all():
-            groups = [np.arange(len(key))]
-        else:
+        if len(number) < len(xy):
+            x, y = x[number], y[number]
+        (column, fx), (row, fy) = _cell(x, columns), _cell(y, rows)
+        key = (row // _SIDE) * (columns // _SIDE + 1) + column // _SIDE
+        groups: list[Any] = [slice(None)]
+        if (key != key[0]).any():
             order = np.argsort(key, kind="stable")
             groups = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
         for group in groups:
-            j, i = (int(v) for v in block[group[0]])
+            i, j = int(row[group][0]) // _SIDE, int(column[group][0]) // _SIDE
             held = self._block(i, j)
-            local = first[group] - [j * _SIDE, i * _SIDE]
-            share = at[group] - first[group]
+            local = row[group] - i * _SIDE, column[group] - j * _SIDE
+            share = fy[group], fx[group]
             height[number[group]] = _bilinear(held.height, local, share, held.whole)
             if held.filled is not None:
-                nearest = local + (share >= 0.5)
-                nearest = np.minimum(nearest, np.array(held.filled.shape[::-1]) - 1)
-                filled[number[group]] = held.filled[nearest[:, 1], nearest[:, 0]]
+                nearest = tuple(
+                    np.minimum(first + (part >= 0.5), size - 1)
+                    for first, part, size in zip(local, share, held.filled.shape, strict=True)
+                )
+                filled[number[group]] = held.filled[nearest]
         return Heights(height, filled)
 
     def _block(self, i: int, j: int) -> _Block:
@@ -273,22 +275,35 @@ def _nodes(start: int, count: int, step: int) -> npt.NDArray[np.int64]:
     return np.arange(first, last + 1) * step
 
 
+def _cell(position: Array, count: int) -> tuple[Ints, Array]:
+    """Number of the pixel whose centre comes before a position, and the way (0..1) to the next.
+
+    Within half a pixel of the edge the outermost heights go on.
+    """
+    at = np.clip(position - 0.5, 0, count - 1)
+    first = np.minimum(at.astype(np.int64), max(0, count - 2))
+    return first, at - first
+
+
 def _bilinear(
-    height: npt.NDArray[np.float32], first: npt.NDArray[np.int64], share: Array, whole: bool
+    height: npt.NDArray[np.float32],
+    first: tuple[Ints, Ints],
+    share: tuple[Array, Array],
+    whole: bool,
 ) -> Array:
-    """Between four neighbours, or those of them that are there."""
-    x0, y0 = first.T
-    x1 = np.minimum(x0 + 1, height.shape[1] - 1)
-    y1 = np.minimum(y0 + 1, height.shape[0] - 1)
-    fx, fy = share.T
-    parts = [
-        (height[y0, x0], (1 - fx) * (1 - fy)),
-        (height[y0, x1], fx * (1 - fy)),
-        (height[y1, x0], (1 - fx) * fy),
-        (height[y1, x1], fx * fy),
-    ]
+    """Between four neighbours, or those of them that are there; (rows, columns) throughout."""
+    (y0, x0), (fy, fx) = first, share
+    width = height.shape[1]
+    right = 1 if width > 1 else 0
+    down = width if height.shape[0] > 1 else 0
+    flat, start = height.ravel(), y0 * width + x0
+    corners = [np.take(flat, start + step) for step in (0, right, down, down + right)]
     if whole:
-        return np.asarray(sum(value.astype(np.float64) * weight for value, weight in parts))
+        upper = corners[0] + (corners[1] - corners[0]) * fx
+        lower = corners[2] + (corners[3] - corners[2]) * fx
+        return np.asarray(upper + (lower - upper) * fy)
+    gx, gy = 1 - fx, 1 - fy
+    parts = list(zip(corners, (gx * gy, fx * gy, gx * fy, fx * fy), strict=True))
     total, weights = np.zeros(len(fx)), np.zeros(len(fx))
     for value, weight in parts:
         there = np.isfinite(value)
