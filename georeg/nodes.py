@@ -148,6 +148,7 @@ def sample_nodes(
     *,
     finest: int = MIN_STEP,
     every_pixel: bool = False,
+    give_up: bool = False,
 ) -> Nodes:
     """The mapping at nodes that cover a window, close enough for bilinear interpolation.
 
@@ -167,51 +168,67 @@ def sample_nodes(
         finest: least step, a power of two.
         every_pixel: where that isn't fine enough (a mapping over a surface model jumps from pixel
             to pixel), evaluate every pixel's centre; the nodes are centred then.
+        give_up: where that isn't fine enough, stop at once, with an error above the tolerance.
     """
     left, top, right, bottom = _cells(window, step)
     # One more cell on every side: a halved neighbour moves the nodes on the common edge.
     x0, y0 = (left - 1) * step, (top - 1) * step
     rows, columns = bottom - top + 2, right - left + 2
     xy = _evaluate(mapping, *np.meshgrid(_ramp(columns, x0, step), _ramp(rows, y0, step)))
-    active = np.ones((rows, columns), np.bool_)
-    rough, worst = np.zeros((rows, columns), np.bool_), np.zeros((rows, columns))
-    spacing, seen = step, 0.0
+    active, rough = np.ones((rows, columns), np.bool_), np.zeros((rows, columns), np.bool_)
+    spacing, seen, missed = step, 0.0, 0.0
     while spacing > finest and active.any():
         spacing //= 2
-        fine, known = _halve(xy)
-        parts = step // spacing
-        wanted = _spread(active, parts) & ~known
-        i, j = np.nonzero(wanted)
-        at_x, at_y = _ramp(columns * parts, x0, spacing)[j], _ramp(rows * parts, y0, spacing)[i]
-        exact = _evaluate(mapping, at_x, at_y)
-        error = np.zeros(wanted.shape)
-        error[i, j] = _distance(exact, fine[i, j])
-        fine[i, j] = exact
-        finite = _finite(fine)
-        ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
-        worst = np.where(ends_inside, np.inf, _per_cell(error, parts))
+        xy, worst = _finer(mapping, xy, active, (x0, y0), spacing, step // spacing)
         done = active & ((worst <= tolerance) | (spacing == finest))
-        rough = done & (worst > tolerance)
+        new = done & (worst > tolerance)
+        if every_pixel or give_up:
+            # Jumps shrink with the step at best: where that won't do, why go on?
+            new |= active & (worst * finest / (2 * spacing) > tolerance)
+        rough |= new
         seen = max(seen, float(worst[done & ~rough].max(initial=0.0)))
-        active &= ~done
-        xy = fine
+        missed = max(missed, float(worst[new].max(initial=0.0)))
+        active &= ~(done | new)
+        if give_up and rough[1:-1, 1:-1].any():
+            break
     ring = step // spacing
     inner = Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
     if not rough[1:-1, 1:-1].any():
         return inner
     if every_pixel:
         return _centred(mapping, window, inner, rough[1:-1, 1:-1], step)
-    return replace(inner, error=float(worst[rough].max()))
+    return replace(inner, error=missed)
+
+
+def _finer(
+    mapping: Mapping, xy: Array, active: Mask, start: tuple[int, int], spacing: int, parts: int
+) -> tuple[Array, Array]:
+    """Nodes at half the step, exact ones in active cells; and how wrong each cell had been."""
+    rows, columns = active.shape
+    fine, known = _halve(xy)
+    wanted = _spread(active, parts) & ~known
+    i, j = np.nonzero(wanted)
+    at_x = _ramp(columns * parts, start[0], spacing)[j]
+    at_y = _ramp(rows * parts, start[1], spacing)[i]
+    exact = _evaluate(mapping, at_x, at_y)
+    error = np.zeros(wanted.shape)
+    error[i, j] = _distance(exact, fine[i, j])
+    fine[i, j] = exact
+    finite = _finite(fine)
+    ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
+    return fine, np.where(ends_inside, np.inf, _per_cell(error, parts))
 
 
 def _centred(mapping: Mapping, window: Window, nodes: Nodes, rough: Mask, step: int) -> Nodes:
     """Positions at the pixels' centres: exact ones in rough cells, interpolated ones elsewhere."""
-    x = np.arange(window.x, window.x + window.width)
-    y = np.arange(window.y, window.y + window.height)
-    exact = rough[(y // step - nodes.y // step)[:, None], (x // step - nodes.x // step)[None, :]]
+    x = np.arange(window.x, window.x + window.width) // step - nodes.x // step
+    y = np.arange(window.y, window.y + window.height) // step - nodes.y // step
+    exact = rough[y[:, None], x[None, :]]
     xy = nodes.centres(window)
     row, column = np.nonzero(exact)
-    xy[exact] = _evaluate(mapping, x[column] + 0.5, y[row] + 0.5)
+    centre_x = _ramp(window.width, window.x)[:-1] + 0.5
+    centre_y = _ramp(window.height, window.y)[:-1] + 0.5
+    xy[exact] = _evaluate(mapping, centre_x[column], centre_y[row])
     return Nodes(window.x, window.y, 1, xy, nodes.error, True)
 
 

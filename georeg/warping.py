@@ -163,7 +163,8 @@ def warp(
     Args:
         raster: the original pixels.
         grid: of the output; only its shape matters here.
-        mapping: from output pixels to source pixels; called from this thread only.
+        mapping: from output pixels to source pixels; called from this thread only, unless every
+            pixel may ask for it: then from several.
         options: how.
 
     Raises:
@@ -191,7 +192,8 @@ def _plan(
     """Large blocks, but small enough for memory, and enough of them to keep all threads busy."""
     threads = processors(options.threads)
     cache = int(get_gdal_config("GDAL_CACHEMAX")) // 4
-    for side in _SIDES:
+    # Nodes at every pixel take memory.
+    for side in _SIDES[1:] if options.every_pixel else _SIDES:
         blocks = -(-grid.width // side) * -(-grid.height // side)
         workers = max(1, min(threads, blocks))
         inner = Kernel(kernel.method, kernel.ratio, max(1, threads // workers))
@@ -212,7 +214,7 @@ def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Ite
         ThreadPoolExecutor(plan.workers, "georeg-warp") as pool,
     ):
         try:
-            for job in _jobs(plan, grid, mapping, options):
+            for job in _jobs(plan, grid, mapping, options, pool):
                 pending.append(pool.submit(_warp_block, plan, reader, job))
                 if len(pending) > plan.workers + 1:
                     yield pending.popleft().result()
@@ -223,23 +225,52 @@ def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Ite
                 future.cancel()
 
 
-def _jobs(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Iterator[_Job]:
-    for window in tiles(grid.shape, plan.side):
-        for part, nodes in _sampled(mapping, window, options):
-            yield from _split(plan, part, nodes, plan.side)
+def _jobs(
+    plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions, pool: ThreadPoolExecutor
+) -> Iterator[_Job]:
+    """All jobs, in order; where sampling is work, it is done ahead in the pool, too."""
+
+    def of(window: Window) -> list[_Job]:
+        return [
+            job
+            for part, nodes in _sampled(mapping, window, options)
+            for job in _split(plan, part, nodes, plan.side)
+        ]
+
+    ahead: deque[Future[list[_Job]]] = deque()
+    try:
+        for window in tiles(grid.shape, plan.side):
+            if not options.every_pixel:
+                yield from of(window)
+                continue
+            ahead.append(pool.submit(of, window))
+            if len(ahead) > plan.workers:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
 
 
 def _sampled(
     mapping: Mapping, window: Window, options: WarpOptions
 ) -> Iterator[tuple[Window, Nodes]]:
     """A block's nodes; quarters of it where every pixel must have one, for memory's sake."""
+    if not options.every_pixel:
+        yield window, sample_nodes(mapping, window, options.tolerance, options.step)
+        return
     small = max(window.shape) <= _SIDES[-1]
-    exact = options.every_pixel and small
-    finest = _FINEST if options.every_pixel else MIN_STEP
     nodes = sample_nodes(
-        mapping, window, options.tolerance, options.step, finest=finest, every_pixel=exact
+        mapping,
+        window,
+        options.tolerance,
+        options.step,
+        finest=_FINEST,
+        every_pixel=small,
+        give_up=not small,
     )
-    if small or not options.every_pixel or nodes.error <= options.tolerance:
+    if small or nodes.error <= options.tolerance:
         yield window, nodes
         return
     for part in tiles(window.shape, max(window.shape) // 2):
@@ -339,7 +370,8 @@ def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt
             plan.layout,
             plan.kernel,
         )
-        with rasterio.open(xml) as virtual:
+        # The way back, from source to output, only has to be there: GDAL looks at its corners.
+        with rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.1), rasterio.open(xml) as virtual:
             warped: npt.NDArray[Any] = virtual.read()
     return warped
 

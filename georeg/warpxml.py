@@ -48,6 +48,7 @@ _OPAQUE = {"uint16": 65535, "int16": 32767, "int8": 127}
 
 # Coordinates further out than any raster only have to stay outside, and finite.
 _FAR = 1e8
+_ENOUGH = 100  # nodes along a side, for a rough idea of a mapping
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def _affine(
 
     Plain steps where no fit can be inverted well.
     """
+    skip = slice(None, None, max(1, max(distance.shape) // _ENOUGH))
+    index, xy, distance = index[skip, skip], xy[skip, skip], distance[skip, skip]
     for limit in (near, 4 * near, _FAR):
         use = distance <= limit
         design = np.concatenate([np.ones((int(use.sum()), 1)), index[use]], axis=1)

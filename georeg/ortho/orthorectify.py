@@ -30,6 +30,7 @@ from georeg.ortho.control import by_gcps
 from georeg.ortho.gcps import Gcps, read_gcps
 from georeg.ortho.ground import Ground
 from georeg.ortho.judging import judged, mirrored
+from georeg.ortho.mapping import OrthoMapping
 from georeg.ortho.outputs import (
     SensorPlacement,
     check_covered,
@@ -329,10 +330,7 @@ def _write(
     report["relief"] = seen
     report["warnings"] = [*report["warnings"], *reporting.relief_warnings(seen, ortho, sensor)]
 
-    def on_ground(xy: Array) -> Array:
-        return sensor.to_pixel(grid.to_map(xy))
-
-    mapping: Mapping = on_ground
+    mapping: Mapping = OrthoMapping(sensor, grid)
     if ortho.max_stretch is not None:
         mapping = limited(mapping, sensor, grid, ortho.max_stretch)
     warp, write = warp_and_write_options(wanted, settings)
