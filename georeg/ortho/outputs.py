@@ -63,12 +63,22 @@ class SensorPlacement:
     reference: Grid | None
 
     def corrected(self, header: Header, name: str, xy: Array, crs: CRS | None) -> Array:
-        """(N, 2) pixels of the image -> (N, 2) map positions, also beyond the DEM.
+        """(N, 2) pixels of the image -> (N, 2) map positions, within the bounds of the DEM.
+
+        What lies beyond the DEM would be masked anyway.
 
         Raises:
             InputError: there is no CRS.
         """
-        return self._lenient(name, crs).to_map(xy)
+        at = self._lenient(name, crs).to_map(xy)
+        ground = self.sensor.ground
+        if isinstance(ground, Terrain):
+            middle = float(np.nanmean(at[:, 0]))
+            edge = ground.dem.grid.to_map(ground.dem.grid.outline(41))
+            edge = CrsPath(ground.dem.crs, crs, None, middle).forward(edge)
+            if np.isfinite(edge).all():
+                at = np.clip(at, edge.min(axis=0), edge.max(axis=0))
+        return at
 
     def pixel_size(self, header: Header, name: str, crs: CRS | None) -> tuple[float, float]:
         """GSD on level ground in the middle, in units of `crs`, to two digits.
