@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -370,10 +370,20 @@ def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt
             plan.layout,
             plan.kernel,
         )
-        # The way back, from source to output, only has to be there: GDAL looks at its corners.
-        with rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.1), rasterio.open(xml) as virtual:
+        with _way_back(job.nodes), rasterio.open(xml) as virtual:
             warped: npt.NDArray[Any] = virtual.read()
     return warped
+
+
+def _way_back(nodes: Nodes) -> AbstractContextManager[Any]:
+    """GDAL's settings for the way from source to output.
+
+    GDAL only looks at the source window's corners, but keeps a map as fine as the nodes are;
+    for a node at every pixel that takes longer than all the rest.
+    """
+    if not nodes.centred:
+        return nullcontext()
+    return rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
 
 
 @contextmanager
