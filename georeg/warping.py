@@ -383,7 +383,8 @@ def _way_back(nodes: Nodes) -> AbstractContextManager[Any]:
     """
     if not nodes.centred:
         return nullcontext()
-    return rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
+    env: AbstractContextManager[Any] = rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
+    return env
 
 
 @contextmanager
