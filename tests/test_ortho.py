@@ -574,14 +574,16 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     ),
     "shift-only": (2, "no such option", ["IN", "--dem", "DEM", "--shift-only", "-o", "OUT"]),
     "nothing to refine by": (
-        2, "--reference, or --gcps use", ["IN", "--dem", "DEM", "-o", "OUT", "--rpc-output", "r.RPB"]
+        2, "--reference, or --gcps use", 
+        ["IN", "--dem", "DEM", "-o", "OUT", "--rpc-output", "r.RPB"],
     ),
     "rpcs of no format": (
         2, "are written as .RPB",
         ["IN", "--dem", "DEM", "-o", "OUT", "--reference", "REF", "--rpc-output", "OUT.rpc"],
     ),
     "stretch": (
-        2, "--max-stretch must be above 1", ["IN", "--dem", "DEM", "-o", "OUT", "--max-stretch", "1"]
+        2, "--max-stretch must be above 1",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--max-stretch", "1"],
     ),
     "height": (2, "nowhere on Earth", ["IN", "--height", "384400000", "-o", "OUT"]),
     "beside rpcs": (
