@@ -574,7 +574,7 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     ),
     "shift-only": (2, "no such option", ["IN", "--dem", "DEM", "--shift-only", "-o", "OUT"]),
     "nothing to refine by": (
-        2, "--reference, or --gcps use", 
+        2, "--reference, or --gcps use",
         ["IN", "--dem", "DEM", "-o", "OUT", "--rpc-output", "r.RPB"],
     ),
     "rpcs of no format": (
