@@ -156,14 +156,15 @@ def build(shared: Path, cases: Path) -> None:
 
 
 def run(
-    shared: Path, cases: Path, name: str, options: str, *, jobs: int, only: str, found: Path
-) -> list[dict[str, Any]]:
-    """One row per case; they are stored in `found`, too."""
+    shared: Path, cases: Path, name: str, options: str, *, jobs: int, only: str, found: Path,
+    timeout: float = 300.0,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per case, of so many seconds at most; they are stored in `found`, too."""
     folder = Path(tempfile.mkdtemp(prefix="georeg-reports-"))
     command = COMMAND.replace("{more}", options).replace("{reports}", str(folder))
     harness = [sys.executable, str(shared / "eval/run.py"), str(cases), "--name", name]
     harness += ["--cmd", command, "--jobs", str(jobs), "--json", str(found), "--only", only]
-    subprocess.run(harness, check=True)
+    subprocess.run([*harness, "--timeout", str(timeout)], check=True)
     data = json.loads(found.read_text())
     kept = ("case", "modality", "error", "verdict", "median", "p90", "seconds", "peak_mb")
     rows = [weighed({k: r[k] for k in kept if k in r}, folder) for r in data["rows"]]

@@ -4,9 +4,10 @@
         --dtypes bfloat16 float16 --only nirvis_City__0
 
 Runs the harness's cases whose names contain --only through georeg's engine with the matchers whose
-weights are in georeg's store, and compares where the fits put a dense grid of places. Writes
-benchmarks/results/half_precision.md and .json. On a GPU (--device cuda) float16 is what `auto`
-means; on a CPU it is computed the same way, but slowly.
+weights are in georeg's store, and compares where the fits put a dense grid of places. For
+comparison, --noise runs float32 on a moving raster half of whose grey values are one higher.
+Writes benchmarks/results/half_precision.md and .json. On a GPU (--device cuda) float16 is what
+`auto` means; on a CPU it is computed the same way, but slowly.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import rasterio
 import torch
 from eval_dev import RESULTS, build
 
@@ -31,6 +33,7 @@ from georeg.settings import Settings
 
 GRID = 20  # places along each side
 MODEL = "affine"
+NOISE = "float32, values off by one"
 
 
 def places(result: Alignment) -> np.ndarray[Any, np.dtype[np.float64]] | None:
@@ -45,6 +48,18 @@ def places(result: Alignment) -> np.ndarray[Any, np.dtype[np.float64]] | None:
     return np.asarray(true if grid is None else grid.to_pixel(result.fit.frame.to_map(true)))
 
 
+def disturbed(moving: Path, folder: Path) -> Path:
+    """A copy in which half of the grey values, chosen at random, are one higher."""
+    with rasterio.open(moving) as source:
+        pixels, profile = source.read(), source.profile
+    coin = np.random.default_rng(0).integers(0, 2, pixels.shape).astype(pixels.dtype)
+    coin[(pixels == source.nodata) | (pixels == np.iinfo(pixels.dtype).max)] = 0
+    path = folder / f"{moving.parent.name}.tif"
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(pixels + coin)
+    return path
+
+
 def one(case: Path, matcher: str, dtypes: list[str], device: str) -> list[dict[str, Any]]:
     """A row per type: how far its fit lies from that in float32.
 
@@ -54,10 +69,15 @@ def one(case: Path, matcher: str, dtypes: list[str], device: str) -> list[dict[s
     rows = []
     exact = None
     for dtype in ["float32", *dtypes]:
-        settings = Settings(matcher=matcher, precision=dtype, device=device, transform=MODEL)
-        began = time.perf_counter()
-        result = measure(str(case / "moving.tif"), str(case / "reference.tif"), settings)
-        seconds = time.perf_counter() - began
+        precision = dtype.partition(",")[0]
+        settings = Settings(matcher=matcher, precision=precision, device=device, transform=MODEL)
+        moving = case / "moving.tif"
+        with tempfile.TemporaryDirectory() as folder:
+            if dtype == NOISE:
+                moving = disturbed(moving, Path(folder))
+            began = time.perf_counter()
+            result = measure(str(moving), str(case / "reference.tif"), settings)
+            seconds = time.perf_counter() - began
         found = places(result)
         if dtype == "float32":
             exact = found
@@ -82,16 +102,18 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, default=Path(tempfile.gettempdir()) / "georeg-cases")
     parser.add_argument("--matchers", nargs="+", default=["xfeat_lighterglue"])
     parser.add_argument("--dtypes", nargs="+", default=["bfloat16"])
+    parser.add_argument("--noise", action="store_true")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--only", nargs="+", default=["nirvis_City__0"])
     args = parser.parse_args()
     build(args.shared, args.cases)
+    dtypes = args.dtypes + [NOISE] * args.noise
     path = RESULTS / "half_precision.json"
     rows = json.loads(path.read_text()) if path.exists() else []
     for matcher in args.matchers:
         for case in sorted(args.cases.iterdir()):
             if any(word in case.name for word in args.only) and "unrelated" not in case.name:
-                new = one(case, matcher, args.dtypes, args.device)
+                new = one(case, matcher, dtypes, args.device)
                 keys = {(r["case"], r["matcher"], r["dtype"]) for r in new}
                 rows = [r for r in rows if (r["case"], r["matcher"], r["dtype"]) not in keys] + new
                 path.write_text("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")

@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--only", default="simil")
     parser.add_argument("--most", type=int, default=1000, help="cases of a set")
     parser.add_argument("--matchers", nargs="+", default=["structural", "sift"])
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds a case may take")
     parser.add_argument("--rate", action="store_true", help="write georeg/ratings.json")
     args = parser.parse_args()
     build(args.shared, args.cases)
@@ -106,7 +107,7 @@ def main() -> None:
         found = Path(tempfile.gettempdir()) / f"georeg-quality-{matcher}.json"
         known[matcher] = run(
             args.shared, cases, matcher, f"--matcher {matcher}",
-            jobs=args.jobs, only="", found=found,
+            jobs=args.jobs, only="", found=found, timeout=args.timeout,
         )  # fmt: skip
         path.write_text(json.dumps(known, indent=0) + "\n")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, no GPU"

@@ -28,7 +28,6 @@ from .options import (
 
 if TYPE_CHECKING:
     from georeg.align import Alignment
-    from georeg.ortho.orthorectify import Ortho
     from georeg.settings import OrthoSettings, OutputSettings, Settings
 
 
@@ -89,7 +88,7 @@ def command(session: Session, /, **params: Any) -> None:
     )
     judged(session, result, f"nothing was written but the report {report}", settings)
     for path in params["points"]:
-        store_points(path, result, reference, settings, overwrite=wanted.overwrite)
+        store_points(path, result, (moving, reference), settings, overwrite=wanted.overwrite)
     session.console.event(
         RESULT,
         "result",
@@ -164,18 +163,36 @@ def check_points(paths: tuple[str, ...]) -> None:
 
 
 def store_points(
-    path: str, result: Alignment | Ortho, reference: str, settings: Settings, *, overwrite: bool
+    path: str,
+    result: Alignment,
+    pair: tuple[str, str],
+    settings: Settings,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write the tie points of an alignment.
 
+    Args:
+        path: of the file.
+        result: the alignment.
+        pair: names of the moving raster and of the reference.
+        settings: how they were opened.
+        overwrite: whether an existing file may be replaced.
+
     Raises:
-        SettingsError, OutputError: the file can't be written.
-        InputError: the reference can't be read again.
+        SettingsError, PointsError, OutputError: the file can't be written.
+        InputError: a raster can't be read again.
     """
     from georeg.scene import reference_georef
     from georeg.writers.points import PointTable, write_points
+    from georeg.writers.sides import Sides, open_side
 
-    georef, crs = reference_georef(reference, settings)
-    height = getattr(result, "height", None)  # of a sensor's tie points
-    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs, height)
-    write_points(path, table, overwrite=overwrite)
+    georef, crs = reference_georef(pair[1], settings)
+    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs)
+    sides = Sides(
+        open_side(pair[0], settings.moving_crs),
+        open_side(pair[1], settings.reference_crs),
+        result.fit,
+        result.tiles,
+    )
+    write_points(path, table, sides, overwrite=overwrite)

@@ -5,54 +5,68 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from georeg.errors import PointsError
 
-from .align import judged
-from .command import Command, Session
+from .align import check_points, judged
+from .command import Argument, Command, Session
 from .console import RESULT
-from .options import INPUTS, RESOURCES, TALK, argument, options, required, settings_of
+from .options import INPUTS, RESOURCES, TALK, options, required, settings_of
 
 
 @click.command("fit", cls=Command)
-@argument("points")
+@click.argument("source", metavar="POINTS", cls=Argument)
 @required("--moving", metavar="MOVING", help="The raster to be aligned.")
 @required("--reference", metavar="REF", help="The raster that it is aligned to.")
 @required("-o", "--output", metavar="FIT.json", help="The fit, for 'georeg warp'.")
+@options("points")
 @options("transform", "max-rmse", "force", "overwrite", "search", "max-shift", *INPUTS, *RESOURCES)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 @options(*TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Fit a transform to the tie points in POINTS (.csv, .geojson), and judge it.
+    """Fit a transform to the tie points in POINTS, found, edited or made by hand, and judge it.
 
-    Points with enabled = 0 are left out. Prints the models that were tried and their errors at
-    left-out points.
+    POINTS may be .csv, .geojson, .gpkg, .points (QGIS), .txt (ArcGIS links), .sh (gdal_translate)
+    or .tif (GCPs). Points that are not enabled are left out. Prints the models that were tried and
+    their errors at left-out points; --points stores the points with their new residuals.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)
     from georeg.align import fit_matches
     from georeg.scene import reference_georef
-    from georeg.writers.points import read_points
+    from georeg.writers.plausible import check_plausible
+    from georeg.writers.points import read_points, write_points
+    from georeg.writers.sides import Sides, open_side
 
     from .outputs import check_outputs
 
-    inputs = (params["points"], moving, reference)
-    check_outputs(None, {"--output": output}, inputs, overwrite=params["overwrite"])
-    table = read_points(params["points"])
+    source, stored = params["source"], params["points"]
+    check_points((source, *stored))
+    texts = {"--output": output} | {f"--points {path}": path for path in stored}
+    check_outputs(None, texts, (source, moving, reference), overwrite=params["overwrite"])
+    sides = Sides(
+        open_side(moving, settings.moving_crs), open_side(reference, settings.reference_crs)
+    )
+    table = read_points(source, sides)
     try:
+        check_plausible(table, sides, settings.transform)
         matches = table.matches(*reference_georef(reference, settings))
         result = fit_matches(moving, reference, matches, settings)
     except PointsError as error:
-        raise PointsError(f"{params['points']}: {error}") from None
+        raise PointsError(f"{source}: {error}") from None
     report = result.report
     click.echo(json.dumps(_numbers(report)) if params["as_json"] else _text(report))
     judged(session, result, "no fit was written", settings)
     if result.fit is not None:
         result.fit.save(output)
+        for path in stored:
+            judged_table = table.with_fit(result.inlier, result.residuals)
+            write_points(path, judged_table, replace(sides, fit=result.fit), overwrite=True)
     session.console.event(
         RESULT,
         "result",

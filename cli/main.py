@@ -21,7 +21,10 @@ from .stopping import Stopped
 from .values import nearest
 
 PROTOCOL = 1  # of the JSON lines and of `--version --json`; raised when they change
-COMMANDS = ("align", "ortho", "match", "fit", "warp", "check", "info", "demo", "models")
+COMMANDS = (
+    "align", "ortho", "match", "fit", "warp", "convert", "export", "check", "info", "demo",
+    "models", "data", "train", "evaluate",
+)  # fmt: skip
 
 
 class Group(click.Group):

@@ -12,6 +12,7 @@ from .console import RESULT
 from .options import (
     INPUTS,
     MATCHING,
+    POINTS_HELP,
     RESOURCES,
     TALK,
     argument,
@@ -24,7 +25,7 @@ from .options import (
 @click.command("match", cls=Command)
 @argument("moving")
 @required("--reference", metavar="REF", help="The raster that MOVING is matched with.")
-@required("-o", "--output", metavar="POINTS", help="Tie points: .csv or .geojson.")
+@required("-o", "--output", metavar="POINTS", help=f"Tie points; {POINTS_HELP}")
 @options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
@@ -42,7 +43,8 @@ def command(session: Session, /, **params: Any) -> None:
     check_outputs(None, {"--output": output}, (moving, reference), overwrite=params["overwrite"])
     result = measure(moving, reference, settings, session.tell)
     judged(session, result, "nothing was written", settings)
-    store_points(output, result, reference, settings, overwrite=params["overwrite"])
+    pair = (moving, reference)
+    store_points(output, result, pair, settings, overwrite=params["overwrite"])
     session.console.event(
         RESULT,
         "result",

@@ -57,7 +57,11 @@ def _defaults(kind: type) -> dict[str, Any]:
 _OURS = {**_defaults(Settings), **_defaults(OutputSettings), **_defaults(OrthoSettings)}
 _MATCH, _INPUT, _OUT = "Matching", "Inputs", "Output"
 _GROUND = "Images with RPCs"
-_RUN, _FILES, _TALK = "Resources", "Further files", "Messages and configuration"
+_RUN, FILES, _TALK = "Resources", "Further files", "Messages and configuration"
+POINTS_HELP = (
+    "the suffix is the format: .csv, .geojson, .gpkg (GIS, styled), .points (QGIS' Georeferencer), "
+    ".txt (ArcGIS links), .sh (gdal_translate), .tif (GCPs)."
+)
 _CHOICE = click.Choice(MODALITIES)
 
 
@@ -202,11 +206,11 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "[default: only reported]",
     ),
     "rpc-output": _option(
-        "--rpc-output", section=_FILES, metavar="FILE",
+        "--rpc-output", section=FILES, metavar="FILE",
         help="Where refined RPCs go (.RPB, _RPC.TXT).  [default: OUTPUT.refined_RPC.TXT]",
     ),
     "image-output": _option(
-        "--image-output", section=_FILES, metavar="FILE.tif",
+        "--image-output", section=FILES, metavar="FILE.tif",
         help="Store a copy of the image with the refined RPCs in its tags.",
     ),
     # Output
@@ -246,21 +250,25 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "shift_only", "--shift-only", section=_OUT, is_flag=True,
         help="Correct the geotransform and touch no pixel; only for a shift.",
     ),
+    "embed-gcps": _setting(
+        "embed_gcps", "--embed-gcps", section=_OUT, is_flag=True,
+        help="Touch no pixel, and put the alignment into GCPs, for gdalwarp or QGIS to apply.",
+    ),
     "overwrite": _setting(
         "overwrite", "--overwrite", section=_OUT, is_flag=True, help="Replace existing outputs."
     ),
     # Further files
     "fit": _option(
-        "--fit", section=_FILES, metavar="FIT.json",
+        "--fit", section=FILES, metavar="FIT.json",
         help="Store the fit, for 'georeg warp' to apply to other files of the scene.",
     ),
     "report": _option(
-        "--report", section=_FILES, metavar="FILE.json",
+        "--report", section=FILES, metavar="FILE.json",
         help="Where the report goes; it is always written.  [default: OUTPUT.report.json]",
     ),
     "points": _option(
-        "--points", section=_FILES, metavar="FILE", multiple=True,
-        help="Store the tie points; the suffix picks the format (.csv, .geojson); repeatable.",
+        "--points", section=FILES, metavar="FILE", multiple=True,
+        help=f"Store the tie points; {POINTS_HELP} Repeatable.",
     ),
     # Resources
     "threads": _option(
@@ -323,7 +331,7 @@ GROUND = (
 )  # fmt: skip
 OUTPUT = (
     "grid", "resolution", "bounds", "dst-crs", "resampling", "driver", "co", "dst-nodata",
-    "shift-only", "overwrite",
+    "shift-only", "embed-gcps", "overwrite",
 )  # fmt: skip
 RESOURCES = ("threads", "device", "precision", "compile", "memory")
 TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")
@@ -345,9 +353,19 @@ def argument(name: str, *, many: bool = False) -> Callable[[F], F]:
     return click.argument(name, cls=Argument, nargs=-1 if many else 1, required=True)
 
 
+def option(*names: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option of one command only."""
+    return _option(*names, section="Options", **kwargs)
+
+
 def required(*names: str, **kwargs: Any) -> Callable[[F], F]:
     """An option that must be given."""
-    return _option(*names, section=_FILES, required=True, **kwargs)
+    return _option(*names, section=FILES, required=True, **kwargs)
+
+
+def optional(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
+    """An option of one command only."""
+    return _option(*names, section=section, **kwargs)
 
 
 def settings_of(params: Mapping[str, Any]) -> Settings:

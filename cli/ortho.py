@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from georeg.settings import OrthoSettings, OutputSettings, Settings
 
 # What makes no sense for RPCs.
-_LEFT_OUT = {"georef", "shift-only", "moving-crs", "transform"}
+_LEFT_OUT = {"georef", "shift-only", "embed-gcps", "moving-crs", "transform"}
 _ONE_ONLY = ("report", "points", "rpc_output", "image_output")
 
 
@@ -186,13 +186,10 @@ class Run:
             RefusedError: the refinement isn't trustworthy.
         """
         told(self.session, result, self.settings, moving, report)
-        from .align import store_points
-
         if self.reference is not None:
+            pair = moving, self.reference
             for path in self.params["points"]:
-                store_points(
-                    path, result, self.reference, self.settings, overwrite=self.wanted.overwrite
-                )
+                store_ties(path, result, pair, self.settings, overwrite=self.wanted.overwrite)
         refined = "orthorectified by its RPCs as they are"
         if result.verdict is not None:
             refined = result.verdict.sentence()
@@ -222,3 +219,31 @@ def told(session: Session, result: Ortho, settings: Settings, moving: str, repor
     if not settings.force:
         raise RefusedError(f"{moving}: {sentence}; nothing was written but the report {report}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
+
+
+def store_ties(
+    path: str, result: Ortho, pair: tuple[str, str], settings: Settings, *, overwrite: bool
+) -> None:
+    """Write the tie points of a refinement, with heights.
+
+    Args:
+        path: of the file.
+        result: the refinement.
+        pair: names of the image and of the reference.
+        settings: how they were opened.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        SettingsError, PointsError, OutputError: the file can't be written.
+        InputError: a raster can't be read again.
+    """
+    from georeg.scene import reference_georef
+    from georeg.writers.points import PointTable, write_points
+    from georeg.writers.sides import Sides, open_side
+
+    georef, crs = reference_georef(pair[1], settings)
+    table = PointTable.of(
+        result.matches, result.inlier, result.residuals, georef, crs, result.height
+    )
+    sides = Sides(open_side(pair[0]), open_side(pair[1], settings.reference_crs))
+    write_points(path, table, sides, overwrite=overwrite)

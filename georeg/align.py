@@ -54,6 +54,7 @@ class Alignment:
         residuals: (N, 2) errors of the tie points in reference pixels.
         output: name of the aligned raster, None if none was written.
         report: everything that is known, as plain JSON.
+        tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
     """
 
     verdict: Verdict
@@ -63,6 +64,7 @@ class Alignment:
     residuals: np.ndarray[Any, np.dtype[np.float64]]
     output: str | None
     report: dict[str, Any] = field(default_factory=dict)
+    tiles: np.ndarray[Any, np.dtype[np.float64]] | None = None
 
 
 def align(
@@ -152,6 +154,7 @@ def align(
         result.residuals,
         output if deliver else None,
         report,
+        result.tiles,
     )
 
 
@@ -327,7 +330,8 @@ def _result(
             frame.path.source if settings.moving_crs else None,
             info,
         )
-    return Alignment(verdict, stored, matches, inlier, residuals, None, report)
+    tiles = None if points is None else points.tiles
+    return Alignment(verdict, stored, matches, inlier, residuals, None, report, tiles)
 
 
 def _statistics(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from affine import Affine
+
 from georeg.crs import parse_crs
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
@@ -12,7 +14,8 @@ from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import GRIDS, OutputSettings, Settings
 from georeg.warping import WarpOptions, gdal_env, layout_of
-from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
+from georeg.writers.gcps import fit_gcps
+from georeg.writers.geotiff import WriteOptions, embed_gcps, shift_only, write_warped
 from georeg.writers.place import check_output
 
 Progress = Callable[[str, float], None]
@@ -76,7 +79,7 @@ def apply_fit(
         progress: told what is being done.
 
     Returns:
-        The grid of the output.
+        The grid of the output; with GCPs instead of a geotransform, its own pixels.
 
     Raises:
         InputError, SettingsError, OutputError: as `align`.
@@ -95,6 +98,15 @@ def apply_fit(
                 inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
             )  # fmt: skip
             return grid
+        if wanted.embed_gcps:
+            crs = parse_crs(wanted.dst_crs) if wanted.dst_crs is not None else fit.frame.crs
+            sampled = fit_gcps(fit, source.header, source.name, crs)
+            embed_gcps(
+                source, output, sampled.gcps, write, inputs=inputs,
+                provenance={**tags, **sampled.tags()},
+                progress=lambda share: tell("write", share),
+            )  # fmt: skip
+            return Grid(source.header.shape, Affine.identity(), crs)
         grid = output_grid(fit, source.header, source.name, wanted)
         write_warped(
             source, grid, fit.mapping(source.header, source.name, grid), output, warp, write,

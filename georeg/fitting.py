@@ -226,7 +226,10 @@ def _candidate(
         if model is not None:
             held[out] = claimed[out] - model.inverse(true[out])
         elif out.any():
-            raise PointsError(f"{name}: too few points without one block")
+            raise PointsError(
+                f"{name}: {len(claimed)} tie points are too few to leave some out for a check: add "
+                "more, all over the raster"
+            )
     return _Candidate(name, options, weights, held, models)
 
 

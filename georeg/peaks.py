@@ -33,8 +33,8 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
             window if `expected` is None.
 
     Returns:
-        Points whose `score` is the probability of being right, by the lead over rival peaks, and
-        whose `sigma` grows with the width of the peak.
+        Points whose `score` is the probability of being right, by the lead over rival peaks and
+        what the matcher knows of the template, and whose `sigma` grows with the peak's width.
     """
     if not len(surfaces):
         return TilePoints.none()
@@ -54,9 +54,13 @@ def read_peaks(surfaces: Surfaces, expected: Array | None = None, reach: float =
     ok &= peak >= _NEAR_BEST * score.max(axis=(1, 2)) - 1e-3
     if surfaces.back is not None:
         ok &= detour(surfaces, displacement) <= _RETURN
-    lead = _lead(score, np.isfinite(raw), y, x, peak, offsets)
+    lead = leads(score, np.isfinite(raw), y, x, offsets)
     center = surfaces.center
-    probability = 1 / (1 + np.exp(-(_SCORE[0] + _SCORE[1] * lead)))
+    odds: Array = _SCORE[0] + _SCORE[1] * lead
+    if surfaces.reliability is not None and surfaces.structure is not None:
+        constant, per_lead, *per_structure = surfaces.reliability
+        odds = constant + per_lead * lead + surfaces.structure @ np.array(per_structure)
+    probability = 1 / (1 + np.exp(-odds))
     noise = _SIGMA[1] * width * np.sqrt(np.clip(1 - peak**2, 0.01, 1)) * surfaces.step
     sigma = np.hypot(_SIGMA[0], noise)
     return TilePoints(
@@ -96,15 +100,23 @@ def detour(surfaces: Surfaces, displacement: Array) -> Array:
     return np.where(ok, np.hypot(*ends.T), np.inf)
 
 
-def _lead(
+def leads(
     score: Array,
     valid: npt.NDArray[np.bool_],
     y: npt.NDArray[np.int64],
     x: npt.NDArray[np.int64],
-    peak: Array,
     offsets: Array,
 ) -> Array:
-    """Lead of each peak over its strongest rival, in standard deviations of the surface."""
+    """(K,) lead of peaks over their strongest rivals, in standard deviations of the surfaces.
+
+    Args:
+        score: (K, W, W), -1 where invalid.
+        valid: (K, W, W).
+        y: (K,) rows of the peaks.
+        x: (K,) their columns.
+        offsets: (W,) pixels of the rows and of the columns.
+    """
+    peak = score[np.arange(len(score)), y, x]
     dx = offsets[None, None, :] - offsets[x][:, None, None]
     dy = offsets[None, :, None] - offsets[y][:, None, None]
     rivals = np.where(dx**2 + dy**2 > _RIVAL**2, score, -1.0).max(axis=(1, 2))

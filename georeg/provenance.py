@@ -9,7 +9,16 @@ from typing import Any
 
 from georeg import __version__
 
-_PACKAGES = ("numpy", "scipy", "opencv-python-headless", "pyproj", "rasterio", "torch", "kornia")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "pyogrio",
+    "pyproj",
+    "rasterio",
+    "torch",
+    "kornia",
+)
 
 
 def versions() -> dict[str, str]:

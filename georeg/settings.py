@@ -148,6 +148,8 @@ class OutputSettings:
         overwrite: whether an existing output may be replaced.
         dst_nodata: nodata value of the output; the input's own if None.
         shift_only: correct the geotransform and touch no pixel; only for a shift.
+        embed_gcps: touch no pixel, and put the alignment into GCPs; in `dst_crs`, or the
+            reference's CRS.
     """
 
     grid: str = "auto"
@@ -160,6 +162,7 @@ class OutputSettings:
     overwrite: bool = False
     dst_nodata: float | None = None
     shift_only: bool = False
+    embed_gcps: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without the rasters.
@@ -181,6 +184,10 @@ class OutputSettings:
                 raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
         if self.shift_only and (self.resolution or self.bounds or self.dst_crs):
             raise SettingsError("--shift-only keeps the pixel grid: give no resolution or bounds")
+        if self.embed_gcps and (self.resolution or self.bounds or self.grid != "auto"):
+            raise SettingsError("--embed-gcps keeps all pixels: give no grid, resolution or bounds")
+        if self.embed_gcps and self.shift_only:
+            raise SettingsError("give --embed-gcps or --shift-only, not both")
 
 
 @dataclass(frozen=True)

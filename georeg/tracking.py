@@ -57,6 +57,7 @@ class TiePoints:
         sigma: (N,) standard deviation in frame pixels.
         templates: how many places were looked at to find them.
         block: frame pixels below which two points aren't independent.
+        tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
     """
 
     claimed: Array
@@ -65,6 +66,7 @@ class TiePoints:
     sigma: Array
     templates: int
     block: float
+    tiles: Array | None = None
 
     def __len__(self) -> int:
         """Number of tie points."""
@@ -194,6 +196,7 @@ def match_level(
         points.sigma * factor,
         templates,
         _BLOCK * size * factor,
+        np.array([(w.x, w.y, w.width, w.height) for w in (p.window for p in pairs)]) * factor,
     )
 
 

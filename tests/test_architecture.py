@@ -152,9 +152,18 @@ def test_command_line_imports_itself_relatively() -> None:
 @pytest.mark.parametrize(
     ("library", "places"),
     [
-        ("torch", ("georeg.matching.", "georeg.synthesis.", "georeg.models.recognise")),
-        ("kornia", ("georeg.matching.",)),
+        (
+            "torch",
+            (
+                "georeg.matching.",
+                "georeg.synthesis.",
+                "georeg.training.",
+                "georeg.models.recognise",
+            ),
+        ),
+        ("kornia", ("georeg.matching.", "georeg.training.trainees.")),
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
+        ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
         ("rich", ("georeg_cli.",)),
     ],
@@ -250,11 +259,12 @@ def test_weights_are_listed_without_torch() -> None:
 
 
 def test_every_module_imports_on_its_own_without_torch() -> None:
-    """But for the matchers and the data engine, whose business it is."""
+    """But for the matchers, the data engine and training, whose business it is."""
     for_torch = {"torch", "kornia"}
     users = {n for n, others in GRAPH.items() if {o.partition(".")[0] for o in others} & for_torch}
     names = sorted(set(MODULES) - users - {"georeg.__main__", "georeg_cli.__main__"})
-    names = [n for n in names if not n.startswith(("georeg.matching.", "georeg.synthesis."))]
+    rooms = ("georeg.matching.", "georeg.synthesis.", "georeg.training.")
+    names = [n for n in names if not n.startswith(rooms)]
     names += ["georeg.matching.protocol", "georeg.synthesis.protocol"]
     assert not loaded(f"import {', '.join(names)}") & for_torch
 

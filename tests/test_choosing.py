@@ -14,7 +14,7 @@ from georeg.matching.protocol import Device
 from georeg.matching.symmetric import Symmetric
 from georeg.models import layouts
 from georeg.refining import Refined
-from georeg.settings import Settings
+from georeg.settings import MODALITIES, Settings
 
 OPTICAL = ("optical", "optical")
 
@@ -41,6 +41,14 @@ def test_without_weights_it_is_the_built_in_one() -> None:
     on_gpu = choose("auto", "", True, OPTICAL)
     assert on_gpu.name == "structural"
     assert "georeg models pull minima_loftr" in on_gpu.better
+
+
+@pytest.mark.parametrize("other", MODALITIES[1:])
+def test_what_was_measured_puts_the_built_in_one_first_on_a_cpu(other: str) -> None:
+    """Of the matchers without weights, whatever the modalities; and it says by which figure."""
+    choice = choose("auto", "", False, (other, "optical"))
+    assert choice.name == "structural"
+    assert "% of" in choice.why
 
 
 def test_weights_that_are_there_are_used_on_a_gpu(empty_store: Path) -> None:

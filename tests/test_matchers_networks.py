@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import network_cases as cases
+import scenes
 from georeg import choosing, matching
 from georeg.errors import InputError, SettingsError
 from georeg.matching import _network
@@ -92,23 +93,16 @@ def test_the_first_outdoor_weights_have_their_own_encoding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "side"),
-    [
-        ("minima_loftr", "bfloat16", 128),
-        ("minima_xoftr", "bfloat16", 128),
-        ("minima_eloftr", "bfloat16", 128),
-        ("minima_eloftr", "float16", 64),  # on a CPU the others take a minute or two
-        ("minima_lightglue", "bfloat16", 128),
-    ],
+    ("name", "dtype"),
+    [("minima_loftr", "bfloat16"), ("minima_xoftr", "bfloat16"), ("minima_eloftr", "float16")],
 )
-def test_half_precision_finds_much_the_same(name: str, dtype: str, side: int) -> None:
-    one = replace(subject(name), side=side)
-    image = one.pair()[1]
-    alike = name == "minima_lightglue" or side < 128
-    batch = one.batch([(image, image) if alike else one.pair()])
-    exact = one.matcher.match(batch)
+def test_half_precision_finds_much_the_same(name: str, dtype: str) -> None:
+    """Of a small tile and itself: convolutions take a CPU without such instructions seconds."""
+    image = scenes.texture((48, 64), 0)
+    batch = batch_of([(image, image)], "refine", 24.0)
+    exact = subject(name).matcher.match(batch)
     rough = subject(name, Device(dtype=dtype)).matcher.match(batch)
-    assert len(exact) >= 10
+    assert len(exact) >= 8
     assert len(rough) == pytest.approx(len(exact), rel=0.15)
     near = np.abs(rough.moving_xy[:, None] - exact.moving_xy[None]).max(axis=2) < 1
     near &= np.abs(rough.reference_xy[:, None] - exact.reference_xy[None]).max(axis=2) < 1

@@ -11,6 +11,7 @@ import torch
 
 from georeg import matching
 from georeg.errors import OutOfDeviceMemoryError, SettingsError
+from georeg.matching import running
 from georeg.matching.pixels import from_centres, to_centres, valid_at
 from georeg.matching.protocol import Device, Surfaces, TileBatch, TilePoints
 from georeg.matching.running import join, one_thread_each, pick_devices, run
@@ -111,6 +112,19 @@ def test_devices() -> None:
             pick_devices(name)
     with pytest.raises(SettingsError, match=r"offers \d+ CUDA device"):
         pick_devices("cuda:99")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_slow_types_are_said(
+    dtype: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert running._has_instructions(dtype) in (True, False)  # torch can be asked
+    for fast, count in ((True, 0), (False, 1)):
+        monkeypatch.setattr(running, "_has_instructions", lambda _, fast=fast: fast)
+        pick_devices("cpu", precision=dtype)
+        pick_devices("cpu")
+        assert len(caplog.records) == count
+    assert f"no instructions for {dtype}" in caplog.text
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -259,19 +259,10 @@ def safetensors_of(state: State) -> bytes:
 
 
 def test_safetensors(tmp_path: Path) -> None:
-    pytest.importorskip("safetensors", reason="the extra 'safetensors' is not installed")
     path, state = tmp_path / "weights.anything", made("superpoint")
     path.write_bytes(safetensors_of(prefixed(state, "matcher.")))
     assert recognise(path) == "superpoint"
     assert torch.equal(load(path, "superpoint")["conv1a.bias"], state["conv1a.bias"])
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="no checkpoint, or a damaged one"):
-        recognise(path)
-
-
-def test_safetensors_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
-    path = tmp_path / "weights.safetensors"
-    path.write_bytes(safetensors_of(made("superpoint")))
-    with pytest.raises(InputError, match=r"pip install georeg\[safetensors\]"):
         recognise(path)

@@ -40,7 +40,10 @@ def checkpoint(folder: Path, layout: str, name: str = "weights.pth", seed: int =
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Has random weights of ALIKED; their checksum is compared, but not enforced."""
+    lenient = tuple(replace(e, enforced=False) for e in catalogue.ENTRIES)
+    monkeypatch.setattr(catalogue, "ENTRIES", lenient)
     with serving() as found:
         body = checkpoint(tmp_path, "aliked_n16", "served.pth").read_bytes()
         found.files["aliked-n16.pth"] = body
@@ -106,7 +109,7 @@ def test_pull(server: Server, folder: Path) -> None:
     path = folder / "aliked-n16.pth"
     assert snapshot(folder).keys() == {"aliked-n16.pth", "aliked-n16.pth.json"}
     assert path.read_bytes() == server.files["aliked-n16.pth"]
-    assert "reported by third parties" in got.err  # random weights have another checksum
+    assert "that of the published file is said to be 5be87048" in got.err
     assert run("models", "path", "aliked").out.strip() == str(path)
     assert store.find_all("aliked") == {"aliked": path}
     record = json.loads((folder / "aliked-n16.pth.json").read_text())
@@ -136,7 +139,9 @@ def test_pull_of_something_else_is_refused(server: Server, tmp_path: Path, folde
         assert not snapshot(folder)
 
 
-def test_enforced_checksum(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_checksums_are_enforced_on_transfers(
+    server: Server, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     strict = replace(catalogue.get("aliked"), enforced=True)
     monkeypatch.setattr(catalogue, "ENTRIES", (strict,))
     with pytest.raises(InputError, match=r"its sha256 is .* rather than 5be87048"):
@@ -145,6 +150,18 @@ def test_enforced_checksum(server: Server, folder: Path, monkeypatch: pytest.Mon
     right = hashlib.sha256(server.files["aliked-n16.pth"]).hexdigest()
     monkeypatch.setattr(catalogue, "ENTRIES", (replace(strict, sha256=right),))
     assert adding.pull("aliked", mirrors=[server.url]).sha256 == right
+    # A file of the user's own is the user's choice.
+    other = checkpoint(tmp_path, "aliked_n16", "tuned.pth", seed=2)
+    got = run("models", "import", other, "--as", "aliked", "--overwrite")
+    assert got.code == 0, got.err
+    assert f"that of the published file is said to be {right}" in got.err
+
+
+def test_whose_checksums_are_enforced() -> None:
+    """All of what was downloaded by many, or was in hand; MINIMA's are known from two or three."""
+    strict = {e.name for e in catalogue.ENTRIES if e.enforced}
+    assert {"aliked", "aliked_lightglue", "xfeat", "roma_outdoor", "loftr_outdoor"} <= strict
+    assert not any(name.startswith("minima") for name in strict)
 
 
 def test_offline(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,26 @@ def test_no_key_points_near_what_is_invalid() -> None:
     assert (whole.amax(0) <= torch.tensor([160 - 5, 120 - 5])).all()
 
 
+def test_half_precision_finds_much_the_same_key_points(
+    states: tuple[State, State], images: Pair
+) -> None:
+    """Random weights are hardly sure of any, so rounding changes some; trained ones are surer."""
+    net = SuperPoint.from_state(states[0])
+    image = images[0][None, :96, :96]
+    with torch.inference_mode():
+        (expected,) = net.detect(image, None, COUNT)
+        with torch.autocast("cpu", torch.float16):
+            (half,) = net.detect(image, None, COUNT)
+    assert expected is not None
+    assert half is not None
+    assert {x.dtype for x in half} == {torch.float32}
+    distance, nearest = torch.cdist(half[0], expected[0]).min(1)
+    same = distance == 0
+    assert same.float().mean() > 0.9
+    likeness = (half[2] * expected[2][nearest]).sum(1)
+    assert likeness[same].min() > 0.99
+
+
 def test_a_file_with_the_old_names_of_layers_and_a_prefix(
     states: tuple[State, State], known: Recorded, images: Pair, tmp_path: Path
 ) -> None:

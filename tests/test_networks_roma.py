@@ -286,6 +286,20 @@ def test_swapped_images_swap_the_halves(states: tuple[State, State], images: Ten
 
 
 @pytest.mark.roma
+def test_pairs_of_a_batch_dont_disturb_each_other(
+    states: tuple[State, State], images: Tensor
+) -> None:
+    net = RomaNet.from_states(*states, coarse=112, fine=112)
+    pairs = (images[:1], images[1:]), (images[1:], images[:1].flip(3))
+    first, second = (torch.cat(side) for side in zip(*pairs, strict=True))
+    warp, certainty = net.warp(first, second)
+    for number, pair in enumerate(pairs):
+        alone, sure = net.warp(*pair)
+        torch.testing.assert_close(warp[number], alone[0], atol=1e-4, rtol=0)
+        torch.testing.assert_close(certainty[number], sure[0], atol=1e-4, rtol=0)
+
+
+@pytest.mark.roma
 def test_half_precision_computes_and_returns_float32(
     states: tuple[State, State], images: Tensor
 ) -> None:

@@ -9,10 +9,14 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
 from email.message import Message
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import georeg
 
@@ -90,10 +94,31 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Version"] == georeg.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"dask", "stac", "safetensors", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"dask", "stac", "train", "dev"}
     needed = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert any(r.startswith("torch>=") for r in needed)
-    assert not any("torchvision" in r for r in needed)
+
+
+def brought(lines: Iterable[str], extras: set[str], found: set[str]) -> set[str]:
+    """Names of what these requirements, for any of the extras, install in the end."""
+    for line in lines:
+        one = Requirement(line)
+        if one.marker and not any(one.marker.evaluate({"extra": e}) for e in extras | {""}):
+            continue
+        key = f"{one.name.lower()}{sorted(one.extras)}"
+        if key not in found:
+            found.add(key)
+            with suppress(PackageNotFoundError):  # an extra's that isn't installed here
+                brought(requires(one.name) or [], one.extras, found)
+    return {key.partition("[")[0] for key in found}
+
+
+def test_nothing_brings_torchvision(metadata: Message) -> None:
+    """PyPI's torchvision doesn't fit the CPU's torch; so the extras, too, do without."""
+    lines = metadata.get_all("Requires-Dist", [])
+    names = brought(lines, set(metadata.get_all("Provides-Extra", [])), set())
+    assert {"torch", "filelock", "pytest"} <= names
+    assert "torchvision" not in names
 
 
 def test_runs_from_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

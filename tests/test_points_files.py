@@ -1,4 +1,4 @@
-"""Tie points as CSV and GeoJSON: nothing is lost, hand-made files are understood."""
+"""Tie points as CSV, GeoJSON and GeoPackage: nothing is lost, hand-made files are understood."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from georeg.writers.points import PointTable, formats, read_points, write_points
 
 UTM = CRS.from_epsg(32633)
 GEOREF = AffineGeoref(Affine(10, 0, scenes.ORIGIN[0], 0, -10, scenes.ORIGIN[1]))
-SUFFIXES = ("csv", "geojson")
+SUFFIXES = ("csv", "geojson", "gpkg")
+OTHERS = ("points", "sh", "tif", "txt")  # tests/test_points_positions.py
 
 
 def table(count: int = 20, seed: int = 0) -> PointTable:
@@ -48,7 +49,7 @@ def same(one: PointTable, two: PointTable) -> None:
 
 
 def test_formats_are_the_files() -> None:
-    assert formats() == sorted(SUFFIXES)
+    assert formats() == sorted((*SUFFIXES, *OTHERS))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -71,7 +72,7 @@ rows = st.lists(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326"]))
 def test_round_trip_of_anything(suffix: str, tmp_path: Path, points: Any, crs: Any) -> None:
@@ -109,7 +110,7 @@ def test_numbers_that_are_not_known_stay_unknown(suffix: str, tmp_path: Path) ->
     path = str(tmp_path / f"p.{suffix}")
     write_points(path, written)
     same(read_points(path), written)
-    assert "NaN" not in (tmp_path / f"p.{suffix}").read_text()
+    assert b"NaN" not in (tmp_path / f"p.{suffix}").read_bytes()
 
 
 def test_geojson_is_valid_and_in_longitude_and_latitude(tmp_path: Path) -> None:
@@ -198,6 +199,28 @@ def test_geojson_drawn_on_a_map(tmp_path: Path) -> None:
     assert matches.moving_xy.tolist() == [[5, 6.5]]
 
 
+def test_geojson_of_a_point_that_was_moved(tmp_path: Path) -> None:
+    """As by QGIS: the geometry changes, and is rounded to seven decimals; the fields don't."""
+    path = tmp_path / "p.geojson"
+    one = table()
+    write_points(str(path), one)
+    data = json.loads(path.read_text())
+    for feature in data["features"]:
+        feature["geometry"]["coordinates"] = [
+            round(v, 7) for v in feature["geometry"]["coordinates"]
+        ]
+    path.write_text(json.dumps(data))
+    same(read_points(str(path)), one)
+    lonlat = Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
+    x, y = lonlat.transform(one.map_xy[3, 0] + 25, one.map_xy[3, 1] - 5)
+    data["features"][3]["geometry"]["coordinates"] = [x, y]
+    path.write_text(json.dumps(data))
+    matches = read_points(str(path)).matches(GEOREF, UTM)
+    expected = np.array(one.reference_xy)
+    expected[3] += [2.5, 0.5]
+    np.testing.assert_allclose(matches.reference_xy, expected, atol=1e-5)
+
+
 HEAD = "moving_x,moving_y,reference_x,reference_y,score,sigma_px,enabled\n"
 
 
@@ -262,12 +285,16 @@ def test_wrong_geojson_says_where(data: Any, said: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(junk=st.binary(max_size=80))
 def test_junk_is_an_error_of_ours(suffix: str, tmp_path: Path, junk: bytes) -> None:
     path = tmp_path / f"p.{suffix}"
-    head = HEAD.encode() if suffix == "csv" else b'{"type": "FeatureCollection", "features": ['
+    head = {
+        "csv": HEAD.encode(),
+        "geojson": b'{"type": "FeatureCollection", "features": [',
+        "gpkg": b"SQLite format 3\0",
+    }[suffix]
     for start in (b"", head):
         path.write_bytes(start + junk)
         with contextlib.suppress(GeoregError):

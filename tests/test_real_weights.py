@@ -12,6 +12,7 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
+from scipy.spatial import cKDTree
 
 import scenes
 from cli_cases import run
@@ -111,6 +112,25 @@ def test_a_tile_means_the_same_in_any_batch(matcher: Matcher) -> None:
     assert set(together.tile.tolist()) == {2}
     for name in ("moving_xy", "reference_xy", "score", "sigma"):
         assert getattr(together, name) == pytest.approx(getattr(whole(matcher), name), abs=1e-3)
+
+
+@pytest.mark.parametrize("matcher", ["aliked_lightglue", "xfeat_lighterglue"], indirect=True)
+def test_half_precision_moves_no_key_point(matcher: Matcher) -> None:
+    """ALIKED and LightGlue compute in float32 all the same, XFeat where key points are found; its
+    descriptors are rounded. DISK's convolutions would take a CPU minutes.
+    """  # fmt: skip
+    batch = batch_of([shifted(shape=(160, 192))])
+    expected = points_of(matcher, batch)
+    half = points_of(choosing.loader(matcher.name)(Device(dtype="bfloat16")), batch)
+    if matcher.name == "aliked_lightglue":
+        for name in TilePoints.__dataclass_fields__:
+            assert np.array_equal(getattr(half, name), getattr(expected, name))
+        return
+    assert len(half) == pytest.approx(len(expected), rel=0.05)
+    known = cKDTree(np.hstack([expected.moving_xy, expected.reference_xy]))
+    distance, same = known.query(np.hstack([half.moving_xy, half.reference_xy]))
+    assert (distance < 1e-3).mean() > 0.95
+    assert np.abs(half.score - expected.score[same])[distance < 1e-3].max() < 0.1
 
 
 def test_isnt_sure_of_unrelated_places(matcher: Matcher) -> None:

@@ -56,7 +56,8 @@ class BlockSums:
         """
         area = float((size * self.block) ** 2)
         valid = self.cells > min_share * area
-        energy = (self.moving_energy * self.reference_energy).clamp(min=0).sqrt()
+        # Not quite 0, where the root has no slope: networks are trained through this.
+        energy = (self.moving_energy * self.reference_energy).clamp(min=1e-12).sqrt()
         score = self.product / (energy + 2e-3 * area)
         return torch.where(valid, score, torch.zeros_like(score)), valid
 

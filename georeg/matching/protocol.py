@@ -73,6 +73,11 @@ class Surfaces:
             the reference's template at the same place, the moving tile (i, j) * back_step pixels
             away. None if it wasn't looked at.
         back_step: pixels between displacements of `back`.
+        structure: (K, 2) logarithm of how much there is to compare in a template: on the side that
+            shows less of it, and on the other; None if that isn't known.
+        reliability: what makes a template's best place likely: log odds of all, and per deviation
+            of lead, per unit of each of `structure`; see georeg/peaks.py, whose own ones are taken
+            if None.
     """
 
     tile: Index
@@ -82,6 +87,8 @@ class Surfaces:
     size: float
     back: Image | None = None
     back_step: float = 0.0
+    structure: Array | None = None
+    reliability: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         """Number of templates."""
@@ -94,9 +101,13 @@ class Surfaces:
 
     def select(self, keep: npt.NDArray[np.bool_] | Index) -> Surfaces:
         """Some of the templates."""
-        back = None if self.back is None else self.back[keep]
         return replace(
-            self, tile=self.tile[keep], center=self.center[keep], score=self.score[keep], back=back
+            self,
+            tile=self.tile[keep],
+            center=self.center[keep],
+            score=self.score[keep],
+            back=None if self.back is None else self.back[keep],
+            structure=None if self.structure is None else self.structure[keep],
         )
 
     def moved(self, offset: Array) -> Surfaces:
@@ -113,6 +124,7 @@ class Surfaces:
         if not parts:
             raise ValueError("no surfaces: their radius and step are unknown")
         backs = [p.back for p in parts if p.back is not None]
+        structure = [p.structure for p in parts if p.structure is not None]
         return cls(
             np.concatenate([p.tile for p in parts]),
             np.concatenate([p.center for p in parts]),
@@ -121,6 +133,8 @@ class Surfaces:
             parts[0].size,
             np.concatenate(backs) if len(backs) == len(parts) else None,
             parts[0].back_step,
+            np.concatenate(structure) if len(structure) == len(parts) else None,
+            parts[0].reliability,
         )
 
 

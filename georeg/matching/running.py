@@ -15,6 +15,9 @@ from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TileP
 
 log = logging.getLogger(__name__)
 
+# By type, the operator with which torch says whether oneDNN can do with it on this CPU.
+_HALVES = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}
+
 
 def pick_devices(
     name: str, *, precision: str = "auto", seed: int = 0, compiled: bool = False
@@ -51,12 +54,20 @@ def pick_devices(
             raise SettingsError(f"device '{one}' is none of auto, cpu, cuda, cuda:N")
         half = "float16" if device.type == "cuda" else "float32"
         dtype = half if precision == "auto" else precision
-        if device.type == "cpu" and dtype == "float16":
-            log.warning("float16 on a CPU is far slower than float32; bfloat16 may be faster")
+        if device.type == "cpu" and dtype in _HALVES and not _has_instructions(dtype):
+            log.warning("this CPU has no instructions for %s: float32 is far faster on it", dtype)
         found.append(Device(str(device), dtype, seed, compiled))
     if len({d.name.partition(":")[0] for d in found}) > 1:
         raise SettingsError(f"device '{name}': either the CPU or GPUs, not both")
     return tuple(found)
+
+
+def _has_instructions(dtype: str) -> bool:
+    """Whether oneDNN convolves in a half type on this CPU; else torch does so number by number."""
+    import torch
+
+    asked = getattr(torch.ops.mkldnn, _HALVES[dtype], None)
+    return asked is not None and bool(asked())
 
 
 @contextmanager

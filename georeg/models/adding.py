@@ -116,6 +116,8 @@ def import_file(
     entry, sha256 = identify(source, name)
     check_licence(entry, agree)
     target = store.path_of(entry)
+    if entry.shipped and download.sha256_of(target) != sha256:
+        raise SettingsError(f"the weights {entry.name} come with georeg: add --as {entry.name}_own")
     if target.is_file():
         if download.sha256_of(target) == sha256:
             store.find(entry.name)
@@ -150,8 +152,8 @@ def identify(path: Path, name: str | None = None) -> tuple[Entry, str]:
     sha256 = download.sha256_of(path)
     alike = catalogue.with_layout(layout)
     by_sum = [e for e in alike if e.sha256 == sha256]
-    by_name = [e for e in alike if e.is_called(str(path))]
-    for found in (by_sum, by_name, alike):
+    by_name = [e for e in alike if e.is_called(str(path)) and not e.shipped]
+    for found in (by_sum, by_name, [e for e in alike if not e.shipped]):
         if len(found) == 1:
             return found[0], sha256
     choices = ", ".join(e.name for e in alike)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from georeg.errors import InputError
 from georeg.models import layouts
@@ -104,13 +106,6 @@ def _is_safetensors(path: str | os.PathLike[str]) -> bool:
 
 
 def _safetensors(path: str | os.PathLike[str]) -> Any:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError:
-        raise InputError(
-            f"{path} is a safetensors file: run 'pip install georeg[safetensors]' to read it"
-        ) from None
     try:
         return load_file(path)
     except (SafetensorError, OSError, json.JSONDecodeError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from georeg.errors import InputError, OutputError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.models import catalogue
 from georeg.models.catalogue import Entry
 from georeg.models.download import sha256_of
@@ -62,6 +62,8 @@ def offline() -> bool:
 
 def path_of(entry: Entry) -> Path:
     """Where an entry's file lies, or would."""
+    if entry.shipped:
+        return Path(__file__).with_name("shipped") / entry.file
     return folder() / entry.file
 
 
@@ -112,6 +114,8 @@ def find_all(name: str) -> dict[str, Path]:
 
 def how_to_get(entry: Entry) -> str:
     """One line with the command that gets an entry."""
+    if entry.shipped:
+        return f"{path_of(entry)} is missing: it comes with georeg, install georeg again"
     if entry.urls:
         size, licence = entry.megabytes, entry.licence.partition(":")[0]
         return (
@@ -135,7 +139,7 @@ def record_of(entry: Entry) -> Record | None:
 
 def keep_record(entry: Entry, record: Record) -> None:
     """Note what is known of an entry's file; in a folder that can't be written, nothing is."""
-    if os.access(folder(), os.W_OK):
+    if not entry.shipped and os.access(folder(), os.W_OK):
         data = {"size": record.size, "sha256": record.sha256, "source": record.source}
         write_json(str(_record_path(entry)), data)
 
@@ -159,11 +163,11 @@ def verify(name: str) -> str | None:
     """Compare an entry's file with what is known of it; returns None if all is well.
 
     Returns:
-        A warning, if the checksum isn't the one that third parties report; not an error.
+        A warning, if the checksum isn't the published file's; not an error.
 
     Raises:
         SettingsError: there is no such entry.
-        InputError: missing, changed, or another file than the catalogue's.
+        InputError: missing, or changed since it was put there.
     """
     entry = catalogue.get(name)
     path = path_of(entry)
@@ -181,17 +185,13 @@ def verify(name: str) -> str | None:
 
 
 def doubt(entry: Entry, sha256: str) -> str | None:
-    """What to think of a checksum: None if it is as reported or nothing is known.
-
-    Raises:
-        InputError: it is surely wrong.
-    """
+    """What to think of a checksum: None if it is as known or nothing is known."""
     if entry.sha256 in (None, sha256):
         return None
-    said = f"{entry.name}: its sha256 is {sha256}, known is {entry.sha256}"
-    if entry.enforced:
-        raise InputError(said)
-    return f"{said} (reported by third parties; its tensors are complete)"
+    return (
+        f"{entry.name}: its sha256 is {sha256}, that of the published file is said to be "
+        f"{entry.sha256}; its tensors are complete"
+    )
 
 
 def remove(name: str) -> list[Path]:
@@ -201,10 +201,12 @@ def remove(name: str) -> list[Path]:
         What was deleted.
 
     Raises:
-        SettingsError: there is no such entry.
+        SettingsError: there is no such entry, or it comes with georeg.
         OutputError: a file can't be deleted.
     """
     entry = catalogue.get(name)
+    if entry.shipped:
+        raise SettingsError(f"the weights {name} come with georeg and stay where they are")
     path = path_of(entry)
     part = part_of(entry)
     gone = []

@@ -217,6 +217,8 @@ def _check(
     """Everything that can be known to be wrong before the work."""
     if wanted.shift_only:
         raise SettingsError("--shift-only touches no pixel: that makes no orthoimage")
+    if wanted.embed_gcps:
+        raise SettingsError("--embed-gcps resamples nothing: that makes no orthoimage")
     if wanted.grid == "moving":
         raise SettingsError("--grid moving: an image with RPCs has no pixel grid of its own")
     if wanted.grid == "reference" and reference is None:

@@ -38,7 +38,7 @@ from georeg.synthesis.protocol import Modality
 
 __all__ = ["available", "load"]
 
-_SHARED = {"protocol", "draws", "warps", "compose", "pairs", "generative"}
+_SHARED = {"protocol", "draws", "warps", "compose", "pairs", "views", "generative"}
 _GROUP = "georeg.synthesis"
 
 

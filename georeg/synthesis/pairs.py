@@ -36,6 +36,10 @@ CHAINS: Mapping[str, Chain] = {
     "sketch": ("sketch",),
     "event": ("event",),
     "paint": ("paint",),
+    "recolour": ("recolour",),
+    "recolour-worse": ("recolour", "sensor"),
+    "night": ("night",),
+    "night-season": ("season", "night"),
 }
 """What one side of a pair may be, by a name for logs and tables."""
 
@@ -43,6 +47,7 @@ WEIGHTS: Mapping[str, float] = {
     "optical": 5, "degraded": 4, "season": 4, "sar": 4, "sar-worse": 1, "sar-season": 1,
     "infrared": 3, "infrared-worse": 1, "map": 3, "map-season": 1, "depth": 1, "dem": 2,
     "normal": 0.5, "sketch": 0.5, "event": 0.5, "paint": 1,
+    "recolour": 2, "recolour-worse": 2, "night": 1, "night-season": 0.5,
 }  # fmt: skip
 """How often each is one side of a pair."""
 
@@ -129,8 +134,8 @@ def random_pair(
     )
     label = (place - xy).mT.reshape(len(images), 2, *shown)
     return Pair(
-        _channelled(moving, channels, draws.fork()),
-        _channelled(reference, channels, draws.fork()),
+        channelled(moving, channels, draws.fork()),
+        channelled(reference, channels, draws.fork()),
         moving_seen,
         seen,
         label,
@@ -190,7 +195,8 @@ def _side(
     return out, seen, place
 
 
-def _channelled(images: Tensor, channels: int, draws: Draws) -> Tensor:
+def channelled(images: Tensor, channels: int, draws: Draws) -> Tensor:
+    """(B, 3, H, W) -> (B, channels, H, W): as they are, or mixed with random weights."""
     if channels == 3:
         return images
     share = draws.uniform(0.1, 1, (3,))

@@ -23,6 +23,7 @@ from georeg.writers.creation import (
     is_sparse,
     parse_creation,
 )
+from georeg.writers.gcps import Gcps
 from georeg.writers.metadata import Metadata
 from georeg.writers.pixels import Progress, Target, verify, write_blocks
 from georeg.writers.place import is_virtual, placed, writing
@@ -71,6 +72,7 @@ def write(
     inputs: Sequence[str] = (),
     provenance: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    gcps: Gcps | None = None,
 ) -> None:
     """Write blocks into a GeoTIFF; the file appears when it is whole, or not at all.
 
@@ -88,6 +90,7 @@ def write(
         inputs: names of files that must not be overwritten, whatever the options say.
         provenance: tags for the domain GEOREG; those named TIFFTAG_* become TIFF tags.
         progress: called with the share done (0..1) after each block; may raise to cancel.
+        gcps: written instead of the grid's geotransform.
 
     Raises:
         SettingsError: the output is an input, or exists and may not be overwritten.
@@ -97,7 +100,7 @@ def write(
     report = progress or (lambda _: None)
     user = parse_creation(options.creation, options.driver)
     classes = options.classes or bool(metadata.palettes)
-    target = Target(output, grid, layout, metadata, provenance or {})
+    target = Target(output, grid, layout, metadata, provenance or {}, gcps)
     share = _BLOCKS_SHARE[options.driver]
     with (
         gdal_env(options.threads),
@@ -183,9 +186,6 @@ def shift_only(
 ) -> None:
     """Write the same pixels, bit by bit, under another geotransform.
 
-    Bands, nodata, alpha, mask and metadata stay as they are; of several nodata values the first
-    is declared, because a GeoTIFF holds one only.
-
     Args:
         raster: never overwritten.
         output: a path, or a name that GDAL can write to.
@@ -198,22 +198,72 @@ def shift_only(
     Raises:
         SettingsError, InputError, OutputError: as `write`, or the raster can't be decoded.
     """
+    grid = Grid(raster.header.shape, transform, raster.header.crs)
+    _write_originals(raster, output, grid, None, options, inputs, provenance, progress)
+
+
+def embed_gcps(
+    raster: Raster,
+    output: str,
+    gcps: Gcps,
+    options: WriteOptions | None = None,
+    *,
+    inputs: Sequence[str] = (),
+    provenance: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write the same pixels, bit by bit, with GCPs instead of a georeference.
+
+    Args:
+        raster: never overwritten.
+        output: a path, or a name that GDAL can write to.
+        gcps: what to embed.
+        options: how to write.
+        inputs: further files that must not be overwritten.
+        provenance: as for `write`.
+        progress: as for `write`.
+
+    Raises:
+        SettingsError, InputError, OutputError: as `write`, or the raster can't be decoded.
+    """
+    grid = Grid(raster.header.shape, Affine.identity(), gcps.crs)
+    _write_originals(raster, output, grid, gcps, options, inputs, provenance, progress)
+
+
+def _write_originals(
+    raster: Raster,
+    output: str,
+    grid: Grid,
+    gcps: Gcps | None,
+    options: WriteOptions | None,
+    inputs: Sequence[str],
+    provenance: Mapping[str, str] | None,
+    progress: Progress | None,
+) -> None:
+    """The raster's own pixels under another georeference.
+
+    Bands, nodata, alpha, mask and metadata stay as they are; of several nodata values the first
+    is declared, because a GeoTIFF holds one only.
+    """
     header = raster.header
     base = layout_of(raster)
     declared = [n for n in header.nodata if n is not None]
     nodata = as_stored(declared[0], base.array_dtype) if declared else None
     masked = header.masked and header.alpha is None
     layout = Layout(base.dtype, base.count, nodata, header.alpha, masked)
+    metadata = Metadata.of(raster)
     write(
         output,
-        Grid(header.shape, transform, header.crs),
+        grid,
         layout,
-        Metadata.of(raster),
+        # Under PixelIsPoint, GDAL would move the GCPs by a pixel between writing and reading.
+        metadata if gcps is None else metadata.without("AREA_OR_POINT"),
         _originals(raster, layout),
         options,
         inputs=(raster.name, *raster.dataset().files, *inputs),
         provenance=provenance,
         progress=progress,
+        gcps=gcps,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rasterio.enums import ColorInterp
@@ -76,6 +76,11 @@ class Metadata:
                 if name == "palette"
             },
         )
+
+    def without(self, tag: str) -> Metadata:
+        """The same without a tag of the dataset's default domain."""
+        own = {key: value for key, value in self.tags.get("", {}).items() if key != tag}
+        return replace(self, tags={**self.tags, "": own})
 
     @property
     def photometric(self) -> str:

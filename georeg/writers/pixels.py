@@ -19,6 +19,7 @@ from georeg.grid import Grid, Window
 from georeg.validity import Layout
 from georeg.warping import Block
 from georeg.writers.creation import is_sparse
+from georeg.writers.gcps import Gcps
 from georeg.writers.metadata import Metadata
 from georeg.writers.place import writing
 from georeg.writers.tiff import check_whole
@@ -36,6 +37,7 @@ class Target:
         layout: bands, type and validity.
         metadata: of bands and dataset.
         provenance: further tags, see `Metadata.apply`.
+        gcps: instead of the grid's geotransform; their CRS is the grid's.
     """
 
     output: str
@@ -43,10 +45,16 @@ class Target:
     layout: Layout
     metadata: Metadata
     provenance: Mapping[str, str]
+    gcps: Gcps | None = None
 
     def profile(self, creation: Mapping[str, str]) -> dict[str, Any]:
         """Arguments for rasterio.open."""
         crs = self.grid.crs
+        place = (
+            {"transform": self.grid.transform}
+            if self.gcps is None
+            else {"gcps": self.gcps.to_rasterio()}
+        )
         return {
             "driver": "GTiff",
             "height": self.grid.height,
@@ -54,7 +62,7 @@ class Target:
             "count": self.layout.count,
             "dtype": self.layout.dtype,
             "nodata": self.layout.nodata,
-            "transform": self.grid.transform,
+            **place,
             "crs": None if crs is None else rasterio.crs.CRS.from_wkt(crs.to_wkt()),
             "PHOTOMETRIC": self.metadata.photometric,
             **creation,

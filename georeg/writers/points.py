@@ -1,5 +1,8 @@
 """Tie points as files: one module per format, `points_<suffix>`; the suffix picks it.
 
+Each module has `read(path, sides)` and `write(path, table, sides, overwrite=...)`, and says in its
+docstring where the pixel (0, 0) and the axes are in that format.
+
 A table holds what a file can say about tie points, more than `Matches` does: where they lie on
 the map, how well the fit explains them, and whether a person has taken them out.
 """
@@ -7,12 +10,9 @@ the map, how well the fit explains them, and whether a person has taken them out
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import pkgutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,10 @@ from georeg.crs import CrsPath, parse_crs
 from georeg.errors import PointsError, SettingsError
 from georeg.georef import Georef
 from georeg.matches import Matches
+from georeg.writers.sides import Side, Sides, needed
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-_TRUE = {"1", "true", "yes", "y", "t", "on"}
-_FALSE = {"0", "false", "no", "n", "f", "off"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,18 +111,7 @@ class PointTable:
         """
         if not self.enabled.any():
             raise PointsError("no tie point is enabled")
-        reference = np.array(self.reference_xy)
-        missing = ~np.isfinite(reference).all(axis=1) & self.enabled
-        if missing.any():
-            if georef is None:
-                raise PointsError(
-                    f"tie point {self.ids[int(missing.argmax())]} has only a map position, but "
-                    "the reference has no georeference"
-                )
-            source = None if self.crs is None else parse_crs(self.crs)
-            around = float(georef.to_map(np.zeros((1, 2)))[0, 0])
-            xy = CrsPath(source, crs, None, around).forward(self.map_xy[missing])
-            reference[missing] = georef.to_pixel(xy)
+        reference = self.reference_pixels(georef, crs)
         lost = ~np.isfinite(reference).all(axis=1) & self.enabled
         if lost.any():
             raise PointsError(
@@ -133,6 +120,107 @@ class PointTable:
             )
         use = self.enabled
         return Matches(self.moving_xy[use], reference[use], self.score[use], self.sigma[use])
+
+    def reference_pixels(self, georef: Georef | None, crs: CRS | None) -> Array:
+        """(N, 2) pixels of the reference: as they are, or from the map position; NaN if nowhere.
+
+        Args:
+            georef: of the reference raster.
+            crs: of the reference raster.
+
+        Raises:
+            PointsError: an enabled point has only a map position, and there is no georeference.
+            SettingsError: the file names a CRS that doesn't exist.
+        """
+        reference = np.array(self.reference_xy)
+        missing = ~np.isfinite(reference).all(axis=1)
+        if not (missing & self.enabled).any():
+            return reference
+        if georef is None:
+            raise PointsError(
+                f"tie point {self.ids[int((missing & self.enabled).argmax())]} has only a map "
+                "position, but the reference has no georeference"
+            )
+        source = None if self.crs is None else parse_crs(self.crs)
+        around = float(georef.to_map(np.zeros((1, 2)))[0, 0])
+        xy = CrsPath(source, crs, None, around).forward(self.map_xy[missing])
+        with np.errstate(invalid="ignore", over="ignore"):
+            pixels = georef.to_pixel(np.where(np.isfinite(xy), xy, np.nan))
+        reference[missing] = np.where(np.isfinite(pixels), pixels, np.nan)
+        return reference
+
+    def with_fit(self, inlier: Bools, residuals: Array) -> PointTable:
+        """The same after another fit.
+
+        Args:
+            inlier: (M,) which of the enabled points it explains; the others aren't inliers.
+            residuals: (M, 2) their errors in reference pixels; the others' are unknown.
+        """
+        fitted, errors = np.zeros(len(self), np.bool_), np.full((len(self), 2), np.nan)
+        fitted[self.enabled], errors[self.enabled] = inlier, residuals
+        return replace(self, inlier=fitted, residual_xy=errors)
+
+    @property
+    def usable(self) -> Bools:
+        """(N,) what goes to tools that know no outliers: enabled, and explained by the fit."""
+        return np.asarray(self.enabled & self.inlier)
+
+    def select(self, keep: Bools) -> PointTable:
+        """Some of the tie points."""
+        return PointTable(
+            tuple(name for name, wanted in zip(self.ids, keep, strict=True) if wanted),
+            self.moving_xy[keep],
+            self.reference_xy[keep],
+            self.map_xy[keep],
+            self.score[keep],
+            self.sigma[keep],
+            self.residual_xy[keep],
+            self.inlier[keep],
+            self.enabled[keep],
+            self.crs,
+            None if self.height is None else self.height[keep],
+        )
+
+    def usable_only(self, path: str) -> PointTable:
+        """The usable points, for a format that can hold no others.
+
+        Args:
+            path: of the file they are for, for messages.
+
+        Raises:
+            PointsError: there are none.
+        """
+        if not self.usable.any():
+            raise PointsError(f"{path}: no tie point is enabled and agrees with the fit")
+        return self.select(self.usable)
+
+    def on_map(self, reference: Side | None, path: str) -> PointTable:
+        """The same with a map position for every point.
+
+        Args:
+            reference: whose georeference tells where its pixels are.
+            path: of the file they are for, for messages.
+
+        Raises:
+            SettingsError: a map position is missing, and so is the reference.
+        """
+        missing = ~np.isfinite(self.map_xy).all(axis=1)
+        if not missing.any():
+            return self
+        which = f"tie point {self.ids[int(missing.argmax())]} has no map position"
+        side = needed(reference, path, "--reference", which)
+        known = None if self.crs is None else parse_crs(self.crs)
+        xy = side.layer.to_map(self.reference_xy[missing])
+        map_xy = np.array(self.map_xy)
+        map_xy[missing] = CrsPath(side.crs, known).forward(xy)
+        return replace(self, map_xy=map_xy, crs=self.crs or crs_text(side.crs))
+
+    def in_crs(self, crs: CRS | None) -> PointTable:
+        """The same with map positions in another CRS; as they are where one of them is unknown."""
+        if crs is None or self.crs is None or parse_crs(self.crs) == crs:
+            return self
+        xy = CrsPath(parse_crs(self.crs), crs).forward(self.map_xy)
+        return replace(self, map_xy=xy, crs=crs_text(crs))
 
 
 def crs_text(crs: CRS | None) -> str | None:
@@ -162,124 +250,44 @@ def check_suffix(path: str) -> str:
     return suffix
 
 
-def write_points(path: str, table: PointTable, *, overwrite: bool = True) -> None:
+def write_points(
+    path: str, table: PointTable, sides: Sides | None = None, *, overwrite: bool = True
+) -> None:
     """Write tie points in the format that the suffix says, whole or not at all.
 
+    Args:
+        path: of the file.
+        table: what to write.
+        sides: the rasters; some formats can't do without.
+        overwrite: whether an existing file may be replaced.
+
     Raises:
-        SettingsError: unknown suffix; the file exists and may not be overwritten.
+        SettingsError: unknown suffix; the file exists and may not be overwritten; the format needs
+            a raster that isn't there.
+        PointsError: there is no point that the format could hold.
         OutputError: it can't be written.
     """
     module = importlib.import_module(f"georeg.writers.points_{check_suffix(path)}")
-    module.write(path, table, overwrite=overwrite)
+    module.write(path, table, sides or Sides(), overwrite=overwrite)
 
 
-def read_points(path: str) -> PointTable:
+def read_points(path: str, sides: Sides | None = None) -> PointTable:
     """Read tie points, own ones or hand-made ones.
 
+    Args:
+        path: of the file.
+        sides: the rasters; some formats can't do without.
+
     Raises:
-        SettingsError: unknown suffix.
+        SettingsError: unknown suffix; the format needs a raster that isn't there.
         InputError: missing or unreadable.
         PointsError: what is in it makes no sense; names the file and the line.
     """
     module = importlib.import_module(f"georeg.writers.points_{check_suffix(path)}")
-    table: PointTable = module.read(path)
-    return table
-
-
-def from_records(
-    records: Sequence[tuple[str, Mapping[str, Any]]], path: str, crs: str | None
-) -> PointTable:
-    """A table from what a reader found.
-
-    Args:
-        records: for every point where it stands ('line 7', for messages) and its values by name:
-            moving_x, moving_y, and reference_x, reference_y or map_x, map_y; the rest optional.
-        path: of the file, for messages.
-        crs: of map_x, map_y.
-
-    Raises:
-        PointsError: a value is missing or makes no sense.
-    """
-    if not records:
-        raise PointsError(f"{path} holds no tie points")
-    rows = [_Record(f"{path}, {where}", values) for where, values in records]
-    points = [row.point(i + 1) for i, row in enumerate(rows)]
-    numbers = np.array([p[1] for p in points], np.float64)
-    flags = np.array([p[2] for p in points], np.bool_)
-    return PointTable(
-        tuple(p[0] for p in points),
-        numbers[:, 0:2],
-        numbers[:, 2:4],
-        numbers[:, 4:6],
-        numbers[:, 6],
-        numbers[:, 7],
-        numbers[:, 8:10],
-        flags[:, 0],
-        flags[:, 1],
-        crs,
-        None if np.isnan(numbers[:, 10]).all() else numbers[:, 10],
-    )
-
-
-def plain_name(text: str) -> str:
-    """A point's name in one line and not like a comment, so that every format can hold it."""
-    return " ".join(text.split()).lstrip("# ")
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) < 60 else text[:57] + "..."
-
-
-@dataclass(frozen=True)
-class _Record:
-    """The values of one point, and where they stand."""
-
-    where: str
-    values: Mapping[str, Any]
-
-    def point(self, number: int) -> tuple[str, list[float], list[bool]]:
-        """Its name, its eleven numbers and its two flags."""
-        moving = [self.number("moving_x"), self.number("moving_y")]
-        reference = [self.number("reference_x", math.nan), self.number("reference_y", math.nan)]
-        on_map = [self.number("map_x", math.nan), self.number("map_y", math.nan)]
-        if not (all(map(math.isfinite, reference)) or all(map(math.isfinite, on_map))):
-            raise PointsError(
-                f"{self.where}: neither reference_x, reference_y nor map_x, map_y are given"
-            )
-        score, sigma = self.number("score", 1.0), self.number("sigma_px", 1.0)
-        if not 0 <= score <= 1:
-            raise PointsError(f"{self.where}: score is {score:g}, not between 0 and 1")
-        if not sigma > 0:
-            raise PointsError(f"{self.where}: sigma_px is {sigma:g}, not above 0")
-        residual = [self.number("residual_x_px", math.nan), self.number("residual_y_px", math.nan)]
-        enabled = self.flag("enabled", True)
-        flags = [self.flag("inlier", enabled), enabled]
-        value = self.values.get("id")
-        name = "" if value is None else plain_name(str(value))
-        height = self.number("height", math.nan)
-        numbers = [*moving, *reference, *on_map, score, sigma, *residual, height]
-        return name or str(number), numbers, flags
-
-    def number(self, name: str, default: float | None = None) -> float:
-        value = self.values.get(name)
-        if value is None or (isinstance(value, str) and not value.strip()):
-            if default is None:
-                raise PointsError(f"{self.where}: {name} is missing")
-            return default
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise PointsError(f"{self.where}: {name} is '{_short(value)}', not a number")
-        return number
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.values.get(name)
-        text = "" if value is None else str(value).strip().lower().removesuffix(".0")
-        if not text:
-            return default
-        if text in _TRUE or text in _FALSE:
-            return text in _TRUE
-        raise PointsError(f"{self.where}: {name} is '{_short(value)}', not 0 or 1")
+    table: PointTable = module.read(path, sides or Sides())
+    if table.crs is None:
+        return table
+    try:
+        return replace(table, crs=crs_text(parse_crs(table.crs)))
+    except SettingsError as error:
+        raise PointsError(f"{path}: {error}") from None

@@ -1,17 +1,26 @@
 """Tie points as CSV: for spreadsheets, scripts and hands.
 
-Lines that begin with # are comments; one of them names the CRS of map_x, map_y.
+Pixels of both rasters as GDAL has them: x is the column, y the row, counted downwards, and (0, 0)
+the outer corner of the first pixel. map_x is easting or longitude. Lines that begin with # are
+comments; one of them names the CRS of map_x, map_y.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 
 from georeg.errors import PointsError
 from georeg.textfile import read_text, write_text
-from georeg.writers.points import PointTable, from_records, plain_name
+from georeg.writers.points import PointTable
+from georeg.writers.records import (
+    from_records,
+    number_text,
+    plain_name,
+    records_of,
+    split_line,
+)
+from georeg.writers.sides import Sides
 
 COLUMNS = (
     "id",
@@ -36,7 +45,7 @@ _HEAD = (
 _CRS = "# crs of map_x, map_y:"
 
 
-def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
+def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
     """Write a table; reading it again gives the same numbers to the last bit.
 
     Raises:
@@ -61,16 +70,12 @@ def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
             *table.residual_xy[i],
         ]
         flags = [int(table.inlier[i]), int(table.enabled[i])]
-        row = [plain_name(name) or str(i + 1), *(_text(float(n)) for n in numbers), *flags]
-        rows.writerow(row if table.height is None else [*row, _text(float(table.height[i]))])
+        row = [plain_name(name) or str(i + 1), *(number_text(n) for n in numbers), *flags]
+        rows.writerow(row if table.height is None else [*row, number_text(table.height[i])])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 
-def _text(number: float) -> str:
-    return repr(number) if math.isfinite(number) else ""
-
-
-def read(path: str) -> PointTable:
+def read(path: str, sides: Sides) -> PointTable:
     """Read a table: columns by name in any order, separated by comma, semicolon or tab.
 
     Raises:
@@ -88,26 +93,12 @@ def read(path: str) -> PointTable:
         raise PointsError(f"{path} holds no tie points")
     head = lines[0][1]
     delimiter = max(",;\t", key=head.count)
-    names = [n.strip().lower() for n in _values(head, delimiter, f"{path}, line {lines[0][0]}")]
-    for needed in ("moving_x", "moving_y"):
-        if needed not in names:
+    names = [n.strip().lower() for n in split_line(head, delimiter, f"{path}, line {lines[0][0]}")]
+    for column in ("moving_x", "moving_y"):
+        if column not in names:
             raise PointsError(
-                f"{path}, line {lines[0][0]}: there is no column {needed}; the first line must "
+                f"{path}, line {lines[0][0]}: there is no column {column}; the first line must "
                 f"name the columns, e.g. {','.join(COLUMNS[1:5])}"
             )
-    records = []
-    for number, line in lines[1:]:
-        values = _values(line, delimiter, f"{path}, line {number}")
-        if len(values) > len(names) and any(v.strip() for v in values[len(names) :]):
-            raise PointsError(
-                f"{path}, line {number}: {len(values)} values for {len(names)} columns"
-            )
-        records.append((f"line {number}", dict(zip(names, values, strict=False))))
+    records = records_of(lines[1:], names, delimiter, path)
     return from_records(records, path, crs)
-
-
-def _values(line: str, delimiter: str, where: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter))
-    except csv.Error as error:
-        raise PointsError(f"{where}: {error}") from None

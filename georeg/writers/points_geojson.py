@@ -1,13 +1,16 @@
 """Tie points as GeoJSON (RFC 7946): points in longitude and latitude, for maps.
 
 Properties row, col, x, y, z, id, info are those of `rio gcps`: row and col are pixels of the
-moving raster, x and y the map position in the reference's CRS. The others are georeg's own.
+moving raster, (0, 0) being the outer corner of the first pixel and rows counted downwards, x and y
+the map position in the reference's CRS. The others are georeg's own. A point that was moved on the
+map counts where it is now.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,13 @@ import numpy.typing as npt
 from georeg.crs import CrsPath, parse_crs
 from georeg.errors import GeoregError, PointsError
 from georeg.textfile import finite, read_json, write_text
-from georeg.writers.points import PointTable, from_records
+from georeg.writers.points import PointTable
+from georeg.writers.records import from_records
+from georeg.writers.sides import Sides
 
 _LONLAT = "OGC:CRS84"
 _DECIMALS = 9  # of a degree: a tenth of a millimetre
+_MOVED = 1.5e-7  # degrees: programs that keep to RFC 7946 round to seven decimals
 _CRS, _NOTE = "georeg_crs", "georeg_note"
 _PIXELS = (
     "col, row: moving pixels; reference_x, reference_y: reference pixels; (0, 0) is the outer "
@@ -30,7 +36,7 @@ _PIXELS = (
 _NAMES = {"col": "moving_x", "row": "moving_y", "x": "map_x", "y": "map_y", "z": "height"}
 
 
-def write(path: str, table: PointTable, *, overwrite: bool = True) -> None:
+def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
     """Write a table; reading it again gives the same numbers to the last bit.
 
     Raises:
@@ -87,7 +93,7 @@ def _lonlat(table: PointTable) -> npt.NDArray[np.float64]:
         return np.full((len(table), 2), np.nan)
 
 
-def read(path: str) -> PointTable:
+def read(path: str, sides: Sides) -> PointTable:
     """Read a table; own files, those of `rio gcps`, or points with col and row only.
 
     Raises:
@@ -116,7 +122,29 @@ def read(path: str) -> PointTable:
         crs = _LONLAT
     if crs is not None and not isinstance(crs, str):
         raise PointsError(f"{path}: {_CRS} must be text")
-    return from_records([(where, values) for where, values, _ in records], path, crs)
+    table = from_records([(where, values) for where, values, _ in records], path, crs)
+    places = [_position(geometry) for _, _, geometry in records]
+    return _moved(table, places) if projected else table
+
+
+def _moved(table: PointTable, places: Sequence[Mapping[str, Any]]) -> PointTable:
+    """Points whose geometry isn't where their properties say lie where their geometry is."""
+    try:
+        numbers = [[p.get("map_x", np.nan), p.get("map_y", np.nan)] for p in places]
+        lonlat = np.array(numbers, np.float64)
+        expected = _lonlat(table)
+    except (TypeError, ValueError, GeoregError):  # then the properties are all there is
+        return table
+    step = lonlat - expected
+    step[:, 0] = (step[:, 0] + 180.0) % 360.0 - 180.0
+    moved = np.asarray((np.abs(step) > _MOVED).any(axis=1))
+    if not moved.any() or table.crs is None:
+        return table
+    map_xy, reference_xy = np.array(table.map_xy), np.array(table.reference_xy)
+    around = float(table.map_xy[moved][0, 0])
+    path = CrsPath(parse_crs(_LONLAT), parse_crs(table.crs), None, around)
+    map_xy[moved], reference_xy[moved] = path.forward(lonlat[moved]), np.nan
+    return replace(table, map_xy=map_xy, reference_xy=reference_xy)
 
 
 def _position(geometry: Any) -> dict[str, Any]:

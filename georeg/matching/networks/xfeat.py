@@ -71,9 +71,10 @@ class Xfeat(Detector):
         clear = clear_of(valid)
         image = _normalised(image, valid[:, None])
         features, _, reliability = (x.float() for x in self.net(image))
-        heat = self._heat(image)
-        fine = all_finite(features, reliability, heat)
         with exact(images):
+            # Where key points lie is told by this small head alone, so half precision moves none.
+            heat = self._heat(image)
+            fine = all_finite(features, reliability, heat)
             features = F.normalize(features, dim=1)
             return [
                 self._one(heat[i, 0], features[i : i + 1], reliability[i : i + 1], clear[i], count)
@@ -93,7 +94,7 @@ class Xfeat(Detector):
         places = range(0, _CELL, _SHIFT)
         for top, left in itertools.product(places, places):
             part = wide[..., top : top + height + _CELL, left : left + width + _CELL]
-            logits = self.net.keypoint_head(F.pixel_unshuffle(part, _CELL)).float()
+            logits = self.net.keypoint_head(F.pixel_unshuffle(part, _CELL))
             heat = F.pixel_shuffle(logits.softmax(1)[:, : _CELL**2], _CELL)
             total += heat[..., _CELL - top :, _CELL - left :][..., :height, :width]
         return total / len(places) ** 2

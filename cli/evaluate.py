@@ -1,0 +1,92 @@
+"""`georeg evaluate`: matchers over pairs with known truth."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from georeg.errors import SettingsError
+
+from .command import Argument, Command, Session
+from .console import RESULT
+from .data import TALKING
+from .options import option, options, settings_of
+
+
+@click.command("evaluate", cls=Command)
+@click.argument("truth", cls=Argument)
+@option(
+    "--matcher",
+    "names",
+    multiple=True,
+    default=("structural",),
+    show_default=True,
+    metavar="NAME[=WEIGHTS]",
+    help="What to measure; repeatable. The first one is compared with the others, pair by pair.",
+)
+@option(
+    "--tiles/--no-tiles",
+    default=True,
+    show_default=True,
+    help="Measure precision on tiles whose true displacement is known.",
+)
+@option(
+    "--whole/--no-whole",
+    default=True,
+    show_default=True,
+    help="Measure whole pairs without a prior: AUC of the corners' error, as MINIMA does.",
+)
+@option("--only", default="", help="Pairs whose group or name contains this.")
+@option("--most", type=int, default=0, help="At most so many pairs; 0 for all.")
+@option("-o", "--output", metavar="FOLDER", help="For results.json, results.md and plots.")
+@options("threads", "device", "precision", "seed", *TALKING)
+@click.pass_obj
+def command(session: Session, /, **params: Any) -> None:
+    """Measure matchers against TRUTH: an index of real pairs, or a dataset of 'georeg data make'.
+
+    An index is a JSON list of pairs with moving, reference (images, relative to it) and
+    moving_to_reference (3 x 3, between pixel centres); name and modality are for the tables.
+    """
+    from georeg.training import report
+    from georeg.training.evaluate import evaluate
+
+    pairs = _pairs(params["truth"], params["only"], params["most"])
+    settings = settings_of(params)
+    names = list(dict.fromkeys(params["names"]))
+    results = {}
+    for number, name in enumerate(names):
+
+        def tell(share: float, number: int = number) -> None:
+            session.tell("evaluate", (number + share) / len(names))
+
+        results[name] = evaluate(
+            name, (p.read() for p in pairs), len(pairs), settings,
+            tiles=params["tiles"], whole=params["whole"], progress=tell,
+        )  # fmt: skip
+    lines = report.lines(results)
+    if params["output"]:
+        os.makedirs(params["output"], exist_ok=True)
+        report.store(results, params["output"])
+    click.echo("\n".join(lines))
+    session.console.event(
+        RESULT, "result", f"{len(pairs)} pairs, {len(names)} matchers",
+        output=params["output"],
+        results=json.loads(report.as_json(results)),
+    )  # fmt: skip
+
+
+def _pairs(truth: str, only: str, most: int) -> Any:
+    from georeg.training.dataset import Dataset
+    from georeg.training.truth import held_out, read_index
+
+    if os.path.isdir(truth):
+        found: Any = held_out(Dataset(truth))
+    else:
+        found = read_index(truth)
+    chosen = [p for p in found if only in f"{p.group}/{p.name}"]
+    if not chosen:
+        raise SettingsError(f"{truth} has no pair whose group or name contains '{only}'")
+    return chosen[:most] if most else chosen

@@ -1,0 +1,211 @@
+"""What matchers share that compare dense features: templates, correlation, the way back.
+
+A matcher of this kind says what a place looks like (`features`, `phases`); here tiles are cut into
+templates and compared with every place within reach, as multi-channel correlation by FFT (Dubout
+and Fleuret, ECCV 2012; Henriques et al., IEEE TPAMI 37(3), 2015) with masked normalisation (see
+correlation.py), forward and backward (Kalal et al., ICPR 2010). Where single templates can't
+decide, the engine pools their surfaces (see georeg/voting.py).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from georeg.matching.cells import STRIDE
+from georeg.matching.correlation import BlockSums, correlate_blocks
+from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
+
+_MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
+_MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
+
+Features = tuple[Tensor, Tensor]
+"""(B, C, h, w) features by cell, 0 where invalid, and the (B, h, w) float mask of valid cells."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a scene is cut into templates: cells of `unit` px, blocks of cells, blocks a side."""
+
+    unit: int
+    block: int
+    size: int
+
+
+def _plan(batch: TileBatch) -> _Plan:
+    """Templates large enough to decide and small enough to be many, by the scene's extent.
+
+    Tiles of one level must get the same templates whatever they are batched with, so only the
+    single image of 'locate' is asked how much of it is valid.
+    """
+    area = math.prod(batch.moving.shape[1:])
+    if batch.goal == "locate":
+        area = int((batch.moving_mask & batch.reference_mask).sum()) // max(len(batch), 1)
+    side = math.sqrt(area)
+    wide = batch.goal == "locate" and (side >= 400 or batch.radius > 90)
+    unit = 2 * STRIDE if wide else STRIDE
+    if side >= 400 and batch.goal == "locate":
+        return _Plan(unit, 64 // unit, 2)
+    if side >= 200:
+        return _Plan(unit, 32 // unit, 3)
+    return _Plan(unit, 16 // unit, 4)
+
+
+class DenseMatcher(ABC):
+    """Base of the matchers here: surfaces of overlapping templates."""
+
+    layouts: ClassVar[tuple[str, ...]] = ()
+    tile: ClassVar[int] = 320
+    reach: ClassVar[int] = 32
+    limit: ClassVar[int] = 704
+    scene: ClassVar[int] = 1024
+    side_by_side: ClassVar[bool] = True
+    reliability: tuple[float, ...] | None = None  # see `Surfaces`
+
+    def __init__(self, device: Device | None, check: bool) -> None:
+        """Set where to compute.
+
+        Args:
+            device: the CPU if None.
+            check: also look from the reference back into the moving tile (not for 'locate').
+        """
+        self.device = torch.device((device or Device()).name)
+        self.check = check
+
+    @abstractmethod
+    def features(self, images: Tensor, masks: Tensor) -> Features:
+        """Of cells that touch each other.
+
+        Args:
+            images: (B, H, W) in [0, 1].
+            masks: (B, H, W) bool, True where valid.
+        """
+
+    @abstractmethod
+    def phases(self, images: Tensor, masks: Tensor) -> list[Features]:
+        """Features of the cells that touch each other from pixel (0, 0), (0, 1), (1, 0), (1, 1)
+        (row, column) on: the first ones are those of `features`.
+        """  # fmt: skip
+
+    @torch.inference_mode()
+    def match(self, batch: TileBatch) -> Surfaces:
+        """Surfaces of overlapping templates, 96 px wide but for small and for large scenes."""
+        plan = _plan(batch)
+        one = self._put(batch.moving, batch.moving_mask, plan)
+        two = self._put(batch.reference, batch.reference_mask, plan)
+        if batch.goal == "refine":
+            return self._refine(one, two, batch.radius, plan)
+        moving, reference = self.features(*one), self.features(*two)
+        if plan.unit > STRIDE:
+            moving, reference = _halve(*moving), _halve(*reference)
+        radius = max(1, math.ceil(batch.radius / plan.unit))
+        (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
+        back = None
+        if self.check and batch.goal != "locate":
+            back = _look_back(moving, reference, batch.radius, plan)
+        return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
+
+    def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
+        """Every pixel of displacement from features at every other pixel.
+
+        The moving features are compared with reference features of all four phases of the grid
+        of cells: displacements on the 2 px grid alone would pull sub-pixel peaks to it.
+        """
+        moving, phases = self.features(*one), self.phases(*two)
+        cells = max(1, math.ceil((radius + 1) / STRIDE))
+        sums = correlate_blocks(*moving, phases, plan.block, cells)
+        back = _look_back(moving, phases[0], radius, plan) if self.check else None
+        places = [(y, x) for y in range(STRIDE) for x in range(STRIDE)]
+        return self._surfaces(
+            [(s, y, x) for s, (y, x) in zip(sums, places, strict=True)], plan, 1.0, back
+        )
+
+    def _surfaces(
+        self,
+        phases: list[tuple[BlockSums, int, int]],
+        plan: _Plan,
+        step: float,
+        back: BlockSums | None,
+    ) -> Surfaces:
+        """Interleave the phases' correlations and keep the templates that can tell something."""
+        score = _interleaved([(_correlation(sums, plan), y, x) for sums, y, x in phases])
+        keep = score.isfinite().float().mean((-1, -2)) >= _MIN_DISPLACEMENTS
+        index = keep.nonzero().cpu().numpy()
+        side = plan.block * plan.unit
+        structure = _structure(phases[0][0].pooled(plan.size), plan)[keep]
+        return Surfaces(
+            index[:, 0],
+            (index[:, [2, 1]] + plan.size / 2) * side,
+            score[keep].cpu().numpy(),
+            step,
+            float(plan.size * side),
+            None if back is None else _correlation(back, plan)[keep].cpu().numpy(),
+            0.0 if back is None else 2.0 * plan.unit,
+            structure.cpu().numpy().astype(np.float64),
+            self.reliability,
+        )
+
+    def _put(self, images: Image, masks: Mask, plan: _Plan) -> Features:
+        """On the device, and not smaller than one template."""
+        least = plan.size * plan.block * plan.unit
+        pad = (0, max(0, least - images.shape[2]), 0, max(0, least - images.shape[1]))
+        image = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        mask = torch.from_numpy(np.ascontiguousarray(masks)).to(self.device)
+        return (F.pad(image, pad), F.pad(mask, pad)) if any(pad) else (image, mask)
+
+
+def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
+    """Of overlapping cells those that touch each other, from each pixel of the first one on."""
+    places = [(y, x) for y in range(STRIDE) for x in range(STRIDE)]
+    return [(features[..., y::STRIDE, x::STRIDE], mask[..., y::STRIDE, x::STRIDE])
+            for y, x in places]  # fmt: skip
+
+
+def _halve(features: Tensor, mask: Tensor) -> Features:
+    coarse = (F.avg_pool2d(mask[:, None], 2)[:, 0] > 0.5).to(features.dtype)
+    return F.avg_pool2d(features, 2) * coarse[:, None], coarse
+
+
+def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan) -> BlockSums:
+    """The reference's blocks in the moving tile, in half the resolution.
+
+    That finds as many wrong matches as the full one and costs a fifth.
+    """
+    cells = math.ceil(radius / plan.unit / 2) + 1
+    (sums,) = correlate_blocks(*_halve(*reference), [_halve(*moving)], plan.block // 2, cells)
+    return sums
+
+
+def _interleaved(parts: list[tuple[Tensor, int, int]]) -> Tensor:
+    """(B, rows, columns, W, W): correlations at every cell, or at every pixel from four phases."""
+    if len(parts) == 1:
+        return parts[0][0]
+    first = parts[0][0]
+    width = STRIDE * first.shape[-1]
+    score = first.new_empty((*first.shape[:3], width, width))
+    for part, y, x in parts:
+        score[..., y::STRIDE, x::STRIDE] = part
+    # R cells of 2 px and the odd phases reach from -2 R to 2 R + 1 px: make it symmetric.
+    return score[..., : width - 1, : width - 1]
+
+
+def _structure(sums: BlockSums, plan: _Plan) -> Tensor:
+    """(B, rows, columns, 2) logarithms of the mean energy of features, see `Surfaces.structure`."""
+    area = float((plan.size * plan.block) ** 2)
+    middle = sums.radius
+    both = [sums.moving_energy[..., middle, middle], sums.reference_energy[..., middle, middle]]
+    ordered = torch.stack(both, -1).sort(-1).values
+    return torch.log(ordered.clamp(min=0) / area + 1e-3)
+
+
+def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:
+    """(B, rows, columns, 2 R + 1, 2 R + 1) of templates, NaN where too little of one is valid."""
+    score, valid = sums.pooled(plan.size).correlation(plan.size, _MIN_SHARE)
+    return score.masked_fill_(~valid, torch.nan)

@@ -1,0 +1,1 @@
+"""Training and evaluating matchers on random pairs of modalities, and the datasets for it."""

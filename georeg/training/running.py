@@ -1,0 +1,110 @@
+"""A training from its recipe to a file of weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from georeg import matching
+from georeg.choosing import weights_of
+from georeg.matching.running import pick_devices
+from georeg.training.config import Recipe
+from georeg.training.dataset import Dataset
+from georeg.training.making import make_dataset
+from georeg.training.samples import Sampler
+from georeg.training.trainees.protocol import State, Trainee
+from georeg.training.trainer import train
+
+Progress = Callable[[str, float], None]
+
+log = logging.getLogger(__name__)
+
+_AFTER = 1_000_000  # added to the seed: other crops than those of the training
+_BATCHES = 60  # of them
+_NEAR = 8.0  # pixels that they are apart: what matching searches
+
+
+def run(
+    recipe: Recipe,
+    folder: str,
+    datasets: Sequence[str] = (),
+    *,
+    device: str = "auto",
+    processes: int = 1,
+    until: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[str | None, int]:
+    """Make the dataset where there is none, train, and store the weights.
+
+    Args:
+        recipe: what and how.
+        folder: for everything.
+        datasets: folders of datasets to learn from; made by the recipe in folder/data if empty.
+        device: auto, cpu, cuda or cuda:N.
+        processes: for making a dataset.
+        until: stop after that step, before all are done.
+        progress: told what is being done, and the share of it.
+
+    Returns:
+        Name of the file of weights (None before all steps are done), and the steps done.
+
+    Raises:
+        SettingsError, InputError: as the parts of it.
+    """
+    tell = progress or (lambda step, share: None)
+    config = recipe.train
+    where = pick_devices(device)[0].name
+    states: dict[str, State] = {}
+    if config.weights:
+        layouts = tuple(matching.kind(config.matcher).layouts)
+        states = dict(weights_of(config.weights, layouts).states)
+    found = [Dataset(name) for name in datasets]
+    if not found:
+        made = os.path.join(folder, "data")
+        found = [make_dataset(recipe.data, made, processes, lambda s: tell("make", s))]
+    threads = torch.get_num_threads()
+    if where == "cpu":
+        torch.set_num_threads(max(1, processes))
+    try:
+        trainee, steps = train(
+            config,
+            lambda seed: Sampler(
+                found, seed, crop=config.crop, shift=config.shift, without=config.without,
+                share=config.share,
+            ),
+            folder, states, device=where, until=until,
+            progress=lambda share: tell("train", share),
+        )  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+    if steps < config.steps or int(os.environ.get("RANK", "0")):
+        return None, steps
+    last = Sampler(found, _AFTER + config.seed, crop=config.crop, shift=_NEAR)
+    where_to = torch.device(where)
+    figures = trainee.finish(last.batch(config.batch).to(where_to) for _ in range(_BATCHES))
+    if figures:
+        log.info("after the training: %s", figures)
+    return store(trainee, recipe, folder), steps
+
+
+def store(trainee: Trainee, recipe: Recipe, folder: str) -> str:
+    """Write the weights as safetensors, with how they came to be; whole or not at all."""
+    path = os.path.join(folder, f"{recipe.train.matcher}.safetensors")
+    told = {
+        "layout": trainee.layout,
+        "train": json.dumps(recipe.train.to_dict()),
+        "data": json.dumps(recipe.data.recipe()),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    state = {k: v.detach().cpu().contiguous() for k, v in trainee.state().items()}
+    temporary = f"{path}.{os.getpid()}"
+    save_file(state, temporary, told)
+    os.replace(temporary, path)
+    return path

@@ -1,0 +1,64 @@
+"""Tie points as GCPs in a GeoTIFF: the moving raster's own pixels, with GCPs instead of its
+georeference.
+
+Pixel and line are GDAL's: (0, 0) is the outer corner of the upper-left pixel, rows count downwards.
+A GeoTIFF keeps neither names nor scores nor flags: only what is enabled and agrees with the fit is
+in it. GDAL interpolates between the points themselves, so it sees their noise; `--embed-gcps` of
+`georeg align` and `georeg warp` gives GCPs of the fit instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from georeg.crs import parse_crs
+from georeg.errors import PointsError
+from georeg.raster import Raster
+from georeg.writers.gcps import MOST, Gcps
+from georeg.writers.geotiff import WriteOptions, embed_gcps
+from georeg.writers.points import PointTable, crs_text
+from georeg.writers.records import from_records
+from georeg.writers.sides import Sides, needed
+
+
+def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
+    """Write a copy of the moving raster with the usable points: positions to the last bit.
+
+    Raises:
+        SettingsError: the moving raster, or a reference for map positions, is missing; the file
+            exists and may not be overwritten.
+        PointsError: no point is usable, or there are more than a GeoTIFF can hold.
+        InputError, OutputError: the moving raster can't be read, or the file not be written.
+    """
+    moving = needed(sides.moving, path, "--moving", "a GeoTIFF needs pixels")
+    table = table.usable_only(path).on_map(sides.reference, path)
+    if len(table) > MOST:
+        raise PointsError(
+            f"{path}: a GeoTIFF holds at most {MOST} GCPs, and these are {len(table)}: use a .gpkg"
+        )
+    crs = None if table.crs is None else parse_crs(table.crs)
+    with Raster(moving.name) as raster:
+        options = WriteOptions(overwrite=overwrite)
+        embed_gcps(raster, path, Gcps(table.moving_xy, table.map_xy, crs, table.ids), options)
+
+
+def read(path: str, sides: Sides) -> PointTable:
+    """Read the GCPs of a raster.
+
+    Raises:
+        InputError: the file is missing or unreadable.
+        PointsError: it holds no GCPs.
+    """
+    with Raster(path) as raster:
+        gcps, crs = raster.dataset().gcps
+        records: list[tuple[str, dict[str, Any]]] = [
+            (
+                f"GCP {number}",
+                {"id": g.id, "moving_x": g.col, "moving_y": g.row, "map_x": g.x, "map_y": g.y},
+            )
+            for number, g in enumerate(gcps, start=1)
+        ]
+        if not records:
+            raise PointsError(f"{path} holds no GCPs")
+        text = crs_text(raster.header.crs) if crs else None
+    return from_records(records, path, text)

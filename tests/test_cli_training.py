@@ -1,0 +1,106 @@
+"""`georeg data make`, `georeg train` and `georeg evaluate`, as people call them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cli_cases import run
+from scenes import texture
+from training_cases import photographs
+
+RECIPE = """
+[train]
+matcher = "embedded"
+steps = 2
+batch = 2
+crop = 96
+warm_up = 1
+
+[data]
+count = 8
+views = 2
+size = 112
+limits = {shift = 4.0, rotation = 1.0, scale = 0.01, local = 0.5}
+
+[data.modalities]
+sar = 0
+
+[[data.sources]]
+files = "city"
+
+[[data.sources]]
+files = 'photos/(?P<scene>\\d+)\\.png'
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    photographs(folder)
+    (folder / "recipe.toml").write_text(RECIPE)
+    got = run(
+        "train", "--recipe", folder / "recipe.toml", "--root", folder, "--output", folder / "out",
+        "--processes", "1", "--device", "cpu",
+    )  # fmt: skip
+    assert got.code == 0, got.err
+    assert "embedded after 2 steps" in got.err
+    return folder
+
+
+def test_trains_from_a_recipe_to_weights_that_match(trained: Path, tmp_path: Path) -> None:
+    weights = trained / "out" / "embedded.safetensors"
+    assert weights.stat().st_size < 1e6
+    assert (trained / "out" / "log.jsonl").exists()
+    assert list((trained / "out").glob("events.out.tfevents.*"))
+    image = (texture((200, 240), 2) * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image[:180, :220])
+    cv2.imwrite(str(tmp_path / "b.png"), image[7:187, 11:231])
+    shift = [[1, 0, -11], [0, 1, -7], [0, 0, 1]]
+    index = [{"moving": "a.png", "reference": "b.png", "moving_to_reference": shift}]
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    got = run(
+        "evaluate", tmp_path / "index.json", "--matcher", f"embedded={weights}",
+        "--matcher", "structural", "--output", tmp_path / "found", "--no-whole",
+    )  # fmt: skip
+    assert got.code == 0, got.err
+    assert f"| embedded={weights} minus structural | difference |" in got.out
+    found = json.loads((tmp_path / "found" / "results.json").read_text())
+    assert [row["matcher"] for row in found["pairs"]] == [f"embedded={weights}", "structural"]
+    assert min(row["places"][2] for row in found["pairs"]) > 0.9
+
+
+def test_datasets_are_made_and_evaluated(trained: Path) -> None:
+    made = run(
+        "data", "make", trained / "set", "--recipe", trained / "recipe.toml", "--root", trained,
+        "--count", "8", "--processes", "1",
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    assert "8 records of 2 views" in made.err
+    got = run("evaluate", trained / "set", "--most", "2", "--no-whole")
+    assert got.code == 0, got.err
+    assert "| structural | **all groups** | 2 |" in got.out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("data", "make", "x", "--recipe", "none"), 2, "no recipe 'none'"),
+        (("data", "make", "x"), 2, "no file below"),
+        (("train", "--output", "x", "--matcher", "sift"), 2, "sift"),
+        (("evaluate", "nothing.json"), 4, "no such file"),
+        (("evaluate", "."), 4, "no such file"),
+    ],
+)
+def test_wrong_input_gets_one_line(
+    args: tuple[str, ...], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got = run(*args)
+    assert got.code == code, got.err
+    assert len(got.err.strip().splitlines()) == 1
+    assert words in got.err

@@ -1,0 +1,170 @@
+"""Datasets: labels that hold, the same bytes again, and whatever may be wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from georeg.errors import InputError, SettingsError
+from georeg.synthesis.pairs import CHAINS
+from georeg.synthesis.views import STEP, node_places, random_view
+from georeg.synthesis.warps import Limits
+from georeg.training import sources
+from georeg.training.dataset import Dataset
+from georeg.training.making import make_dataset
+from georeg.training.samples import Sampler
+from georeg.training.sources import CITY, Source
+from synthesis_cases import draws, scenes
+from training_cases import city, config, only, photographs
+
+
+def seen_through(image: torch.Tensor, way: torch.Tensor) -> torch.Tensor:
+    """(B, n, n) images looked at where a way between nodes leads."""
+    n = image.shape[-1]
+    y, x = torch.meshgrid(torch.arange(n) + 0.5, torch.arange(n) + 0.5, indexing="ij")
+    place = torch.stack([x, y], -1)[None]
+    last = float(way.shape[-1] - 1)
+    grid = 2 * place / STEP / last - 1
+    moved = F.grid_sample(way, grid.expand(len(way), -1, -1, -1), mode="bicubic",
+                          padding_mode="border", align_corners=True)  # fmt: skip
+    there = (place + moved.permute(0, 2, 3, 1)) * 2 / n - 1
+    return F.grid_sample(image[:, None], there, align_corners=False)[:, 0]
+
+
+def test_ways_lead_to_the_same_ground_and_back() -> None:
+    """Also where radar moves things: positions there and back again."""
+    size = (128, 128)
+    chains = {"sar": CHAINS["sar"], "optical": ()}
+    limits = Limits(6.0, 2.0, 0.02, 0.01, 0.01, 1.0)
+    views = random_view(scenes(4, 180), draws(4), size, chains, {"sar": 2.0}, limits=limits)
+    node = node_places(size, views.image).reshape(33, 33, 2).permute(2, 0, 1)
+    there = node + views.there
+    grid = 2 * there.permute(0, 2, 3, 1) / 128 - 1
+    back = F.grid_sample(views.back, grid, mode="bicubic", align_corners=True)
+    inside = (there > 4).all(1) & (there < 124).all(1)
+    assert (views.there + back).permute(0, 2, 3, 1)[inside].abs().max() < 0.02
+
+
+def test_views_show_the_source_where_their_way_says() -> None:
+    size = (128, 128)
+    source = scenes(3, 180)
+    views = random_view(source, draws(3), size, {"optical": ()})
+    grey = source[:, :, 26:154, 26:154]
+    seen = seen_through(views.image[:, 0], views.there)
+    inner = (slice(None), slice(24, -24), slice(24, -24))
+    for k in range(3):  # channels are mixed with random weights
+        one = torch.stack([c[24:-24, 24:-24].flatten() for c in grey[k]], 1)
+        fit = one @ torch.linalg.lstsq(one, seen[inner][k].reshape(-1, 1)).solution
+        assert (fit[:, 0] - seen[inner][k].flatten()).abs().mean() < 0.01
+
+
+def test_samples_show_the_same_ground_where_their_way_says(tmp_path: Path) -> None:
+    """Through crops, quarter turns and mirrors; exposures, signs and noise differ."""
+    data = make_dataset(config(photographs(tmp_path)), str(tmp_path / "data"))
+    samples = Sampler([data], 5, crop=96, shift=8.0).batch(12)
+    inner = (slice(None), slice(16, -16), slice(16, -16))
+    one = samples.moving[inner].flatten(1)
+    one = one - one.mean(1, keepdim=True)
+    alike = {}
+    for x in (-2.0, 0.0, 2.0):
+        for y in (-2.0, 0.0, 2.0):
+            away = torch.tensor([x, y])[:, None, None]
+            two = seen_through(samples.reference, samples.way + away)[inner].flatten(1)
+            two = two - two.mean(1, keepdim=True)
+            alike[x, y] = ((one * two).sum(1) / (one.norm(dim=1) * two.norm(dim=1))).abs()
+    right = alike.pop((0.0, 0.0))
+    assert (right > torch.stack(list(alike.values())).amax(0)).all()
+
+
+def test_displacements_at_places_are_those_of_the_nodes(tmp_path: Path) -> None:
+    samples = Sampler([city(tmp_path)], 1, crop=96).batch(3)
+    node = node_places((96, 96), samples.way)[None].expand(3, -1, -1)
+    assert samples.at(node) == pytest.approx(samples.way.flatten(2).mT, abs=1e-3)
+    assert samples.one(1).at(node[:1])[0] == pytest.approx(samples.at(node)[1], abs=1e-6)
+
+
+def test_equal_recipes_give_equal_bytes_whatever_the_processes(tmp_path: Path) -> None:
+    mine = config(tmp_path, Source(CITY), count=12, size=96, modalities={})
+    one = make_dataset(mine, str(tmp_path / "one"))
+    two = make_dataset(mine, str(tmp_path / "two"), processes=2)
+    for number in range(12):
+        a, b = one[number], two[number]
+        assert a.names == b.names
+        assert (a.image == b.image).all()
+        assert (a.there == b.there).all()
+        assert (a.mask == b.mask).all()
+
+
+def test_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0.4:
+            raise Enough
+
+    mine = config(tmp_path, Source(CITY), count=20, size=96)
+    with pytest.raises(Enough):
+        make_dataset(mine, str(tmp_path / "part"), progress=stop)
+    begun = Dataset(str(tmp_path / "part"))
+    assert 0 < len(begun.made()) < 20
+    whole = make_dataset(mine, str(tmp_path / "part"))
+    again = make_dataset(mine, str(tmp_path / "again"))
+    assert len(whole.made()) == 20
+    assert all((whole[k].image == again[k].image).all() for k in range(20))
+
+
+def test_another_recipe_doesnt_go_on_in_the_same_folder(tmp_path: Path) -> None:
+    city(tmp_path, count=8, size=96)
+    with pytest.raises(SettingsError, match="another dataset"):
+        city(tmp_path, count=8, size=96, seed=4)
+
+
+def test_modalities_can_be_left_out(tmp_path: Path) -> None:
+    data = make_dataset(
+        config(photographs(tmp_path), modalities=only("map", "sar"), count=8), str(tmp_path / "d")
+    )
+    names = {name for k in range(8) for name in data[k].names}
+    assert names <= {"map", "sar"}
+    with pytest.raises(InputError, match="hardly any"):
+        Sampler([data], 0, crop=96, without=("map", "sar")).batch(1)
+
+
+def test_layers_of_one_place_are_aligned_first(tmp_path: Path) -> None:
+    """One is displaced by (5, -3) px; as views of one record they must agree."""
+    (image,) = scenes(1, 400)
+    picture = (image.permute(1, 2, 0).numpy()[..., ::-1] * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "a_one.png"), picture[20:340, 20:340])
+    cv2.imwrite(str(tmp_path / "a_two.png"), 255 - picture[23:343, 15:335])
+    source = Source(r"(?P<scene>a)_(?P<layer>one|two)\.png", real="two", aligned="two")
+    (scene,) = sources.scenes(str(tmp_path), [source])
+    assert [layer.real for layer in scene.layers] == [False, True]
+    (tmp_path / "aligned").mkdir()
+    fixed = sources.with_aligned(scene, str(tmp_path / "aligned"))
+    shown = sources.pictures(fixed)
+    one, two = (layer[40:-40, 40:-40].astype(np.float64).mean(axis=2) for layer in shown.layers)
+    assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < -0.97
+    assert shown.real == (None, "real-two")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [(r"photos/(\d+", "files = "), (r"nothing/.*\.png", "no file below")],
+)
+def test_patterns_that_find_nothing(tmp_path: Path, files: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        sources.scenes(str(photographs(tmp_path)), [Source(files)])
+
+
+def test_damaged_datasets(tmp_path: Path) -> None:
+    city(tmp_path, count=8, size=96)
+    (tmp_path / "city" / "mask.npy").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"mask\.npy is missing or damaged"):
+        Dataset(str(tmp_path / "city"))
+    with pytest.raises(InputError, match="no such file"):
+        Dataset(str(tmp_path / "nowhere"))

@@ -1,0 +1,150 @@
+"""Training: loss goes down, runs go on where they were left, several processes are one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from georeg.errors import InputError, SettingsError
+from georeg.training import trainees
+from georeg.training.config import TrainConfig, read_recipe, recipe_path
+from georeg.training.dataset import Dataset
+from georeg.training.journal import entries
+from georeg.training.samples import Sampler
+from georeg.training.trainer import train
+from training_cases import city
+
+SMALL = {"matcher": "embedded", "steps": 6, "batch": 2, "warm_up": 2, "crop": 96, "seed": 4}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return city(tmp_path_factory.mktemp("data"), count=8)
+
+
+def run(
+    data: Dataset, folder: Path, until: int | None = None, **changes: object
+) -> torch.nn.Module:
+    config = TrainConfig(**{**SMALL, **changes})  # type: ignore[arg-type]
+    trainee, _ = train(
+        config, lambda seed: Sampler([data], seed, crop=config.crop), str(folder), {},
+        keep=2, until=until,
+    )  # fmt: skip
+    return trainee.net
+
+
+def weights(net: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+def test_a_run_goes_on_where_it_was_left(data: Dataset, tmp_path: Path) -> None:
+    whole = run(data, tmp_path / "whole")
+    run(data, tmp_path / "part", until=3)
+    assert len(entries(str(tmp_path / "part"))) == 1
+    parts = run(data, tmp_path / "part")
+    assert (weights(whole) == weights(parts)).all()
+    assert [line["step"] for line in entries(str(tmp_path / "part"))] == [3, 6]
+
+
+def test_batches_in_parts_are_as_good(data: Dataset, tmp_path: Path) -> None:
+    """Not the same, as running statistics differ, but finite and trained."""
+    net = run(data, tmp_path / "parts", batch=4, accumulate=2, steps=3)
+    assert torch.isfinite(weights(net)).all()
+
+
+def test_another_configuration_is_refused(data: Dataset, tmp_path: Path) -> None:
+    run(data, tmp_path, until=2)
+    with pytest.raises(SettingsError, match="another configuration"):
+        run(data, tmp_path, rate=0.5)
+    (tmp_path / "last.pt").write_bytes(b"none")
+    with pytest.raises(InputError, match="damaged"):
+        run(data, tmp_path)
+
+
+def test_a_loss_that_explodes_is_said(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="smaller rate"):
+        run(data, tmp_path, rate=1e30, clip=1e30, steps=20)
+
+
+def test_two_processes_agree(data: Dataset, tmp_path: Path) -> None:
+    """Each draws pairs of its own; after every step they have the same weights."""
+    script = (
+        "import sys, torch\n"
+        "from test_training_runs import run, weights\n"
+        "from georeg.training.dataset import Dataset\n"
+        "from georeg.training import trainer\n"
+        "import os, pathlib\n"
+        "torch.set_num_threads(1)\n"
+        f"net = run(Dataset({data.folder!r}), pathlib.Path({str(tmp_path)!r}), batch=4, steps=3)\n"
+        f"torch.save(weights(net), {str(tmp_path)!r} + '/' + os.environ['RANK'] + '.pt')\n"
+    )
+    common = {
+        **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29531",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }  # fmt: skip
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script],
+                         env={**common, "RANK": str(k), "LOCAL_RANK": str(k)})
+        for k in range(2)
+    ]  # fmt: skip
+    assert [p.wait(300) for p in processes] == [0, 0]
+    one, two = (torch.load(tmp_path / f"{k}.pt", weights_only=True) for k in range(2))
+    assert (one == two).all()
+
+
+def test_what_can_be_trained() -> None:
+    assert {"embedded", "minima_loftr", "aliked_lightglue"} <= set(trainees.available())
+    with pytest.raises(SettingsError, match="can't be trained"):
+        trainees.kind("sift")
+    with pytest.raises(SettingsError, match="only fine-tuned"):
+        trainees.kind("aliked_lightglue")({}, {}, torch.device("cpu"))
+
+
+def test_loftr_learns_from_scratch(data: Dataset) -> None:
+    """A few steps on the same pairs: both losses go down, and all weights get gradients."""
+    torch.manual_seed(0)
+    trainee = trainees.kind("minima_loftr")({}, {}, torch.device("cpu"))
+    samples = Sampler([data], 1, crop=96, shift=4.0).batch(1)
+    optimiser = torch.optim.AdamW(trainee.net.parameters(), lr=3e-4)
+    trainee.net.train()
+    losses = []
+    for _ in range(5):
+        optimiser.zero_grad()
+        loss = trainee.loss(samples).total
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(p.grad is not None for p in trainee.net.parameters())
+
+
+def test_recipes() -> None:
+    recipe = read_recipe(recipe_path("embedded"), "~/images")
+    assert recipe.train.matcher == "embedded"
+    assert all(source.licence for source in recipe.data.sources)
+    with pytest.raises(SettingsError, match="no recipe 'other'"):
+        recipe_path("other")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[train]\nsteps = 3", "no .*data.sources"),
+        ("[trian]\nsteps = 3", "'trian' is no part"),
+        ("[train]\nstep = 3\n[[data.sources]]\nfiles = 'city'", "'step' is none of"),
+        ("[train]\nsteps = 'x'\n[[data.sources]]\nfiles = 'city'", "should be of type int"),
+        ("[train]\nsteps = 0\n[[data.sources]]\nfiles = 'city'", "must be above 0"),
+        ("[data.limits]\nshift = 'x'\n[[data.sources]]\nfiles = 'city'", "type float"),
+        ("train = [", "not valid TOML"),
+    ],
+)
+def test_wrong_recipes_get_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        read_recipe(str(path), ".")
