@@ -63,7 +63,7 @@ def command(session: Session, /, **params: Any) -> None:
             return
     from georeg import align as engine
 
-    from .outputs import check_outputs, report_path
+    from .outputs import check_outputs, check_points, report_path
 
     report = report_path(output, params["report"])
     texts = {"--fit": params["fit"], "--report": report}
@@ -147,19 +147,6 @@ def judged(session: Session, result: Alignment, nothing: str, settings: Settings
     if result.fit is None or not settings.force:
         raise RefusedError(f"{result.report['moving']}: {sentence}; {nothing}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
-
-
-def check_points(paths: tuple[str, ...]) -> None:
-    """Look at the suffixes.
-
-    Raises:
-        SettingsError: there is no such format.
-    """
-    if paths:
-        from georeg.writers.points import check_suffix
-
-        for path in paths:
-            check_suffix(path)
 
 
 def store_points(

@@ -146,7 +146,7 @@ class Run:
         """
         from georeg.ortho.orthorectify import orthorectify
 
-        from .outputs import check_outputs, report_path, rpc_path
+        from .outputs import check_outputs, check_points, report_path, rpc_path
 
         params = self.params
         report = report_path(output, params["report"])
@@ -160,8 +160,6 @@ class Run:
         texts = {"--report": report, "--rpc-output": rpc, "--image-output": params["image_output"]}
         texts |= {f"--points {path}": path for path in params["points"]}
         inputs = tuple(n for n in (moving, self.reference, self.ortho.dem) if n)
-        from .align import check_points
-
         check_points(params["points"])
         check_outputs(output, texts, inputs, overwrite=self.wanted.overwrite)
         result = orthorectify(

@@ -71,3 +71,16 @@ def check_outputs(
             continue  # a pipe or /dev/stdout
         taken[place] = option
         check_output(path, inputs, overwrite=overwrite or option == "--report")
+
+
+def check_points(paths: tuple[str, ...]) -> None:
+    """Look at the suffixes.
+
+    Raises:
+        SettingsError: there is no such format.
+    """
+    if paths:
+        from georeg.writers.points import check_suffix
+
+        for path in paths:
+            check_suffix(path)

@@ -7,6 +7,7 @@ interpolating is as good, provided that somebody looks how wrong the interpolati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,8 @@ Mapping = Callable[[Array], Array]
 ((0, 0) is the outer corner of the upper-left pixel); not finite where undefined."""
 
 MIN_STEP = 4
+_FIRST = 64  # step to begin with
+_FINEST = 2  # step over a surface, before every pixel gets a node
 _FAR = 1e9  # further out than any raster, and still a whole number that an int can hold
 
 
@@ -144,7 +147,7 @@ def sample_nodes(
     mapping: Mapping,
     window: Window,
     tolerance: float = 0.05,
-    step: int = 64,
+    step: int = _FIRST,
     *,
     finest: int = MIN_STEP,
     every_pixel: bool = False,
@@ -198,6 +201,38 @@ def sample_nodes(
     if every_pixel:
         return _centred(mapping, window, inner, rough[1:-1, 1:-1], step)
     return replace(inner, error=missed)
+
+
+def surface_nodes(
+    mapping: Mapping, window: Window, tolerance: float, detail: float, *, every_pixel: bool = True
+) -> Nodes | None:
+    """The mapping over a surface that may bend from one of its pixels to the next.
+
+    Nodes that are further apart than the surface's pixels would miss what stands between them, so
+    the first ones aren't; where interpolation between them is wrong, every pixel is evaluated.
+    The result does not depend on how the output is cut into windows.
+
+    Args:
+        mapping: as for `sample_nodes`.
+        window: output pixels; not empty.
+        tolerance: source pixels.
+        detail: output pixels that are one pixel of the surface.
+        every_pixel: whether every pixel may be evaluated, which takes memory; else None is
+            returned where it would be.
+    """
+    if detail < _FINEST:
+        if not every_pixel:
+            return None
+        x, y = np.meshgrid(_ramp(window.width, window.x), _ramp(window.height, window.y))
+        xy = _evaluate(mapping, x[:-1, :-1] + 0.5, y[:-1, :-1] + 0.5)
+        return Nodes(window.x, window.y, 1, xy, 0.0, True)
+    step = max(MIN_STEP, min(_FIRST, 2 ** int(math.log2(detail))))
+    # A bend that shows at the middle between two nodes may be twice as large beside it.
+    nodes = sample_nodes(
+        mapping, window, tolerance / 2, step,
+        finest=_FINEST, every_pixel=every_pixel, give_up=not every_pixel,
+    )  # fmt: skip
+    return nodes if every_pixel or nodes.error <= tolerance / 2 else None
 
 
 def _finer(

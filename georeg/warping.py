@@ -20,7 +20,7 @@ from rasterio.windows import Window as RioWindow
 
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
-from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio
+from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
 from georeg.raster import GDAL_ERRORS, Raster, decoding
 from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
@@ -30,7 +30,7 @@ MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
 _SIDES = (2048, 1024, 512)  # of blocks: multiples of the output's tiles
 _MIN_SIDE = 32
-_FINEST = 2  # pixels between nodes, before every pixel gets one
+_FINE = 16.0  # output pixels to a pixel of a surface below which most of its nodes are needed
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class WarpOptions:
         dst_nodata: nodata value of the output; None keeps the input's way of marking.
         tolerance: source pixels by which positions may be off for the sake of speed.
         step: output pixels between nodes to begin with, a power of two.
-        every_pixel: evaluate the mapping at every pixel where nodes aren't close enough; else
-            they are never closer than `nodes.MIN_STEP`, whatever the tolerance.
+        detail: output pixels that are one pixel of the surface over which the mapping leads; it is
+            evaluated at every pixel where need be. None for a smooth mapping, whose nodes are never
+            closer than `nodes.MIN_STEP`, whatever the tolerance.
         memory: bytes for all blocks that are in the works, in all threads together.
         threads: None for as many as there are processors.
     """
@@ -54,7 +55,7 @@ class WarpOptions:
     dst_nodata: float | None = None
     tolerance: float = 0.05
     step: int = 64
-    every_pixel: bool = False
+    detail: float | None = None
     memory: int = 256 * MEGABYTE
     threads: int | None = None
 
@@ -163,8 +164,8 @@ def warp(
     Args:
         raster: the original pixels.
         grid: of the output; only its shape matters here.
-        mapping: from output pixels to source pixels; called from this thread only, unless every
-            pixel may ask for it: then from several.
+        mapping: from output pixels to source pixels; called from this thread only if it is
+            smooth, else from several.
         options: how.
 
     Raises:
@@ -192,8 +193,10 @@ def _plan(
     """Large blocks, but small enough for memory, and enough of them to keep all threads busy."""
     threads = processors(options.threads)
     cache = int(get_gdal_config("GDAL_CACHEMAX")) // 4
-    # Nodes at every pixel take memory.
-    for side in _SIDES[1:] if options.every_pixel else _SIDES:
+    sides = _SIDES
+    if options.detail is not None:  # nodes at every pixel take memory
+        sides = _SIDES[1:] if options.detail > _FINE else _SIDES[2:]
+    for side in sides:
         blocks = -(-grid.width // side) * -(-grid.height // side)
         workers = max(1, min(threads, blocks))
         inner = Kernel(kernel.method, kernel.ratio, max(1, threads // workers))
@@ -240,7 +243,7 @@ def _jobs(
     ahead: deque[Future[list[_Job]]] = deque()
     try:
         for window in tiles(grid.shape, plan.side):
-            if not options.every_pixel:
+            if options.detail is None:
                 yield from of(window)
                 continue
             ahead.append(pool.submit(of, window))
@@ -257,20 +260,12 @@ def _sampled(
     mapping: Mapping, window: Window, options: WarpOptions
 ) -> Iterator[tuple[Window, Nodes]]:
     """A block's nodes; quarters of it where every pixel must have one, for memory's sake."""
-    if not options.every_pixel:
+    if options.detail is None:
         yield window, sample_nodes(mapping, window, options.tolerance, options.step)
         return
     small = max(window.shape) <= _SIDES[-1]
-    nodes = sample_nodes(
-        mapping,
-        window,
-        options.tolerance,
-        options.step,
-        finest=_FINEST,
-        every_pixel=small,
-        give_up=not small,
-    )
-    if small or nodes.error <= options.tolerance:
+    nodes = surface_nodes(mapping, window, options.tolerance, options.detail, every_pixel=small)
+    if nodes is not None:
         yield window, nodes
         return
     for part in tiles(window.shape, max(window.shape) // 2):

@@ -22,12 +22,12 @@ from georeg import transforms
 from georeg.align import align
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Grid
-from georeg.nodes import sample_nodes
+from georeg.nodes import surface_nodes
 from georeg.ortho.bias import absorb
 from georeg.ortho.ground import Terrain
 from georeg.ortho.mapping import OrthoMapping
 from georeg.ortho.orthorectify import orthorectify
-from georeg.ortho.outputs import open_ground
+from georeg.ortho.outputs import detail, open_ground
 from georeg.ortho.rpc import Rpc
 from georeg.ortho.rpcfiles import need_rpc
 from georeg.ortho.sensor import Sensor
@@ -145,14 +145,12 @@ def test_the_output_says_what_it_is(right: Scene, tmp_path: Path) -> None:
 def test_it_lies_over_the_reference(right: Scene, tmp_path: Path) -> None:
     """By the synthetic world's own truth, not by matching."""
     out = tmp_path / "out.tif"
-    assert ortho(right, out, "--reference-modality", "optical", "-r", "bilinear").code == 0
+    with rasterio.open(right.reference) as file:
+        bounds = tuple(file.bounds)
+    assert ortho(right, out, "--bounds", *bounds, "--res", "1", "-r", "bilinear").code == 0
     ours, mask, transform = pixels(out)
-    reference, _, place = pixels(right.reference)
-    move = ~place @ transform
-    r, c = round(move.f), round(move.c)
-    assert (move.f, move.c) == pytest.approx((r, c), abs=1e-6)
-    part = reference[r : r + ours.shape[0], c : c + ours.shape[1]]
-    ours, mask = ours[: part.shape[0], : part.shape[1]], mask[: part.shape[0], : part.shape[1]]
+    part, _, place = pixels(right.reference)
+    assert transform == place
     inner = mask & (part > 0)
     found = []
     for dy in range(-2, 3):
@@ -164,31 +162,37 @@ def test_it_lies_over_the_reference(right: Scene, tmp_path: Path) -> None:
     assert value < -0.9
 
 
-def test_the_mapping_is_within_its_tolerance_of_the_truth(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0.11, 0.5, 1.5])
+def test_the_mapping_is_within_its_tolerance_of_the_truth(tmp_path: Path, size: float) -> None:
     """A surface model with walls: every pixel counts."""
     n = 300
     rng = np.random.default_rng(0)
     height = np.full((n, n), MEAN, np.float32)
     for _ in range(60):
         y, x = rng.integers(0, n - 20, 2)
-        height[y : y + rng.integers(4, 20), x : x + rng.integers(4, 20)] += rng.uniform(3, 30)
+        height[y : y + rng.integers(1, 20), x : x + rng.integers(1, 20)] += rng.uniform(0.5, 30)
     dem = save(tmp_path / "dsm.tif", height, crs=UTM.to_wkt(),
                transform=Affine(1, 0, EAST - 150, 0, -1, NORTH + 150))  # fmt: skip
-    grid = Grid((500, 520), Affine(0.5, 0, EAST - 130, 0, -0.5, NORTH + 125), UTM)
+    side = min(520, int(270 / size))
+    grid = Grid((side - 20, side), Affine(size, 0, EAST - 130, 0, -size, NORTH + 125), UTM)
     with open_ground(OrthoSettings(dem=dem)) as ground:
-        sensor = Sensor(rpc_of(), ground, UTM)
+        sensor = Sensor(rpc_of(gsd=size), ground, UTM)
         mapping = OrthoMapping(sensor, grid)
-        nodes = sample_nodes(mapping, grid.window, 0.05, 64, finest=2, every_pixel=True)
+        fine = detail(ground, grid)
+        assert fine == pytest.approx(1 / size, rel=1e-3)
+        nodes = surface_nodes(mapping, grid.window, 0.05, fine)
+        assert nodes is not None
         assert nodes.centred
-        x, y = np.meshgrid(np.arange(520) + 0.5, np.arange(500) + 0.5)
+        x, y = np.meshgrid(np.arange(side) + 0.5, np.arange(side - 20) + 0.5)
         centres = np.stack([x.ravel(), y.ravel()], axis=1)
         truth = sensor.to_pixel(grid.to_map(centres))
         error = np.hypot(*(nodes.centres(grid.window).reshape(-1, 2) - truth).T)
         assert error.max() <= 0.05
         # One window or many: the same pixels.
-        part = grid.window.__class__(130, 70, 200, 300)
-        other = sample_nodes(mapping, part, 0.05, 64, finest=2, every_pixel=True)
-        assert np.array_equal(other.centres(part), nodes.crop(part).centres(part))
+        part = grid.window.__class__(130, 70, 40, 60)
+        other = surface_nodes(mapping, part, 0.05, fine)
+        assert other is not None
+        assert np.abs(other.centres(part) - nodes.crop(part).centres(part)).max() < 1e-9
 
 
 @pytest.mark.parametrize("code", [32633, 4326, 3857])
@@ -304,7 +308,7 @@ def test_a_dem_that_covers_a_part(right: Scene, tmp_path: Path) -> None:
     assert done.code == 0
     assert "covers about" in done.err
     data, mask, _ = pixels(out)
-    assert data.shape == (100, 100)
+    assert data.shape == (101, 100)  # of whole metres
     assert mask.mean() > 0.95
 
 

@@ -35,6 +35,7 @@ from georeg.ortho.outputs import (
     SensorPlacement,
     check_covered,
     default_crs,
+    detail,
     look,
     open_ground,
 )
@@ -337,7 +338,7 @@ def _write(
         mapping = limited(mapping, sensor, grid, ortho.max_stretch)
     warp, write = warp_and_write_options(wanted, settings)
     write_warped(
-        raster, grid, mapping, output, replace(warp, every_pixel=True), write,
+        raster, grid, mapping, output, replace(warp, detail=detail(sensor.ground, grid)), write,
         inputs=inputs, provenance=raster_tags(reporting.tags(report)),
         progress=lambda share: tell("write", share),
     )  # fmt: skip

@@ -148,6 +148,14 @@ def default_crs(sensor: Sensor) -> CRS:
     return CRS.from_epsg(int(zones[0].code)) if zones else WGS84
 
 
+def detail(ground: Ground, grid: Grid) -> float | None:
+    """How many pixels of a grid are one of the DEM, for `WarpOptions`; None for level ground."""
+    if not isinstance(ground, Terrain):
+        return None
+    dem, own = ground.dem.grid.metres_per_pixel(), grid.metres_per_pixel()
+    return 1.0 if dem is None or own is None else min(dem) / max(own)
+
+
 def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
     """For reports (JSON): what the DEM and the relief do to an orthoimage.
 
