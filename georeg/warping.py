@@ -193,7 +193,7 @@ def _plan(
     """Large blocks, but small enough for memory, and enough of them to keep all threads busy."""
     threads = processors(options.threads)
     cache = int(get_gdal_config("GDAL_CACHEMAX")) // 4
-    sides = _SIDES
+    sides: tuple[int, ...] = _SIDES
     if options.detail is not None:  # nodes at every pixel take memory
         sides = _SIDES[1:] if options.detail > _FINE else _SIDES[2:]
     for side in sides:
