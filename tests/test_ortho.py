@@ -210,7 +210,7 @@ def test_patches_of_the_mapping_are_exact(tmp_path: Path, code: int) -> None:
         xy = np.random.default_rng(0).uniform(-50, 450, (5000, 2))
         found, truth = OrthoMapping(sensor, grid)(xy), sensor.to_pixel(grid.to_map(xy))
         assert np.array_equal(np.isnan(found), np.isnan(truth))
-        assert np.nanmax(np.hypot(*(found - truth).T)) < 1e-3
+        assert np.nanmax(np.hypot(*(found - truth).T)) < 2e-3
 
 
 def test_one_height_for_all(right: Scene, tmp_path: Path) -> None:
