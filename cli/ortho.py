@@ -13,6 +13,7 @@ from georeg.errors import BatchError, GeoregError, RefusedError, SettingsError
 from .command import Command, Session
 from .console import RESULT
 from .options import (
+    FILES,
     GROUND,
     INPUTS,
     MATCHING,
@@ -20,6 +21,7 @@ from .options import (
     RESOURCES,
     TALK,
     argument,
+    optional,
     options,
     ortho_settings_of,
     output_settings_of,
@@ -40,7 +42,12 @@ _ONE_ONLY = ("report", "points", "rpc_output", "image_output")
 @click.command("ortho", cls=Command)
 @argument("moving", many=True)
 @options(*GROUND)
-@click.option("--reference", metavar="REF", help="A raster that is in place: refine RPCs by it.")
+@optional(
+    "--reference",
+    section=FILES,
+    metavar="REF",
+    help="A raster that is in place: refine RPCs by it.",
+)
 @required("-o", "--output", metavar="OUT", help="The orthoimage; a folder for several MOVING.")
 @options("report", "points", "rpc-output", "image-output")
 @options(*(n for n in (*MATCHING, "force", *INPUTS, *OUTPUT) if n not in _LEFT_OUT), *RESOURCES)
@@ -99,7 +106,9 @@ def _into_folder(
         SettingsError: the folder is none, or names clash.
     """
     if not os.path.isdir(folder):
-        raise SettingsError(f"--output {folder} must be a folder for {len(names)} images")
+        raise SettingsError(
+            f"--output {folder} must be a folder that exists, for {len(names)} images"
+        )
     given = [key for key in _ONE_ONLY if params[key]]
     if given and len(names) > 1:
         option = given[0].replace("_", "-")
@@ -152,11 +161,13 @@ class Run:
         report = report_path(output, params["report"])
         refines = self.reference is not None or self.ortho.gcps == "use"
         rpc = rpc_path(output, params["rpc_output"]) if refines else None
-        if not refines and (params["rpc_output"] or params["image_output"] or params["points"]):
+        if not refines and (params["rpc_output"] or params["image_output"]):
             raise SettingsError(
-                "--rpc-output, --image-output and --points are for refined RPCs: give a "
-                "--reference, or --gcps use"
+                "--rpc-output and --image-output are for refined RPCs: give a --reference, or "
+                "--gcps use"
             )
+        if params["points"] and self.reference is None:
+            raise SettingsError("--points: there are tie points with a --reference only")
         texts = {"--report": report, "--rpc-output": rpc, "--image-output": params["image_output"]}
         texts |= {f"--points {path}": path for path in params["points"]}
         inputs = tuple(n for n in (moving, self.reference, self.ortho.dem) if n)
@@ -184,10 +195,10 @@ class Run:
             RefusedError: the refinement isn't trustworthy.
         """
         told(self.session, result, self.settings, moving, report)
-        if self.reference is not None:
+        points = list(self.params["points"]) if len(result.matches) else []
+        for path in points:
             pair = moving, self.reference
-            for path in self.params["points"]:
-                store_ties(path, result, pair, self.settings, overwrite=self.wanted.overwrite)
+            store_ties(path, result, pair, self.settings, overwrite=self.wanted.overwrite)
         refined = "orthorectified by its RPCs as they are"
         if result.verdict is not None:
             refined = result.verdict.sentence()
@@ -197,8 +208,8 @@ class Run:
             f"{refined}: {output}",
             output=output,
             report=report,
-            rpc=rpc,
-            points=list(self.params["points"]),
+            rpc=rpc if result.report["rpc"]["refined"] else None,
+            points=points,
             verdict=None if result.verdict is None else result.verdict.to_dict(),
         )
 

@@ -354,7 +354,8 @@ def refined(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     out = tmp_path_factory.mktemp("refined") / "out.tif"
     done = ortho(
         scene, out, "--image-output", out.parent / "copy.tif", "--points", out.parent / "p.csv",
-        "--points", out.parent / "p.geojson", "--grid", "reference", reference=True,
+        "--points", out.parent / "p.geojson", "--points", out.parent / "p.gpkg",
+        "--points", out.parent / "p.tif", "--grid", "reference", reference=True,
     )  # fmt: skip
     return out, done
 
@@ -384,6 +385,7 @@ def test_files_of_a_refinement(scene: Scene, refined: tuple[Path, Outcome]) -> N
     out, _ = refined
     assert sorted(p.name for p in out.parent.iterdir()) == [
         "copy.tif", "out.refined_RPC.TXT", "out.report.json", "out.tif", "p.csv", "p.geojson",
+        "p.gpkg", "p.tif",
     ]  # fmt: skip
     with rasterio.open(out) as file, rasterio.open(scene.reference) as reference:
         assert (file.transform, file.shape) == (reference.transform, reference.shape)
@@ -401,7 +403,7 @@ def test_tie_points_in_image_and_ground_space(scene: Scene, refined: tuple[Path,
     from georeg.writers.points import read_points
 
     out, _ = refined
-    for name in ("p.csv", "p.geojson"):
+    for name in ("p.csv", "p.geojson", "p.gpkg"):
         table = read_points(str(out.parent / name))
         assert table.height is not None
         assert table.crs == "EPSG:32633"
@@ -525,11 +527,17 @@ def test_too_few_gcps(tmp_path: Path, right: Scene) -> None:
     assert "2 GCPs are too few" in done.err
 
 
-def test_gcps_and_reference_together(controlled: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["use", "check"])
+def test_gcps_and_reference_together(controlled: Scene, tmp_path: Path, role: str) -> None:
+    """As control, or held out: an independent check."""
     out = tmp_path / "a.tif"
-    assert ortho(controlled, out, "--gcps", "use", reference=True).code == 0
+    assert ortho(controlled, out, "--gcps", role, reference=True).code == 0
     report = report_of(out)
-    assert report["accuracy"]["gcps"]["after"]["median_px"] < 0.2
+    found = report["accuracy"]["gcps"]
+    assert found["role"] == role
+    assert found["before"]["median_px"] == pytest.approx(np.hypot(7, 4), abs=0.05)
+    assert found["after"]["median_px"] < 0.2
+    assert ("left_out" in found) == (role == "use")
     assert report["accuracy"]["tie_points"]["left_out"]["rmse_px"] < 0.3
 
 
@@ -581,6 +589,10 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
         2, "--reference, or --gcps use",
         ["IN", "--dem", "DEM", "-o", "OUT", "--rpc-output", "r.RPB"],
     ),
+    "no tie points": (
+        2, "with a --reference only",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--gcps", "use", "--points", "OUT.csv"],
+    ),
     "rpcs of no format": (
         2, "are written as .RPB",
         ["IN", "--dem", "DEM", "-o", "OUT", "--reference", "REF", "--rpc-output", "OUT.rpc"],
@@ -597,7 +609,9 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     "far reference": (
         4, "overlap", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", far_reference]
     ),
-    "several into one": (2, "must be a folder", ["IN", "IN", "--dem", "DEM", "-o", "OUT"]),
+    "several into one": (
+        2, "must be a folder that exists", ["IN", "IN", "--dem", "DEM", "-o", "OUT"]
+    ),
 }  # fmt: skip
 
 
@@ -610,7 +624,8 @@ def test_bad_inputs(
     monkeypatch.setattr(vertical, "_searched", lambda: ["/nowhere"])
     code, said, args = BAD[case]
     files = {"IN": right.image, "DEM": right.dem, "REF": right.reference,
-             "OUT": str(tmp_path / "out.tif"), "OUT.rpc": str(tmp_path / "out.rpc")}  # fmt: skip
+             "OUT": str(tmp_path / "out.tif"), "OUT.rpc": str(tmp_path / "out.rpc"),
+             "OUT.csv": str(tmp_path / "out.csv")}  # fmt: skip
     given = [arg(tmp_path) if callable(arg) else files.get(arg, arg) for arg in args]
     before = snapshot(tmp_path)
     done = run("ortho", *given, *FAST)
