@@ -17,8 +17,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -45,6 +47,15 @@ from ortho_cases import EAST, NORTH, UTM, gdal_rpc, rpc_of, save
 RESULTS = Path(__file__).parent / "results"
 REAL = Path(os.environ.get("GEOREG_SHARED", "/nowhere")) / "data" / "pairs"
 GSD = 0.5
+
+
+def in_own_process(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function returns in a process of its own.
+
+    A program's peak memory can't be told below that of the process that started it.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def volume(rpc: Rpc, count: int) -> tuple[Any, Any]:
@@ -176,7 +187,7 @@ def scene(folder: Path, size: int, kind: str) -> tuple[str, str]:
 
 def cost(folder: Path, size: int, kind: str, runs: int) -> dict[str, Any]:
     """Both programs, in turn."""
-    image, dem = scene(folder, size, kind)
+    image, dem = in_own_process(scene, folder, size, kind)
     ours, theirs = folder / "ours.tif", folder / "theirs.tif"
     both: dict[str, list[dict[str, float]]] = {"georeg": [], "gdalwarp": []}
     for _ in range(runs):
@@ -298,9 +309,9 @@ def main() -> None:
         raise SystemExit("gdalwarp isn't on the PATH (Debian: apt install gdal-bin)")
     args.folder.mkdir(exist_ok=True)
     version = subprocess.run(["gdalwarp", "--version"], capture_output=True, text=True, check=True)
-    data: dict[str, Any] = {"exactness": exactness(), "equality": equality(args.folder)}
-    data["ventoux"] = ventoux(args.folder)
-    data["reunion"] = reunion(args.folder)
+    data: dict[str, Any] = {"exactness": in_own_process(exactness)}
+    for part in (equality, ventoux, reunion):
+        data[part.__name__] = in_own_process(part, args.folder)
     data["cost"], load = [], [os.getloadavg()[0]]
     for kind in ("30 m DEM", "1 m surface model"):
         for size in args.sizes:
