@@ -14,7 +14,7 @@ from pyproj import CRS
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
-from georeg.crs import CrsPath
+from georeg.crs import CrsPath, wrap_longitude
 from georeg.errors import InputError
 from georeg.footprint import lattice
 from georeg.grid import Grid
@@ -121,7 +121,9 @@ def check_covered(raster: Raster, sensor: Sensor) -> float:
     seen = at[np.isfinite(at).all(axis=1)]
     if not len(seen):
         raise InputError(f"{raster.name}: its RPCs lead nowhere; are they those of this image?")
-    lon, lat = sensor.lonlat(seen).mean(axis=0)
+    lonlat = sensor.lonlat(seen)
+    lon = (wrap_longitude(lonlat[:, 0], sensor.rpc.long_off, 360.0).mean() + 180) % 360 - 180
+    lat = lonlat[:, 1].mean()
     text = ""
     if isinstance(sensor.ground, Terrain):
         grid = sensor.ground.dem.grid

@@ -203,11 +203,14 @@ def _by_proj(crs: CRS, part: CRS, name: str, path: CrsPath, around: Array) -> Ve
     if used is None or "ballpark" in used.description.lower():
         found = group.unavailable_operations if group is not None else ()
         grids = dict.fromkeys(g.short_name for o in found for g in o.grids if not g.available)
-        which = f"the grid {' or '.join(list(grids)[:3])} is missing" if grids else "none is known"
+        which, install = problem or "none is known", ""
+        if grids:
+            which = f"the grid {' or '.join(list(grids)[:3])} is missing"
+            install = "install it with 'projsync', or "
         raise InputError(
             f"{name} has heights of {crs_name(part)} ({part.name}), and PROJ has no way from there "
-            f"to the ellipsoid: {problem or which}; install it with 'projsync', or name a geoid "
-            "grid with --geoid or the datum with --dem-datum"
+            f"to the ellipsoid: {which}; {install}name a geoid grid with --geoid or the datum with "
+            "--dem-datum"
         )
     x, y = around.mean(axis=0)
     heights = np.array([used.transform(x, y, z)[2] for z in (0.0, 1.0)])
