@@ -5,6 +5,7 @@ Truth comes from GDAL's RPC transformer, which puts the pixels of the image on t
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from pyproj import CRS, Transformer
 from rasterio.rpc import RPC
 from rasterio.transform import RPCTransformer
 
+from cli_cases import Outcome, run
+from georeg import transforms
 from georeg.ortho.rpc import COEFFICIENTS, Rpc
 from scenes import other_sensor, texture
 
@@ -207,3 +210,28 @@ def difference(one: Rpc, other: Rpc, side: int = SIDE) -> float:
     return float(
         np.hypot(*(one.project(lonlat, h.ravel()) - other.project(lonlat, h.ravel())).T).max()
     )
+
+
+FAST = ("--threads", "1")
+DRIFT = transforms.from_dict(
+    {"name": "affine", "matrix": [[1, 0.004, 12], [0, 1.003, -9], [0, 0, 1]]}
+)
+"""(12, -9) pixels and a drift, as a bias of RPCs."""
+
+
+def ortho(scene: Scene, out: Path, *args: Any, reference: bool = False) -> Outcome:
+    """Run `georeg ortho`."""
+    more = ("--reference", scene.reference) if reference else ()
+    return run("ortho", scene.image, "--dem", scene.dem, "-o", out, *more, *FAST, *args)
+
+
+def report_of(out: Path) -> dict[str, Any]:
+    """The report beside an output."""
+    data: dict[str, Any] = json.loads(out.with_suffix("").with_suffix(".report.json").read_text())
+    return data
+
+
+def pixels(path: Path | str) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Affine]:
+    """Band 1, mask and geotransform."""
+    with rasterio.open(path) as file:
+        return file.read(1).astype(float), file.dataset_mask() > 0, file.transform
