@@ -94,8 +94,9 @@ def place_reference(reference: Raster, settings: Settings) -> Georef:
     if header.georef is None:
         if settings.georef:
             raise InputError(
-                f"{reference.name} has no georeference{_rpc_hint(reference)}: choose another "
-                "reference, or --no-georef to align in its pixels"
+                f"{reference.name} has no georeference"
+                f"{_rpc_hint(reference, 'lay it over a DEM first (georeg ortho)')}: choose "
+                "another reference, or --no-georef to align in its pixels"
             )
         # Rows count downwards, map coordinates upwards: so the frame is the reference itself.
         return AffineGeoref(Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
@@ -114,7 +115,7 @@ def _moving_georef(
         return _placed(moving, reference, reference_georef), reference.header.crs
     if header.georef is None:
         raise InputError(
-            f"{moving.name} has no georeference{_rpc_hint(moving)}: "
+            f"{moving.name} has no georeference{_rpc_hint(moving, 'give --dem')}: "
             "use --no-georef to search for it in the reference"
         )
     if header.crs is None:
@@ -122,8 +123,8 @@ def _moving_georef(
     return header.georef, header.crs
 
 
-def _rpc_hint(raster: Raster) -> str:
-    return " but RPCs, which need the ground: give --dem" if raster.header.has_rpcs else ""
+def _rpc_hint(raster: Raster, then: str) -> str:
+    return f" but RPCs, which need the ground: {then}" if raster.header.has_rpcs else ""
 
 
 def _placed(moving: Raster, reference: Raster, georef: Georef) -> AffineGeoref:

@@ -35,6 +35,9 @@ from ortho_cases import (
     hills,
     make_dem,
     make_scene,
+    ortho,
+    pixels,
+    report_of,
     rpc_of,
     save,
 )

@@ -100,6 +100,13 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     "far reference": (
         4, "overlap", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", far_reference]
     ),
+    "elsewhere": (
+        2, "nothing of the image lies in",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--bounds", 0, 0, 100, 100, "--res", 1],
+    ),
+    "reference with rpcs": (
+        4, "lay it over a DEM first", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", "IN"]
+    ),
     "several into one": (
         2, "must be a folder that exists", ["IN", "IN", "--dem", "DEM", "-o", "OUT"]
     ),

@@ -31,6 +31,8 @@ from ortho_cases import (
     hills,
     look_through,
     make_scene,
+    ortho,
+    report_of,
     rpc_of,
     save,
 )

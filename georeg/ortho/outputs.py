@@ -15,9 +15,9 @@ from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
 from georeg.crs import CrsPath, wrap_longitude
-from georeg.errors import InputError
+from georeg.errors import InputError, SettingsError
 from georeg.footprint import lattice
-from georeg.grid import Grid
+from georeg.grid import Grid, outline
 from georeg.ortho.dem import MEGABYTE, open_dem
 from georeg.ortho.ground import Ground, Level, Terrain
 from georeg.ortho.sensor import Sensor
@@ -165,6 +165,9 @@ def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
         sensor: of the grid's CRS.
         grid: of the orthoimage.
         shape: (rows, columns) of the image.
+
+    Raises:
+        SettingsError: the grid shows nothing of the image.
     """
     xy = places(grid)
     at = grid.to_map(xy)
@@ -174,6 +177,7 @@ def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
     with np.errstate(invalid="ignore"):
         seen = ((pixel >= 0) & (pixel <= [shape[1], shape[0]])).all(axis=1)
     if not seen.any():
+        _check_meets(lenient, grid, shape)
         return {"ground": 0.0, "filled": 0.0, "stretched": 0.0, "heights_m": None}
     xy, at = xy[seen], at[seen]
     target = sensor.ground.crs
@@ -188,3 +192,12 @@ def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
         "stretched_means_more_than": FLAGGED,
         "heights_m": [float(heights.min()), float(heights.max())] if known.any() else None,
     }
+
+
+def _check_meets(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> None:
+    """Raise if an image lies wholly beside a grid."""
+    edge = grid.to_pixel(sensor.to_map(outline(shape[1], shape[0], 21)))
+    edge = edge[np.isfinite(edge).all(axis=1)]
+    size = [grid.width, grid.height]
+    if len(edge) and ((edge.max(axis=0) < 0) | (edge.min(axis=0) > size)).any():
+        raise SettingsError("nothing of the image lies in the output's grid: check its bounds")
