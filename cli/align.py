@@ -11,6 +11,7 @@ from georeg.errors import RefusedError, SettingsError
 
 from .command import Command, Session
 from .console import RESULT
+from .explaining import explained
 from .options import (
     GROUND,
     INPUTS,
@@ -25,9 +26,10 @@ from .options import (
     required,
     settings_of,
 )
+from .repeating import command_line
 
 if TYPE_CHECKING:
-    from georeg.align import Alignment
+    from georeg.alignment import Alignment
     from georeg.settings import OrthoSettings, OutputSettings, Settings
 
 
@@ -38,14 +40,14 @@ if TYPE_CHECKING:
 @options("fit", "report", "points", "rpc-output", "image-output")
 @options(*MATCHING, "force", *INPUTS, *GROUND, *OUTPUT, *RESOURCES)
 @click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
-@options(*TALK)
+@options("explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Align MOVING to a reference, of whatever modality, and write it.
 
     MOVING is never changed. The report is always written; where no trustworthy alignment is
-    found (exit code 3), nothing else is. With a --dem, a MOVING that has RPCs is orthorectified,
-    and its RPCs are refined.
+    found (exit code 3), nothing else is. `--report out.html` makes it a page to look at. With a
+    --dem, a MOVING that has RPCs is orthorectified, and its RPCs are refined.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings, wanted = settings_of(params), output_settings_of(params)
@@ -63,10 +65,10 @@ def command(session: Session, /, **params: Any) -> None:
             return
     from georeg import align as engine
 
-    from .outputs import check_outputs, check_points, report_path
+    from .outputs import check_outputs, check_points, report_paths
 
-    report = report_path(output, params["report"])
-    texts = {"--fit": params["fit"], "--report": report}
+    reports = report_paths(output, params["report"])
+    texts = {"--fit": params["fit"]} | {f"--report {path}": path for path in reports}
     texts |= {f"--points {path}": path for path in params["points"]}
     check_points(params["points"])
     check_outputs(output, texts, (moving, reference), overwrite=wanted.overwrite)
@@ -74,7 +76,7 @@ def command(session: Session, /, **params: Any) -> None:
         from georeg.planning import plan_alignment
 
         plan = plan_alignment(moving, reference, settings)
-        click.echo(json.dumps({**plan, "output": output, "report": report}, indent=1))
+        click.echo(json.dumps({**plan, "output": output, "report": reports[0]}, indent=1))
         return
     result = engine(
         moving,
@@ -83,10 +85,13 @@ def command(session: Session, /, **params: Any) -> None:
         settings,
         wanted,
         fit_path=params["fit"],
-        report_path=report,
+        report_path=reports,
         progress=session.tell,
+        command=command_line(click.get_current_context()),
     )
-    judged(session, result, f"nothing was written but the report {report}", settings)
+    explained(session, result.decisions, wanted=params["explain"])
+    told = " and ".join(reports)
+    judged(session, result, f"nothing was written but the report {told}", settings)
     for path in params["points"]:
         store_points(path, result, (moving, reference), settings, overwrite=wanted.overwrite)
     session.console.event(
@@ -94,7 +99,8 @@ def command(session: Session, /, **params: Any) -> None:
         "result",
         f"{result.verdict.sentence()}: {output}",
         output=output,
-        report=report,
+        report=reports[0],
+        reports=list(reports),
         fit=params["fit"],
         points=list(params["points"]),
         verdict=result.verdict.to_dict(),
@@ -120,6 +126,8 @@ def _by_sensor(
             "--fit: RPCs aren't corrected by a transform of the map; the refined RPCs "
             "(--rpc-output) serve 'georeg ortho --rpc'"
         )
+    if params["explain"]:
+        raise SettingsError("--explain: RPCs are refined without a record of decisions; see -v")
     run = Run(session, params, ortho, settings, wanted)
     if params["dry_run"]:
         click.echo(json.dumps(run.plan(params["moving"], params["output"]), indent=1))

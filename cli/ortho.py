@@ -28,6 +28,7 @@ from .options import (
     required,
     settings_of,
 )
+from .repeating import command_line
 
 if TYPE_CHECKING:
     from georeg.ortho.ground import Ground
@@ -155,10 +156,10 @@ class Run:
         """
         from georeg.ortho.orthorectify import orthorectify
 
-        from .outputs import check_outputs, check_points, report_path, rpc_path
+        from .outputs import check_outputs, check_points, report_paths, rpc_path
 
         params = self.params
-        report = report_path(output, params["report"])
+        reports = report_paths(output, params["report"])
         refines = self.reference is not None or self.ortho.gcps == "use"
         rpc = rpc_path(output, params["rpc_output"]) if refines else None
         if not refines and (params["rpc_output"] or params["image_output"]):
@@ -168,7 +169,8 @@ class Run:
             )
         if params["points"] and self.reference is None:
             raise SettingsError("--points: there are tie points with a --reference only")
-        texts = {"--report": report, "--rpc-output": rpc, "--image-output": params["image_output"]}
+        texts = {"--rpc-output": rpc, "--image-output": params["image_output"]}
+        texts |= {f"--report {path}": path for path in reports}
         texts |= {f"--points {path}": path for path in params["points"]}
         inputs = tuple(n for n in (moving, self.reference, self.ortho.dem) if n)
         check_points(params["points"])
@@ -181,12 +183,13 @@ class Run:
             settings=self.settings,
             output_settings=self.wanted,
             ground=ground,
-            report_path=report,
+            report_path=reports,
             rpc_path=rpc,
             image_path=params["image_output"],
             progress=self.session.tell,
+            command=command_line(click.get_current_context()),
         )
-        self.tell(result, moving, output, report, rpc)
+        self.tell(result, moving, output, reports[0], rpc)
 
     def tell(self, result: Ortho, moving: str, output: str, report: str, rpc: str | None) -> None:
         """Say what came of it; write the tie points.

@@ -166,6 +166,8 @@ def test_command_line_imports_itself_relatively() -> None:
         ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
         ("rich", ("georeg_cli.",)),
+        ("jinja2", ("georeg.report.",)),
+        ("resvg_py", ("georeg.report.",)),
     ],
 )
 def test_libraries_stay_in_their_rooms(library: str, places: tuple[str, ...]) -> None:
@@ -249,7 +251,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded(HELP.format(args=["--help"])) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["align", "warp", "info", "models"])
+@pytest.mark.parametrize("command", ["align", "check", "plot", "warp", "info", "models"])
 def test_help_of_a_command_imports_neither_torch_nor_rasterio(command: str) -> None:
     assert not loaded(HELP.format(args=[command, "--help"])) & {"torch", "kornia", "rasterio"}
 

@@ -14,6 +14,7 @@ from georeg.settings import Settings
 from georeg.verdict import Accuracy, Verdict, no_verdict
 
 _LEAST = 3  # GCPs
+_ADVICE = "give a --reference, or --gcps check"
 _SIGMA = 0.5  # pixels; nobody says how good they are
 
 
@@ -33,14 +34,15 @@ def by_gcps(
     """
     n = len(gcps)
     if n < _LEAST:
-        return None, no_verdict(f"{n} GCPs are too few to correct RPCs and to check that", 0.0, n)
+        reason = f"{n} GCPs are too few to correct RPCs and to check that"
+        return None, no_verdict(reason, _ADVICE, 0.0, n)
     predicted = gcps.predicted(sensor)
     try:
         fit = fit_bias(
             predicted, gcps.pixel, np.ones(n), np.full(n, _SIGMA), model=model, block=0.0
         )
     except PointsError as error:
-        return None, no_verdict(f"the GCPs give no bias: {error}", 0.0, n)
+        return None, no_verdict(f"the GCPs give no bias: {error}", _ADVICE, 0.0, n)
     use = fit.inlier & np.isfinite(fit.held_out).all(axis=1)
     held = fit.held_out[use]
     reasons = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -112,10 +113,11 @@ def orthorectify(
     settings: Settings | None = None,
     output_settings: OutputSettings | None = None,
     ground: Ground | None = None,
-    report_path: str | None = None,
+    report_path: str | Sequence[str] | None = None,
     rpc_path: str | None = None,
     image_path: str | None = None,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Ortho:
     """Lay a sensor's image over the ground.
 
@@ -127,10 +129,11 @@ def orthorectify(
         settings: how to match.
         output_settings: what the output looks like.
         ground: already opened by `open_ground`, to be shared by several images.
-        report_path: where to store the report.
+        report_path: where to store the report, one or more; JSON.
         rpc_path: where to store refined RPCs (.RPB, _RPC.TXT); only where they were refined.
         image_path: where to store a copy of the image with refined RPCs in its tags.
         progress: told what is being done.
+        command: that repeats the run, for the report.
 
     Returns:
         The result. Where `ok` is False nothing was written but the report, unless
@@ -145,8 +148,10 @@ def orthorectify(
     settings = settings or Settings()
     wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
+    reports = (report_path,) if isinstance(report_path, str) else tuple(report_path or ())
     inputs = tuple(n for n in (moving, reference, ortho.dem, ortho.rpc, ortho.geoid) if n)
     _check(moving, output, ortho, settings, wanted, inputs, rpc_path, image_path, reference)
+    reporting.check_reports(reports)
     began = time.perf_counter()
     with ExitStack() as stack:
         stack.enter_context(gdal_env(settings.threads))
@@ -199,8 +204,9 @@ def orthorectify(
                     )
     report["output"] = output if deliver else None
     report["seconds"] = round(time.perf_counter() - began, 2)
-    if report_path is not None:
-        write_json(report_path, report)
+    report |= {"task": "ortho", "command": command, "folder": os.getcwd()}
+    for path in reports:
+        write_json(path, report)
     return _result(found, rpc, output if deliver else None, report)
 
 
@@ -291,7 +297,7 @@ def _measured(
             grid = scene.reference.header.grid
             if isinstance(found, Lost):
                 margin = 0.0 if found.start is None else found.start.margin
-                verdict = no_verdict(found.reason, margin, found.points)
+                verdict = no_verdict(found.reason, found.advice, margin, found.points)
                 verdict = _hinted(verdict, scene, start, team, settings)
                 return _Found(verdict, facts=facts, reference=grid, crs=crs)
             with judges_of(devices, settings) as judges:

@@ -65,11 +65,13 @@ class Lost:
 
     Attributes:
         reason: why.
+        advice: what can be tried.
         start: the first estimate, None where there was none.
         points: number of tie points.
     """
 
     reason: str
+    advice: str
     start: Start | None = None
     points: int = 0
 
@@ -99,16 +101,20 @@ def refine(
     """  # fmt: skip
     start = locate(scene, team, settings)
     if start is None:
-        return Lost("nothing to go by: the overlap is too small, too flat or mostly invalid")
+        return Lost(
+            "nothing to go by: the overlap is too small, too flat or mostly invalid",
+            "look at both with 'georeg info', or choose another reference",
+        )
     bias: Transform = nothing()
     moves: list[float] = []
     here = start
     while True:
-        points, frame_fit = track(scene, team, here, settings, _part(tell, len(moves)))
-        if frame_fit is None:
+        tracked = track(scene, team, here, settings, _part(tell, len(moves)))
+        points = tracked.points
+        if tracked.fit is None:
             return Lost(
-                f"only {len(points)} tie points, and they agree on nothing: name the --modality "
-                "of each side, or try --search wide or another --matcher",
+                f"only {len(points)} tie points, and they agree on nothing",
+                "name the --modality of each side, or try --search wide or another --matcher",
                 start,
                 len(points),
             )
@@ -118,7 +124,9 @@ def refine(
         try:
             fit = _fit(ties, control, sensor, model)
         except PointsError as error:
-            return Lost(f"the tie points give no bias: {error}", start, len(ties))
+            return Lost(
+                f"the tie points give no bias: {error}", "try another --matcher", start, len(ties)
+            )
         moves.append(largest_difference(fit.bias, bias, scene.moving.header.shape))
         bias = fit.bias
         log.info(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from georeg.errors import SettingsError
 from georeg.ortho import accuracy
 from georeg.ortho.bias import BiasFit, describe
 from georeg.ortho.dem import describe as describe_dem
@@ -15,12 +17,24 @@ from georeg.ortho.sensor import Sensor
 from georeg.provenance import versions
 from georeg.raster import Raster
 from georeg.settings import OrthoSettings, Settings
+from georeg.textfile import is_page
 from georeg.verdict import Verdict
 
 _COVERED = 0.995  # share of the image with ground under it below which that is said
 _LITTLE = 0.001  # share of filled voids above which they are said
 _MUCH = 0.02  # share of stretched ground above which it is said
 _BEYOND = 1.1  # of the heights' range for which RPCs are made
+
+
+def check_reports(paths: Sequence[str]) -> None:
+    """Look at names of reports.
+
+    Raises:
+        SettingsError: one asks for a page.
+    """
+    for path in paths:
+        if is_page(path):
+            raise SettingsError(f"--report {path}: reports of orthoimages are JSON, name it .json")
 
 
 def facts(
