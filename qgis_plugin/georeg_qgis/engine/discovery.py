@@ -1,0 +1,153 @@
+"""Where the engine is: a Python with georeg in it, asked before it is trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess  # nosec B404 - the engine is another program; arguments are lists, no shell
+import sys
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+from .environment import clean
+from .protocol import PROTOCOLS
+
+VARIABLE = "GEOREG_PYTHON"
+_PATIENCE = 60.0  # seconds; a first start from a cold disk is slow
+
+
+class EngineError(Exception):
+    """There is no engine that can be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Python that has georeg.
+
+    Attributes:
+        python: path of the interpreter.
+        version: of georeg.
+        commands: that it knows.
+    """
+
+    python: str
+    version: str
+    commands: Tuple[str, ...] = ()
+
+    def command(self, *arguments: str) -> List[str]:
+        """The command line. -I keeps the current folder and user's packages out."""
+        return [self.python, "-I", "-m", "georeg", *arguments]
+
+
+def managed_folder() -> str:
+    """Where 'Set up engine' installs: outside of the plugin's folder, which upgrades wipe."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    return os.path.join(base, "georeg", "engine")
+
+
+def python_in(folder: str) -> str:
+    """The interpreter of a virtual environment."""
+    parts = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+    return os.path.join(folder, *parts)
+
+
+def find(chosen: str = "", managed: Optional[str] = None) -> Engine:
+    """The engine: GEOREG_PYTHON, then the user's choice, then the one that was set up.
+
+    What was named on purpose counts: if it doesn't work, that is said rather than another one used.
+
+    Args:
+        chosen: interpreter from the settings; empty for none.
+        managed: folder of 'Set up engine'.
+
+    Raises:
+        EngineError: there is none, or the one that was named can't be used.
+    """
+    named = os.environ.get(VARIABLE, "")
+    for python in (named, chosen):
+        if python:
+            return ask(python)
+    folder = managed_folder() if managed is None else managed
+    python = python_in(folder)
+    if is_complete(folder):
+        return ask(python)
+    raise EngineError("The georeg engine is not set up yet: choose 'Set up engine'.")
+
+
+def marker(folder: str) -> str:
+    """The file that says that an installation was finished."""
+    return os.path.join(folder, "georeg-engine.json")
+
+
+def is_complete(folder: str) -> bool:
+    """Whether an installation is there, and was finished."""
+    return os.path.isfile(marker(folder)) and os.path.exists(python_in(folder))
+
+
+def ask(python: str) -> Engine:
+    """Run an interpreter and look at its georeg.
+
+    Raises:
+        EngineError: it isn't there, has no georeg, or one that speaks another protocol.
+    """
+    if not os.path.isfile(python):
+        raise EngineError(f"{python}: no such file. Choose another Python in 'Set up engine'.")
+    if looks_like_qgis(python):
+        raise EngineError(f"{python} is QGIS itself, not a Python that could run the engine.")
+    command = Engine(python, "").command("--version", "--json")
+    try:
+        done = subprocess.run(  # nosec B603 - the user's own interpreter, no shell
+            command,
+            env=clean(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=_PATIENCE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except subprocess.TimeoutExpired:
+        raise EngineError(f"{python} didn't answer within {_PATIENCE:.0f} s.") from None
+    except OSError as error:
+        raise EngineError(f"{python} can't be started: {error}.") from None
+    said = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    try:
+        data = json.loads(said[-1]) if said else None
+        version, protocol = str(data["georeg"]), int(data["protocol"])
+        commands = tuple(str(name) for name in data.get("commands", ()))
+    except (ValueError, KeyError, TypeError):
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise EngineError(f"{python} has no georeg engine. {' '.join(last)}".strip()) from None
+    if protocol not in PROTOCOLS:
+        wanted = " or ".join(map(str, PROTOCOLS))
+        older = "engine" if protocol < min(PROTOCOLS) else "plugin"
+        raise EngineError(
+            f"georeg {version} in {python} speaks protocol {protocol}, this plugin needs {wanted}: "
+            f"update the {older}."
+        )
+    return Engine(python, version, commands)
+
+
+def looks_like_qgis(python: str) -> bool:
+    """Whether running this would open another QGIS (macOS' application bundle does)."""
+    name = os.path.basename(python).lower()
+    return name.startswith("qgis") or "qgis.app/contents/macos/qgis" in python.lower()
+
+
+def base_pythons() -> List[str]:
+    """Interpreters that a virtual environment could be made with; the likeliest first.
+
+    Inside QGIS `sys.executable` is QGIS on Windows and macOS, and was another Python than QGIS' own
+    on Linux, so that only what lies below `sys.prefix` is looked at.
+    """
+    minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if sys.platform == "win32":
+        places = [os.path.join(sys.exec_prefix, "python.exe")]
+    else:
+        places = [os.path.join(sys.base_prefix, "bin", name) for name in (minor, "python3")]
+    return [path for path in places if os.path.isfile(path) and not looks_like_qgis(path)]
