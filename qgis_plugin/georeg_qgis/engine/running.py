@@ -129,11 +129,7 @@ class Run:
             return
         self.cancelled = True
         self._deadline = time.monotonic() + GRACE
-        if self._process.stdin is not None:
-            try:
-                self._process.stdin.close()
-            except OSError:
-                pass  # nosec B110 - it has ended already
+        self._close_stdin()
 
     def kill(self) -> None:
         """End it and all that it started, at once."""
@@ -161,7 +157,7 @@ class Run:
         """
         results: List[Mapping[str, Any]] = []
         warnings: List[str] = []
-        message = ""
+        message, explained = "", False
         try:
             while True:
                 if not self.cancelled and is_cancelled is not None and is_cancelled():
@@ -184,7 +180,7 @@ class Run:
                     results.append(event.details)
                     message = event.message
                 elif event.kind == "error":
-                    message = event.message
+                    message, explained = event.message, True
                 elif event.level == "warning":
                     warnings.append(event.message)
                 if on_event is not None:
@@ -194,11 +190,11 @@ class Run:
             raise
         finally:
             if self._process.stdin is not None and not self._process.stdin.closed:
-                self.cancelled or self._close_stdin()
+                self._close_stdin()
             code = self._process.wait()
             with _lock:
                 _running.discard(self)
-        if code not in (0, 1, 2, 3, 4, 5) and not self.cancelled:
+        if code and not explained and not self.cancelled:
             message = crashed(code, list(self._tail))
         return Outcome(
             code, self.cancelled, message, results[-1] if results else {}, results, warnings,
