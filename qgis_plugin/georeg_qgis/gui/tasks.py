@@ -1,0 +1,126 @@
+"""Work beside the GUI thread: Processing algorithms with what they say, and plain functions."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsTask,
+)
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from ..texts import tr
+
+
+class Feedback(QgsProcessingFeedback):
+    """What an algorithm says, as signals: they cross from its thread to the GUI's."""
+
+    stage = pyqtSignal(str)
+    line = pyqtSignal(str, str)  # level, text
+    failed = pyqtSignal(str)
+
+    def setProgressText(self, text: str) -> None:  # noqa: N802
+        """What is being done."""
+        self.stage.emit(text)
+        self.line.emit("stage", text)
+
+    def reportError(self, error: str, fatalError: bool = False) -> None:  # noqa: N802, N803
+        """What went wrong."""
+        self.failed.emit(error)
+        self.line.emit("error", error)
+
+    def pushWarning(self, warning: str) -> None:  # noqa: N802
+        """What must be kept in mind."""
+        self.line.emit("warning", warning)
+
+    def pushInfo(self, info: str) -> None:  # noqa: N802
+        """A message."""
+        self.line.emit("info", info)
+
+    def pushCommandInfo(self, info: str) -> None:  # noqa: N802
+        """The command line."""
+        self.line.emit("command", info)
+
+    def pushDebugInfo(self, info: str) -> None:  # noqa: N802
+        """Details."""
+        self.line.emit("debug", info)
+
+
+class Job(QObject):
+    """A Processing algorithm at work in the background."""
+
+    stage = pyqtSignal(str)
+    progress = pyqtSignal(float)
+    line = pyqtSignal(str, str)
+    ended = pyqtSignal(dict, str, bool)  # results, error, cancelled
+
+    def __init__(self, algorithm: str, values: Dict[str, Any], parent: QObject) -> None:
+        """Start it."""
+        super().__init__(parent)
+        self.values = values
+        self._errors: List[str] = []
+        # Python keeps these alive; the task doesn't.
+        self._context = QgsProcessingContext()
+        self._context.setProject(QgsProject.instance())
+        self._feedback = Feedback()
+        self._feedback.stage.connect(self.stage)
+        self._feedback.line.connect(self.line)
+        self._feedback.failed.connect(self._errors.append)
+        self._feedback.progressChanged.connect(self.progress)
+        registry = QgsApplication.processingRegistry()
+        self._algorithm = registry.createAlgorithmById(algorithm)
+        self._task = QgsProcessingAlgRunnerTask(
+            self._algorithm, values, self._context, self._feedback
+        )
+        self._task.executed.connect(self._executed)
+
+    def start(self) -> None:
+        """Queue it."""
+        QgsApplication.taskManager().addTask(self._task)
+
+    def cancel(self) -> None:
+        """Ask it to end."""
+        self._feedback.cancel()
+
+    def _executed(self, ok: bool, results: Dict[str, Any]) -> None:
+        cancelled = self._feedback.isCanceled()
+        error = "" if cancelled or (ok and results) else "\n".join(self._errors)
+        if not (ok and results) and not cancelled and not error:
+            error = tr("The algorithm ended without a result.")
+        self.ended.emit(dict(results) if ok and not error else {}, error, cancelled)
+
+
+class Function(QgsTask):
+    """A function in the background. It gets a `say` for lines and an `is_cancelled`."""
+
+    said = pyqtSignal(str)
+    ended = pyqtSignal(object, str)  # what it returned, or an error
+
+    def __init__(self, title: str, function: Callable[..., Any]) -> None:
+        """Store; `start` runs it."""
+        super().__init__(title, QgsTask.Flag.CanCancel)
+        self._function = function
+        self._result: Any = None
+        self._error = ""
+
+    def start(self) -> "Function":
+        """Queue it."""
+        QgsApplication.taskManager().addTask(self)
+        return self
+
+    def run(self) -> bool:
+        """In a thread of the task manager."""
+        try:
+            self._result = self._function(self.said.emit, self.isCanceled)
+        except Exception as error:  # told to the user; a thread must not end QGIS
+            self._error = str(error) or type(error).__name__
+        return not self._error
+
+    def finished(self, result: bool) -> None:
+        """In the GUI's thread."""
+        self.ended.emit(self._result, self._error)
