@@ -7,7 +7,7 @@ import os
 import subprocess  # nosec B404 - the engine is another program; arguments are lists, no shell
 import sys
 from dataclasses import dataclass
-from typing import List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .environment import clean
 from .protocol import PROTOCOLS
@@ -37,6 +37,14 @@ class Engine:
     def command(self, *arguments: str) -> List[str]:
         """The command line. -I keeps the current folder and user's packages out."""
         return [self.python, "-I", "-m", "georeg", *arguments]
+
+    def offers(self) -> Dict[str, Any]:
+        """Matchers, devices and other choices. Takes seconds: torch has to be loaded for it.
+
+        Raises:
+            EngineError: it doesn't say.
+        """
+        return _answer(self.python, "--show-versions", "--json")
 
 
 def managed_folder() -> str:
@@ -100,7 +108,29 @@ def ask(python: str) -> Engine:
         raise EngineError(f"{python}: no such file. Choose another Python in 'Set up engine'.")
     if looks_like_qgis(python):
         raise EngineError(f"{python} is QGIS itself, not a Python that could run the engine.")
-    command = Engine(python, "").command("--version", "--json")
+    data = _answer(python, "--version", "--json")
+    try:
+        version, protocol = str(data["georeg"]), int(data["protocol"])
+        commands = tuple(str(name) for name in data.get("commands", ()))
+    except (KeyError, TypeError, ValueError):
+        raise EngineError(f"{python} has no georeg engine that this plugin knows.") from None
+    if protocol not in PROTOCOLS:
+        wanted = " or ".join(map(str, PROTOCOLS))
+        older = "engine" if protocol < min(PROTOCOLS) else "plugin"
+        raise EngineError(
+            f"georeg {version} in {python} speaks protocol {protocol}, this plugin needs {wanted}: "
+            f"update the {older}."
+        )
+    return Engine(python, version, commands)
+
+
+def _answer(python: str, *arguments: str) -> Dict[str, Any]:
+    """The JSON object that the engine prints.
+
+    Raises:
+        EngineError: it prints none.
+    """
+    command = Engine(python, "").command(*arguments)
     try:
         done = subprocess.run(  # nosec B603 - the user's own interpreter, no shell
             command,
@@ -118,19 +148,12 @@ def ask(python: str) -> Engine:
     said = done.stdout.decode("utf-8", "replace").strip().splitlines()
     try:
         data = json.loads(said[-1]) if said else None
-        version, protocol = str(data["georeg"]), int(data["protocol"])
-        commands = tuple(str(name) for name in data.get("commands", ()))
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise EngineError(f"{python} has no georeg engine. {' '.join(last)}".strip()) from None
-    if protocol not in PROTOCOLS:
-        wanted = " or ".join(map(str, PROTOCOLS))
-        older = "engine" if protocol < min(PROTOCOLS) else "plugin"
-        raise EngineError(
-            f"georeg {version} in {python} speaks protocol {protocol}, this plugin needs {wanted}: "
-            f"update the {older}."
-        )
-    return Engine(python, version, commands)
+        raise EngineError(f"{python} has no georeg engine. {' '.join(last)}".strip())
+    return data
 
 
 def looks_like_qgis(python: str) -> bool:
