@@ -31,10 +31,11 @@ def gone(pid: int, patience: float = 10.0) -> bool:
 
 
 def test_lines_become_events() -> None:
-    line = '{"time": "x", "level": "info", "event": "progress", "message": "match", "step": "match", "share": 0.25}'
+    data = {"time": "x", "level": "info", "event": "progress", "step": "match", "share": 0.25}
+    line = json.dumps(data)
     event = protocol.parse(line)
     assert (event.kind, event.step, event.share) == ("progress", "match", 0.25)
-    for other in ("Traceback (most recent call last):", "{}", "[1]", '{"a": ', ""):
+    for other in ("Traceback (most recent call last):", "{}", "[1]", '{"a":', ""):
         event = protocol.parse(other + "\n")
         assert (event.kind, event.message) == ("log", other)
 
