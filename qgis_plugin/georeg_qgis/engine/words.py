@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Tuple
 
-
-def N_(text: str) -> str:  # noqa: N802 - gettext's name for "translate this later"
-    """Mark a text for translation."""
-    return text
+from .errors import N_ as N_
 
 
 # Words, and where on a bar from 0 to 100 a step begins and ends.

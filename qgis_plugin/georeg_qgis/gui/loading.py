@@ -38,6 +38,9 @@ class Result:
         raster_id: the same of the aligned raster.
         before_id: the same of the layer that moved.
         group: name of the group.
+        scene: path of the first output without suffix; refits have the same.
+        scene_title: title of the first one.
+        refit: number of the refit; 0 for an alignment.
     """
 
     title: str
@@ -48,6 +51,9 @@ class Result:
     raster_id: str = ""
     before_id: str = ""
     group: str = ""
+    scene: str = ""
+    scene_title: str = ""
+    refit: int = 0
 
     @property
     def ok(self) -> bool:

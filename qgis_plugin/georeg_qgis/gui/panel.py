@@ -151,7 +151,7 @@ class Panel(QgsDockWidget):
         self._helper = None
         self.notice.setVisible(bool(error))
         if error:
-            self.notice_text.setText(tr(error))
+            self.notice_text.setText(error)
             self.engine_label.setText(tr("No engine"))
             return
         engine, offers = found
@@ -194,7 +194,9 @@ class Panel(QgsDockWidget):
         title = tr("{moving} aligned to {reference}").format(
             moving=moving.name(), reference=reference.name()
         )
-        self._start("georeg:align", values, title, moving.id())
+        stem = os.path.splitext(values["OUTPUT"])[0]
+        start = {"scene": stem, "scene_title": title}
+        self._start("georeg:align", values, title, moving.id(), start)
 
     def refit(self, result: Optional[Result]) -> None:
         """Fit the points in use, and warp again; nothing is matched."""
@@ -204,10 +206,8 @@ class Panel(QgsDockWidget):
         if layer.isEditable():
             self._trouble(tr("The tie points are being edited: save or discard the edits first."))
             return
-        number = 1 + sum(r.values["MOVING"] == result.values["MOVING"] for r in self.results.results)
-        stem = os.path.splitext(result.files["OUTPUT"])[0].rpartition("_refit")
-        base = stem[0] or stem[2]
-        files = files_beside(f"{base}_refit{number - 1}.tif")
+        number = 1 + max(r.refit for r in self.results.results if r.scene == result.scene)
+        files = files_beside(f"{result.scene}_refit{number}.tif")
         values = {
             "INPUT": result.values["MOVING"],
             "MOVING": result.values["MOVING"],
@@ -221,12 +221,18 @@ class Panel(QgsDockWidget):
             "FIT_OUTPUT": files["FIT"],
             "PAGE": files["PAGE"],
         }
-        title = tr("{title}, refit {number}").format(
-            title=result.title.partition(", " + tr("refit"))[0], number=number - 1
-        )
-        self._start("georeg:warp", values, title, result.before_id)
+        title = tr("{title}, refit {number}").format(title=result.scene_title, number=number)
+        start = {"scene": result.scene, "scene_title": result.scene_title, "refit": number}
+        self._start("georeg:warp", values, title, result.before_id, start)
 
-    def _start(self, algorithm: str, values: Dict[str, Any], title: str, before: str) -> None:
+    def _start(
+        self,
+        algorithm: str,
+        values: Dict[str, Any],
+        title: str,
+        before: str,
+        known: Dict[str, Any],
+    ) -> None:
         self.compare.stop()
         report = report_beside(values["OUTPUT"])
         if os.path.exists(report):
@@ -238,7 +244,9 @@ class Panel(QgsDockWidget):
         self.job.progress.connect(lambda share: self.bar.setValue(int(share)))
         self.job.line.connect(self._line)
         self.job.ended.connect(
-            lambda found, error, cancelled: self._ended(values, found, error, cancelled, before)
+            lambda found, error, cancelled: self._ended(
+                values, error, cancelled, {"before_id": before, **known}
+            )
         )
         self._busy(True)
         self.stage.setText(tr("Starting the engine"))
@@ -252,7 +260,7 @@ class Panel(QgsDockWidget):
             self.job.cancel()
 
     def _ended(
-        self, values: Dict[str, Any], found: Dict[str, Any], error: str, cancelled: bool, before: str
+        self, values: Dict[str, Any], error: str, cancelled: bool, known: Dict[str, Any]
     ) -> None:
         if self.job is not None:
             self.job.deleteLater()
@@ -266,6 +274,8 @@ class Panel(QgsDockWidget):
         refused = bool(report) and not report["verdict"]["ok"]
         if error and not refused:
             self._trouble(error)
+            self._asked = False
+            self.first_look()  # is it the engine?
             return
         seconds = time.monotonic() - self._began
         self.stage.setText(tr("Done in {seconds:.0f} s.").format(seconds=seconds))
@@ -275,10 +285,10 @@ class Panel(QgsDockWidget):
         files = {name: values[key] for name, key in names.items()}
         layers: Dict[str, str] = {}
         if not error:
-            old = QgsProject.instance().mapLayer(before)
+            old = QgsProject.instance().mapLayer(known["before_id"])
             layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
         files = {name: path for name, path in files.items() if os.path.isfile(path)}
-        self.results.add(Result(self._title, values, files, report, before_id=before, **layers))
+        self.results.add(Result(self._title, values, files, report, **known, **layers))
         self.tabs.setCurrentWidget(self.results)
         if error:
             self.stage.setText(tr("Refused: the result says why, and what can be tried."))
@@ -294,9 +304,6 @@ class Panel(QgsDockWidget):
     def _trouble(self, text: str) -> None:
         self.stage.setText(f"<span style='color:{_COLOURS['error']}'>{html.escape(text)}</span>")
         self._line("error", text)
-        if "engine" in text.lower() and ("set up" in text.lower() or "no such file" in text):
-            self.notice_text.setText(text)
-            self.notice.show()
 
     def _line(self, level: str, text: str) -> None:
         colour = _COLOURS.get(level, "palette(text)")
@@ -376,6 +383,8 @@ class Panel(QgsDockWidget):
     def shut(self) -> None:
         """Before the plugin goes: end what runs, take what is on the map away."""
         self.cancel()
+        if self._helper is not None:
+            self._helper.cancel()
         self.compare.stop(quiet=True)
         self.inputs.area.shut()
         for dialog in (self.setup, self.models):
@@ -388,7 +397,7 @@ class Panel(QgsDockWidget):
 def _ask(_: Any, is_cancelled: Any) -> Any:
     """The engine and what it offers."""
     engine = settings.find_engine()
-    return engine, engine.offers()
+    return engine, engine.offers(is_cancelled)
 
 
 def _read(path: str) -> Dict[str, Any]:

@@ -146,12 +146,14 @@ class SetupDialog(QDialog):
 
     def replan(self) -> None:
         """Show what would be done."""
-        found = installing.plan(self.choice())
+        found = installing.plan(self.choice(), settings.proxy())
         lines = [f"$ {shlex.join(step)}" for step in found.steps]
-        if found.problem:
-            lines = [tr("Not possible: {why}").format(why=found.problem), "", *lines]
-        self.plan.setPlainText("\n".join([*found.notes, "", *lines]))
-        self.install.setEnabled(not found.problem)
+        problem = tr(found.problem[0]).format(**found.problem[1]) if found.problem[0] else ""
+        if problem:
+            lines = [tr("Not possible: {why}").format(why=problem), "", *lines]
+        notes = [tr(template).format(**values) for template, values in found.notes]
+        self.plan.setPlainText("\n".join([*notes, "", *lines]))
+        self.install.setEnabled(not problem)
 
     def use_existing(self) -> None:
         """Ask the Python that was named."""

@@ -14,7 +14,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from ..texts import tr
+from ..texts import said, tr
 
 
 class Feedback(QgsProcessingFeedback):
@@ -118,7 +118,7 @@ class Function(QgsTask):
         try:
             self._result = self._function(self.said.emit, self.isCanceled)
         except Exception as error:  # told to the user; a thread must not end QGIS
-            self._error = str(error) or type(error).__name__
+            self._error = said(error)
         return not self._error
 
     def finished(self, result: bool) -> None:
