@@ -13,6 +13,7 @@ from qgis.gui import QgsMapCanvasItem, QgsMapTool
 from qgis.PyQt.QtCore import QObject, QRectF, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFont, QPainter, QPen
 
+from ..compat import number
 from ..texts import tr
 
 _BEAT = 700  # milliseconds of each picture
@@ -65,7 +66,7 @@ class Curtain(QgsMapCanvasItem):
         painter.setBrush(QColor(0, 0, 0, 150))
         painter.drawRoundedRect(box, 4, 4)
         painter.setPen(QColor(255, 255, 255))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawText(box, number(Qt.AlignmentFlag.AlignCenter), text)
 
 
 class _Hand(QgsMapTool):

@@ -25,6 +25,7 @@ from qgis.PyQt.QtWidgets import (
 from .. import settings
 from ..engine.protocol import Event
 from ..engine.running import Outcome, Run
+from ..compat import number
 from ..texts import tr
 from .tasks import Function
 
@@ -99,7 +100,7 @@ class ModelsDialog(QDialog):
                 item.setToolTip(row.get("note") or row["licence"])
                 if column == 2:
                     end, middle = Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignVCenter
-                    item.setTextAlignment(int(end | middle))
+                    item.setTextAlignment(number(end | middle))
                 self.table.setItem(number, column, item)
         self._enable()
 
@@ -157,7 +158,7 @@ class ModelsDialog(QDialog):
 
             return Run(settings.find_engine(), arguments, proxy).wait(hear, is_cancelled)
 
-        self._task = Function(tr("Weights of trained matchers"), work)
+        self._task = Function(work, self)
         self._task.said.connect(self.said.appendPlainText)
         self._task.ended.connect(lambda outcome, error: self._ended(outcome, error, then))
         self._task.start()

@@ -109,7 +109,6 @@ class Panel(QgsDockWidget):
         row.addWidget(self.cancel_button)
         box.addLayout(row)
         row = QHBoxLayout()
-        self.engine_label.setStyleSheet("color: palette(dark);")
         self.help_button.setText("?")
         self.help_button.setToolTip(tr("Help"))
         row.addWidget(self.engine_label, 1)
@@ -143,7 +142,7 @@ class Panel(QgsDockWidget):
     def ask_engine(self) -> None:
         """What it is and what it offers."""
         self.engine_label.setText(tr("Looking for the engine…"))
-        self._helper = Function(tr("georeg: looking for the engine"), _ask)
+        self._helper = Function(_ask, self)
         self._helper.ended.connect(self._answered)
         self._helper.start()
 
@@ -336,10 +335,10 @@ class Panel(QgsDockWidget):
         arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
         arguments += ["--moving", result.values["MOVING"]]
         self._helper = Function(
-            tr("georeg: writing tie points"),
             lambda say, is_cancelled: Run(settings.find_engine(), arguments).wait(
                 lambda event: say(event.message), is_cancelled
             ),
+            self,
         )
         self._helper.ended.connect(lambda outcome, error: self._points_written(path, outcome, error))
         self._helper.start()
@@ -384,7 +383,7 @@ class Panel(QgsDockWidget):
         """Before the plugin goes: end what runs, take what is on the map away."""
         self.cancel()
         if self._helper is not None:
-            self._helper.cancel()
+            self._helper.cancel(wait=2.0)
         self.compare.stop(quiet=True)
         self.inputs.area.shut()
         for dialog in (self.setup, self.models):

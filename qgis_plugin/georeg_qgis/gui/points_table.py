@@ -7,6 +7,7 @@ from typing import Any, List, Optional
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
+from ..compat import number
 from ..engine.words import N_
 from ..texts import tr
 
@@ -14,9 +15,9 @@ from ..texts import tr
 _COLUMNS = (
     ("enabled", N_("Use"), ""),
     ("id", N_("Point"), ""),
-    ("residual_px", N_("Residual (px)"), "{:.2f}"),
-    ("residual_x_px", N_("dx (px)"), "{:+.2f}"),
-    ("residual_y_px", N_("dy (px)"), "{:+.2f}"),
+    ("residual_px", N_("Residual"), "{:.2f}"),
+    ("residual_x_px", N_("dx"), "{:+.2f}"),
+    ("residual_y_px", N_("dy"), "{:+.2f}"),
     ("score", N_("Score"), "{:.2f}"),
     ("inlier", N_("Agrees"), ""),
 )
@@ -85,6 +86,8 @@ class PointsModel(QAbstractTableModel):
         """Headings."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return tr(_COLUMNS[section][1])
+        if role == Qt.ItemDataRole.ToolTipRole and _COLUMNS[section][0].endswith("_px"):
+            return tr("In reference pixels")
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -102,7 +105,7 @@ class PointsModel(QAbstractTableModel):
                 return tr("yes") if value else tr("no")
             return form.format(value) if form and isinstance(value, float) else _text(value)
         if role == Qt.ItemDataRole.TextAlignmentRole and form:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            return number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def flags(self, index: QModelIndex) -> Any:

@@ -189,7 +189,6 @@ class Results(QWidget):
         for number, (name, value) in enumerate(rows):
             row, column = divmod(number, 2)
             label, shown = QLabel(name), QLabel(f"<b>{value}</b>")
-            label.setStyleSheet("color: palette(dark);")
             shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._numbers.addWidget(label, row, 2 * column)
             self._numbers.addWidget(shown, row, 2 * column + 1)

@@ -175,7 +175,7 @@ class SetupDialog(QDialog):
         for button in (self.install, self.use):
             button.setEnabled(False)
         self.cancel.setEnabled(True)
-        self._task = Function(title, function)
+        self._task = Function(function, self)
         self._task.said.connect(self.plan.appendPlainText)
         self._task.ended.connect(lambda engine, error: self._ended(engine, error, python))
         self._task.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Callable, Dict, List
 
 from qgis.core import (
@@ -10,7 +11,6 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProject,
-    QgsTask,
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
@@ -95,32 +95,45 @@ class Job(QObject):
         self.ended.emit(dict(results) if ok and not error else {}, error, cancelled)
 
 
-class Function(QgsTask):
-    """A function in the background. It gets a `say` for lines and an `is_cancelled`."""
+class Function(QObject):
+    """A function in a thread. It gets a `say` for lines and an `is_cancelled`.
+
+    Not a task of QGIS' task manager, which would announce every look at the engine.
+    """
 
     said = pyqtSignal(str)
     ended = pyqtSignal(object, str)  # what it returned, or an error
 
-    def __init__(self, title: str, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], parent: QObject) -> None:
         """Store; `start` runs it."""
-        super().__init__(title, QgsTask.Flag.CanCancel)
+        super().__init__(parent)
         self._function = function
-        self._result: Any = None
-        self._error = ""
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="georeg", daemon=True)
 
-    def start(self) -> "Function":
-        """Queue it."""
-        QgsApplication.taskManager().addTask(self)
-        return self
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
 
-    def run(self) -> bool:
-        """In a thread of the task manager."""
+    def cancel(self, wait: float = 0.0) -> None:
+        """Ask it to end; wait for that, some seconds at most."""
+        self._cancelled.set()
+        if wait:
+            self._thread.join(wait)
+
+    def _run(self) -> None:
+        result, error = None, ""
         try:
-            self._result = self._function(self.said.emit, self.isCanceled)
-        except Exception as error:  # told to the user; a thread must not end QGIS
-            self._error = said(error)
-        return not self._error
+            result = self._function(self._say, self._cancelled.is_set)
+        except Exception as caught:  # told to the user; a thread must not end QGIS
+            error = said(caught)
+        self._emit(self.ended, result, error)
 
-    def finished(self, result: bool) -> None:
-        """In the GUI's thread."""
-        self.ended.emit(self._result, self._error)
+    def _say(self, text: str) -> None:
+        self._emit(self.said, text)
+
+    def _emit(self, signal: Any, *values: Any) -> None:
+        try:
+            signal.emit(*values)
+        except RuntimeError:
+            pass  # nosec B110 - the panel is gone, and with it who would listen

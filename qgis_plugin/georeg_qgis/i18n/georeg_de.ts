@@ -360,13 +360,13 @@
     </message>
     <message>
       <location filename="../engine/discovery.py" />
-      <source>{python} didn't answer within {seconds:.0f} s.</source>
-      <translation>{python} hat {seconds:.0f} s lang nicht geantwortet.</translation>
+      <source>{python} can't be started: {why}.</source>
+      <translation>{python} lässt sich nicht starten: {why}.</translation>
     </message>
     <message>
       <location filename="../engine/discovery.py" />
-      <source>{python} can't be started: {why}.</source>
-      <translation>{python} lässt sich nicht starten: {why}.</translation>
+      <source>{python} didn't answer within {seconds:.0f} s.</source>
+      <translation>{python} hat {seconds:.0f} s lang nicht geantwortet.</translation>
     </message>
     <message>
       <location filename="../engine/installing.py" />
@@ -863,18 +863,8 @@ Lizenz: {licence}</translation>
     </message>
     <message>
       <location filename="../gui/panel.py" />
-      <source>georeg: looking for the engine</source>
-      <translation>georeg: Rechenprogramm wird gesucht</translation>
-    </message>
-    <message>
-      <location filename="../gui/panel.py" />
       <source>Tie points for the Georeferencer</source>
       <translation>Verknüpfungspunkte für die Georeferenzierung</translation>
-    </message>
-    <message>
-      <location filename="../gui/panel.py" />
-      <source>georeg: writing tie points</source>
-      <translation>georeg: Verknüpfungspunkte werden geschrieben</translation>
     </message>
     <message>
       <location filename="../gui/panel.py" />
@@ -943,18 +933,18 @@ Lizenz: {licence}</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
-      <source>Residual (px)</source>
-      <translation>Restfehler (px)</translation>
+      <source>Residual</source>
+      <translation>Restfehler</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
-      <source>dx (px)</source>
-      <translation>dx (px)</translation>
+      <source>dx</source>
+      <translation>dx</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
-      <source>dy (px)</source>
-      <translation>dy (px)</translation>
+      <source>dy</source>
+      <translation>dy</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
@@ -965,6 +955,11 @@ Lizenz: {licence}</translation>
       <location filename="../gui/points_table.py" />
       <source>Agrees</source>
       <translation>Stimmt</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
+      <source>In reference pixels</source>
+      <translation>In Referenzpixeln</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
