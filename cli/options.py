@@ -60,7 +60,7 @@ _CHOICE = click.Choice(MODALITIES)
 
 
 def _option(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
-    if "default" in kwargs and kwargs["default"] is not None:
+    if kwargs.get("default") not in (None, ""):
         kwargs.setdefault("show_default", True)
     return click.option(*names, cls=Option, section=section, **kwargs)
 

@@ -90,7 +90,7 @@ def test_decisions_of_a_run() -> None:
     assert "480 x 480 px of 2 m in EPSG:32633" in said
     moved = re.search(r"moved by ([-+.\d]+) px in x and ([-+.\d]+) px in y", said)
     assert moved is not None
-    assert [float(v) for v in moved.groups()] == pytest.approx(cases.SHIFT, abs=0.6)
+    assert [float(v) for v in moved.groups()] == pytest.approx(cases.SHIFT, abs=1)  # at first sight
     assert "shift is taken" in said
     assert decisions[-1].decided == "it can be trusted"
     assert cases.good().report["decisions"][0]["why"] == decisions[0].why

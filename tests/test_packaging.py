@@ -95,7 +95,8 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Version"] == georeg.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"dask", "stac", "train", "plot", "dev"}
+    extras = {"dask", "stac", "train", "plot", "docs", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
     needed = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert any(r.startswith("torch>=") for r in needed)
 

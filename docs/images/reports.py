@@ -116,7 +116,7 @@ def main() -> None:
             image = screenshot(browser, Path(folder, report))
             target = HERE / f"report_{name}.jpg"
             cv2.imwrite(str(target), image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-            print(f"{target.name}: {target.stat().st_size // 1000} kB")  # noqa: T201
+            print(f"{target.name}: {target.stat().st_size // 1000} kB")
         browser.close()
         os.chdir(HERE)
 
