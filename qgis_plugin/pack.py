@@ -22,7 +22,12 @@ _TIME = (2026, 1, 1, 0, 0, 0)
 
 def lrelease() -> str:
     """Qt's compiler of translations."""
-    for name in ("lrelease", "lrelease-qt5", "/usr/lib/qt5/bin/lrelease", "/usr/lib/qt6/bin/lrelease"):
+    for name in (
+        "lrelease",
+        "lrelease-qt5",
+        "/usr/lib/qt5/bin/lrelease",
+        "/usr/lib/qt6/bin/lrelease",
+    ):
         found = shutil.which(name)
         if found:
             return found

@@ -1,8 +1,8 @@
 """Texts for translators: `python qgis_plugin/translations.py update` or `check`.
 
-Collects what `tr("...")` and `N_("...")` mark in the plugin and keeps `i18n/*.ts` in step: new texts
-come in unfinished, texts that are gone go. Qt's lrelease makes .qm of them when the plugin is packed.
-pylupdate5 doesn't know functions of a module, so that this little program takes its place.
+Collects what `tr("...")` and `N_("...")` mark in the plugin and keeps `i18n/*.ts` in step: new
+texts come in unfinished, texts that are gone go. Qt's lrelease makes .qm of them when the plugin is
+packed. pylupdate5 doesn't know functions of a module, so that this program takes its place.
 """
 
 from __future__ import annotations

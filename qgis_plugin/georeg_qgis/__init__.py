@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def classFactory(iface):  # noqa: N802 - QGIS' name
+def classFactory(iface):
     """The plugin, for QGIS."""
     from .plugin import GeoregPlugin
 

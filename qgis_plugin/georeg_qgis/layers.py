@@ -37,14 +37,16 @@ def source_of(layer: QgsMapLayer | None, what: str) -> str:
     kind = layer.providerType()
     save = tr("Save it as a GeoTIFF first (Layer > Save As...), and use that.")
     if kind == "virtualraster":
-        raise LayerError(tr("{name} is a virtual raster that only QGIS knows.").format(name=name) + " " + save)
+        raise LayerError(
+            tr("{name} is a virtual raster that only QGIS knows.").format(name=name) + " " + save
+        )
     if kind in ("postgresraster",):
         raise LayerError(tr("{name} lies in a database.").format(name=name) + " " + save)
     if kind != "gdal":
-        raise LayerError(
-            tr("{name} comes from a web service ({kind}): it has pictures, but no pixels to work with.")
-            .format(name=name, kind=kind) + " " + save
-        )  # fmt: skip
+        told = tr(
+            "{name} comes from a web service ({kind}): it has pictures, but no pixels to work with."
+        )
+        raise LayerError(told.format(name=name, kind=kind) + " " + save)
     source = _plain(layer.source())
     if source.startswith("MEM:") or source.startswith("/vsimem/"):
         raise LayerError(tr("{name} exists in QGIS' memory only.").format(name=name) + " " + save)

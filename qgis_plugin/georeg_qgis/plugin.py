@@ -29,13 +29,13 @@ class GeoregPlugin:
         if self.translator is not None:
             QCoreApplication.installTranslator(self.translator)
 
-    def initProcessing(self) -> None:  # noqa: N802
+    def initProcessing(self) -> None:
         """Offer the algorithms."""
         if self.provider is None:
             self.provider = GeoregProvider()
             QgsApplication.processingRegistry().addProvider(self.provider)
 
-    def initGui(self) -> None:  # noqa: N802
+    def initGui(self) -> None:
         """Offer the panel."""
         from .gui.panel import Panel
 

@@ -30,7 +30,7 @@ class GeoregProvider(QgsProcessingProvider):
         """For people."""
         return "georeg"
 
-    def longName(self) -> str:  # noqa: N802
+    def longName(self) -> str:
         """For people with time."""
         return "georeg (raster alignment)"
 
@@ -38,7 +38,7 @@ class GeoregProvider(QgsProcessingProvider):
         """As in the toolbar."""
         return QIcon(os.path.join(os.path.dirname(__file__), "icons", "georeg.svg"))
 
-    def loadAlgorithms(self) -> None:  # noqa: N802
+    def loadAlgorithms(self) -> None:
         """Offer them."""
         for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

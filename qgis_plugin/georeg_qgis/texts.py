@@ -22,7 +22,7 @@ def said(error: Exception) -> str:
     return tr(template).format(**error.values) if template else str(error) or type(error).__name__
 
 
-def translator() -> "QTranslator | None":
+def translator() -> QTranslator | None:
     """The plugin's translation into QGIS' language, to be installed; None if there is none."""
     found = QTranslator()
     name = os.path.join(HERE, "i18n", f"georeg_{QgsApplication.locale()[:2]}.qm")

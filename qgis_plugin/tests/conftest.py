@@ -118,13 +118,12 @@ class Interface:
         self.actions.remove(action)
 
 
-@pytest.fixture()
+@pytest.fixture
 def plugin(application: Any, monkeypatch: pytest.MonkeyPatch, python: str) -> Iterator[Any]:
     """The plugin, loaded, its panel open."""
+    from georeg_qgis import classFactory
     from qgis.core import QgsProject
     from qgis.PyQt.QtCore import QCoreApplication
-
-    from georeg_qgis import classFactory
 
     interface = Interface()
     interface.window.show()

@@ -80,7 +80,9 @@ def install():
     answers.stop()
     until(lambda: "georeg_qgis" in plugins, 30)
     registry = QgsApplication.processingRegistry()
-    note("installed", algorithms=sorted(a.id() for a in registry.providerById("georeg").algorithms()))
+    note(
+        "installed", algorithms=sorted(a.id() for a in registry.providerById("georeg").algorithms())
+    )
 
 
 def toolbar_button():

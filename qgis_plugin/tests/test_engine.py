@@ -9,9 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 import engines
+import pytest
 from georeg_qgis.engine import discovery, environment, protocol, running, words
 
 

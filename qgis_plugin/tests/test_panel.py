@@ -10,13 +10,12 @@ from typing import Any
 
 import engines
 import pytest
+from georeg_qgis.engine import discovery, running
 from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from test_engine import alive
 from waiting import Heartbeat, until
-
-from georeg_qgis.engine import discovery, running
 
 
 def layers(*paths: str) -> list[QgsRasterLayer]:
@@ -33,7 +32,7 @@ def click(button: Any) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-@pytest.fixture()
+@pytest.fixture
 def panel(plugin: Any, naip: tuple[str, str], tmp_path: Path) -> Any:
     moving, reference = layers(*naip)
     found = plugin.panel

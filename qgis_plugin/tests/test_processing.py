@@ -12,7 +12,6 @@ from typing import Any
 import engines
 import pytest
 from conftest import PLUGINS, shared
-
 from georeg_qgis.engine import discovery
 
 FEW = "--max-tiles 6 --threads 2"
@@ -108,7 +107,7 @@ def test_match(process: Process, python: str, naip: tuple[str, str], tmp_path: P
     area = (617000.0, 5216000.0, 619000.0, 5217600.0)
     from osgeo import gdal
 
-    a, b, c, d, e, f = gdal.Open(naip[1]).GetGeoTransform()
+    a, b, _c, d, _e, f = gdal.Open(naip[1]).GetGeoTransform()
     area = (a + 100 * b, d + 600 * f, a + 700 * b, d + 100 * f)
     left, bottom, right, top = area
     found = process(
@@ -214,7 +213,9 @@ def test_crashing_engine(
     assert "crashed (SIGSEGV)" in done.stdout + done.stderr
 
 
-def test_refused(environment: dict[str, str], sample: tuple[str, str], naip: tuple[str, str], tmp_path: Path) -> None:  # fmt: skip
+def test_refused(
+    environment: dict[str, str], sample: tuple[str, str], naip: tuple[str, str], tmp_path: Path
+) -> None:
     """Two places that have nothing in common."""
     values = {"MOVING": naip[0], "REFERENCE": sample[1], "OUTPUT": tmp_path / "a.tif"}
     done = started(environment, "align", values)

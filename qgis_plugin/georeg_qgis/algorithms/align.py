@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -12,8 +12,9 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .base import POINT_FILES, EngineAlgorithm, figures, report_beside
 
 
@@ -29,7 +30,7 @@ class AlignAlgorithm(EngineAlgorithm):
         "points lies beside the output."
     )
 
-    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802
+    def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
@@ -45,15 +46,15 @@ class AlignAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
         self.add_numbers()
 
-    def processAlgorithm(  # noqa: N802
-        self, values: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
         """Run it."""
         output = self.parameterAsOutputLayer(values, "OUTPUT", context)
         report = report_beside(output)
         arguments = ["align", *self.pair(values, context), "--output", output, "--overwrite"]
         arguments += [*self.given(values, context), "--report", report]
-        found: Dict[str, Any] = {"REPORT": report}
+        found: dict[str, Any] = {"REPORT": report}
         for name, option in (("POINTS", "--points"), ("FIT", "--fit"), ("PAGE", "--report")):
             path = self.parameterAsFileOutput(values, name, context)
             if path:

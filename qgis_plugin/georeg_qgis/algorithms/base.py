@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from qgis.core import (
     QgsProcessingAlgorithm,
@@ -24,13 +25,13 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ..engine import words
-from ..engine.errors import EngineError
-from ..engine.protocol import Event
-from ..engine.running import Outcome, Run
-from ..layers import LayerError, source_of
-from ..settings import find_engine, proxy
-from ..texts import help_page, said, tr
+from georeg_qgis.engine import words
+from georeg_qgis.engine.errors import EngineError
+from georeg_qgis.engine.protocol import Event
+from georeg_qgis.engine.running import Outcome, Run
+from georeg_qgis.layers import LayerError, source_of
+from georeg_qgis.settings import find_engine, proxy
+from georeg_qgis.texts import help_page, said, tr
 
 MODALITIES = ["auto", "optical", "sar", "infrared", "map", "dem"]
 TRANSFORMS = ["auto", "shift", "similarity", "affine", "projective", "polynomial2", "polynomial3",
@@ -68,15 +69,15 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Of the command."""
         return self.COMMAND
 
-    def displayName(self) -> str:  # noqa: N802
+    def displayName(self) -> str:
         """For people."""
         return tr(self.TITLE)
 
-    def shortHelpString(self) -> str:  # noqa: N802
+    def shortHelpString(self) -> str:
         """Beside the dialog."""
         return tr(self.ABOUT)
 
-    def helpUrl(self) -> str:  # noqa: N802
+    def helpUrl(self) -> str:
         """The page that comes with the plugin."""
         return help_page(self.COMMAND)
 
@@ -85,7 +86,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         here = os.path.dirname(os.path.dirname(__file__))
         return QIcon(os.path.join(here, "icons", "georeg.svg"))
 
-    def createInstance(self) -> "EngineAlgorithm":  # noqa: N802
+    def createInstance(self) -> EngineAlgorithm:
         """Another one."""
         return type(self)()
 
@@ -162,7 +163,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     # Values
 
-    def raster(self, values: Dict[str, Any], name: str, context: QgsProcessingContext) -> str:
+    def raster(self, values: dict[str, Any], name: str, context: QgsProcessingContext) -> str:
         """Name of an input for the engine; empty where none was given.
 
         Raises:
@@ -179,14 +180,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         except LayerError as error:
             raise QgsProcessingException(str(error)) from None
 
-    def pair(self, values: Dict[str, Any], context: QgsProcessingContext) -> List[str]:
+    def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for the two rasters."""
         moving = self.raster(values, "MOVING", context)
         return [moving, "--reference", self.raster(values, "REFERENCE", context)]
 
-    def given(self, values: Dict[str, Any], context: QgsProcessingContext) -> List[str]:
+    def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for all parameters that this algorithm has and that were set."""
-        found: List[str] = []
+        found: list[str] = []
         for name, option in (
             ("MOVING_MODALITY", "--moving-modality"), ("TRANSFORM", "--transform"),
             ("REFERENCE_MODALITY", "--reference-modality"), ("SEARCH", "--search"),
@@ -211,7 +212,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
         return found + self._area(values, context) + self._extra(values, context)
 
-    def _area(self, values: Dict[str, Any], context: QgsProcessingContext) -> List[str]:
+    def _area(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
             return []
         layer = self.parameterAsRasterLayer(values, "REFERENCE", context)
@@ -222,7 +223,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         return ["--area", *map(repr, edges)]
 
-    def _extra(self, values: Dict[str, Any], context: QgsProcessingContext) -> List[str]:
+    def _extra(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         if self.parameterDefinition("EXTRA") is None:
             return []
         try:
@@ -233,7 +234,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     # Runs
 
     def run_engine(
-        self, arguments: Sequence[str], feedback: QgsProcessingFeedback, span: Sequence[float] = (0, 100)
+        self,
+        arguments: Sequence[str],
+        feedback: QgsProcessingFeedback,
+        span: Sequence[float] = (0, 100),
     ) -> Outcome:
         """Run a command to its end.
 
@@ -284,7 +288,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return outcome
 
 
-def figures(path: str) -> Dict[str, Any]:
+def figures(path: str) -> dict[str, Any]:
     """Numbers and the verdict from a report."""
     with open(path, encoding="utf-8") as file:
         report = json.load(file)
@@ -308,17 +312,13 @@ def report_beside(output: str) -> str:
     return os.path.splitext(output)[0] + ".report.json"
 
 
-def _choice(name: str, text: str, options: List[str]) -> QgsProcessingParameterEnum:
+def _choice(name: str, text: str, options: list[str]) -> QgsProcessingParameterEnum:
     """An option whose values are the command line's."""
     return QgsProcessingParameterEnum(
         name, text, options, False, options[0], False, usesStaticStrings=True
     )
 
 
-def _number(
-    name: str, text: str, default: Optional[float] = None
-) -> QgsProcessingParameterNumber:
+def _number(name: str, text: str, default: float | None = None) -> QgsProcessingParameterNumber:
     kind = QgsProcessingParameterNumber.Type.Double
     return QgsProcessingParameterNumber(name, text, kind, default, optional=True)
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -13,8 +13,9 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .base import EngineAlgorithm
 
 
@@ -29,7 +30,7 @@ class BatchAlgorithm(EngineAlgorithm):
         "goes on."
     )
 
-    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802
+    def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         kinds = QgsProcessingParameterFile.Behavior
         for name, text, kind in (
@@ -42,9 +43,9 @@ class BatchAlgorithm(EngineAlgorithm):
         self.add_extra()
         self.add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the results")))
 
-    def processAlgorithm(  # noqa: N802
-        self, values: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
         """Run it."""
         manifest = self.parameterAsFile(values, "JOBS", context)
         folder = self.parameterAsFile(values, "FOLDER", context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -10,8 +10,9 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .base import POINT_FILES, EngineAlgorithm
 
 
@@ -26,7 +27,7 @@ class MatchAlgorithm(EngineAlgorithm):
         "file's suffix says for which."
     )
 
-    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802
+    def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
@@ -35,9 +36,9 @@ class MatchAlgorithm(EngineAlgorithm):
         self.add(QgsProcessingParameterFileDestination("POINTS", tr("Tie points"), POINT_FILES))
         self.add_numbers("RMSE_PX", "CE90_PX", "TIE_POINTS", "INLIERS")
 
-    def processAlgorithm(  # noqa: N802
-        self, values: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
         """Run it."""
         points = self.parameterAsFileOutput(values, "POINTS", context)
         arguments = ["match", *self.pair(values, context), "--output", points, "--overwrite"]

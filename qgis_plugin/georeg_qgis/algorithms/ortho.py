@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -15,8 +15,9 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .base import POINT_FILES, EngineAlgorithm, _number, figures, report_beside
 
 
@@ -30,7 +31,7 @@ class OrthoAlgorithm(EngineAlgorithm):
         "by tie points first. Heights of the DEM are taken as its CRS says."
     )
 
-    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802
+    def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         self.add(QgsProcessingParameterRasterLayer("MOVING", tr("Image with RPCs")))
         for name, text in (
@@ -56,9 +57,9 @@ class OrthoAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputString("RPC_OUTPUT", tr("Refined RPCs")))
         self.add_numbers()
 
-    def processAlgorithm(  # noqa: N802
-        self, values: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
         """Run it."""
         output = self.parameterAsOutputLayer(values, "OUTPUT", context)
         report = report_beside(output)
@@ -74,7 +75,7 @@ class OrthoAlgorithm(EngineAlgorithm):
         arguments += ["--reference", reference] if reference else []
         rpc = self.parameterAsFile(values, "RPC", context)
         arguments += ["--rpc", rpc] if rpc else []
-        found: Dict[str, Any] = {"REPORT": report}
+        found: dict[str, Any] = {"REPORT": report}
         for name, option in (("POINTS", "--points"), ("PAGE", "--report")):
             path = self.parameterAsFileOutput(values, name, context)
             if path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
@@ -16,8 +16,9 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .base import POINT_FILES, TRANSFORMS, EngineAlgorithm, _choice, figures, report_beside
 
 _FITTING = 0.3  # of the bar
@@ -35,7 +36,7 @@ class WarpAlgorithm(EngineAlgorithm):
         "are left out."
     )
 
-    def initAlgorithm(self, _: Any = None) -> None:  # noqa: N802
+    def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         self.add(QgsProcessingParameterRasterLayer("INPUT", tr("Layer to apply it to")))
         behavior = QgsProcessingParameterFile.Behavior.File
@@ -63,9 +64,9 @@ class WarpAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
         self.add_numbers()
 
-    def processAlgorithm(  # noqa: N802
-        self, values: Dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Dict[str, Any]:
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
         """Run it."""
         output = self.parameterAsOutputLayer(values, "OUTPUT", context)
         raster = self.raster(values, "INPUT", context)
@@ -97,10 +98,10 @@ class WarpAlgorithm(EngineAlgorithm):
         raster: str,
         output: str,
         folder: str,
-        values: Dict[str, Any],
+        values: dict[str, Any],
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         reference = self.raster(values, "REFERENCE", context)
         if not reference:
             raise QgsProcessingException(tr("Tie points need their reference layer."))
@@ -111,7 +112,7 @@ class WarpAlgorithm(EngineAlgorithm):
         arguments = ["fit", points, "--moving", moving, "--reference", reference, "--output", fit]
         arguments += ["--overwrite", "--report", report]
         arguments += _only(self.given(values, context), "--transform")
-        found: Dict[str, Any] = {"REPORT": report, "fit": fit}
+        found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:
             found["FIT_OUTPUT"] = kept
         for name, option in (("POINTS_OUTPUT", "--points"), ("PAGE", "--report")):
@@ -130,7 +131,7 @@ class WarpAlgorithm(EngineAlgorithm):
         grid: Any,
         feedback: QgsProcessingFeedback,
         span: Any,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         arguments = ["warp", raster, "--fit", fit, "--output", output, "--overwrite", *grid]
         outcome = self.run_engine(arguments, feedback, span)
         return {} if outcome.cancelled else {"OUTPUT": output}

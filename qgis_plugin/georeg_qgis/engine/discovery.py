@@ -7,12 +7,13 @@ import os
 import subprocess  # nosec B404 - the engine is another program; arguments are lists, no shell
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any
 
 from .environment import clean
-from .errors import EngineError as EngineError
 from .errors import N_
+from .errors import EngineError as EngineError
 from .protocol import PROTOCOLS
 
 VARIABLE = "GEOREG_PYTHON"
@@ -32,13 +33,13 @@ class Engine:
 
     python: str
     version: str
-    commands: Tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
-    def command(self, *arguments: str) -> List[str]:
+    def command(self, *arguments: str) -> list[str]:
         """The command line. -I keeps the current folder and user's packages out."""
         return [self.python, "-I", "-m", "georeg", *arguments]
 
-    def offers(self, is_cancelled: Optional[Callable[[], bool]] = None) -> Dict[str, Any]:
+    def offers(self, is_cancelled: Callable[[], bool] | None = None) -> dict[str, Any]:
         """Matchers, devices and other choices. Takes seconds: torch has to be loaded for it.
 
         Args:
@@ -68,7 +69,7 @@ def python_in(folder: str) -> str:
     return os.path.join(folder, *parts)
 
 
-def find(chosen: str = "", managed: Optional[str] = None) -> Engine:
+def find(chosen: str = "", managed: str | None = None) -> Engine:
     """The engine: GEOREG_PYTHON, then the user's choice, then the one that was set up.
 
     What was named on purpose counts: if it doesn't work, that is said rather than another one used.
@@ -141,8 +142,8 @@ def ask(python: str) -> Engine:
 
 
 def _answer(
-    python: str, *arguments: str, is_cancelled: Optional[Callable[[], bool]] = None
-) -> Dict[str, Any]:
+    python: str, *arguments: str, is_cancelled: Callable[[], bool] | None = None
+) -> dict[str, Any]:
     """The JSON object that the engine prints.
 
     Raises:
@@ -196,7 +197,7 @@ def looks_like_qgis(python: str) -> bool:
     return name.startswith("qgis") or "qgis.app/contents/macos/qgis" in python.lower()
 
 
-def base_pythons() -> List[str]:
+def base_pythons() -> list[str]:
     """Interpreters that a virtual environment could be made with; the likeliest first.
 
     Inside QGIS `sys.executable` is QGIS on Windows and macOS, and was another Python than QGIS' own

@@ -7,7 +7,7 @@ these libraries they do harm: it would find QGIS' modules, or read a proj.db of 
 from __future__ import annotations
 
 import os
-from typing import Dict, Mapping, Optional
+from collections.abc import Mapping
 
 _DROPPED = (
     "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "VIRTUAL_ENV",
@@ -19,8 +19,8 @@ _PREFIXES = ("DYLD_",)
 
 
 def clean(
-    environ: Optional[Mapping[str, str]] = None, proxy: str = "", **extra: str
-) -> Dict[str, str]:
+    environ: Mapping[str, str] | None = None, proxy: str = "", **extra: str
+) -> dict[str, str]:
     """The variables that the engine gets.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def N_(text: str) -> str:  # noqa: N802 - gettext's name for "translate this later"
+def N_(text: str) -> str:
     """Mark a text for translation."""
     return text
 

@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess  # nosec B404 - pip and uv are other programs; arguments are lists, no shell
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any
 
 from .discovery import Engine, ask, marker, python_in
 from .environment import clean
-from .errors import EngineError, N_
+from .errors import N_, EngineError
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
@@ -41,7 +42,7 @@ class Choice:
     package: str = "georeg"
 
 
-Said = Tuple[str, Dict[str, Any]]
+Said = tuple[str, dict[str, Any]]
 """A text with names in braces, and the values for them."""
 
 
@@ -55,8 +56,8 @@ class Plan:
         problem: why it can't be done; an empty text if it can.
     """
 
-    steps: Tuple[Tuple[str, ...], ...]
-    notes: Tuple[Said, ...] = ()
+    steps: tuple[tuple[str, ...], ...]
+    notes: tuple[Said, ...] = ()
     problem: Said = ("", {})
 
 
@@ -84,8 +85,8 @@ def plan(choice: Choice, proxy: str = "") -> Plan:
     uv = uv_program()
     if choice.tool == "uv":
         base = choice.base or "3.11"
-        make: Tuple[str, ...] = (uv or "uv", "venv", "--python", base, choice.folder)
-        pip: Tuple[str, ...] = (uv or "uv", "pip", "install", "--python", python)
+        make: tuple[str, ...] = (uv or "uv", "venv", "--python", base, choice.folder)
+        pip: tuple[str, ...] = (uv or "uv", "pip", "install", "--python", python)
     else:
         make = (choice.base, "-m", "venv", choice.folder)
         pip = (python, "-m", "pip", "install", "--disable-pip-version-check")
@@ -98,13 +99,13 @@ def plan(choice: Choice, proxy: str = "") -> Plan:
     return Plan(steps, _notes(choice, proxy), _problem(choice, uv))
 
 
-def _notes(choice: Choice, proxy: str) -> Tuple[Said, ...]:
+def _notes(choice: Choice, proxy: str) -> tuple[Said, ...]:
     download, disk = SIZES[choice.torch]
     free = free_gigabytes(choice.folder)
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
     proxy = next((os.environ[name] for name in names if os.environ.get(name)), proxy)
     on_disk = N_("On disk: about {disk:.1f} GB of {free:.1f} GB that are free.")
-    found: List[Said] = [(on_disk, {"disk": disk, "free": free})]
+    found: list[Said] = [(on_disk, {"disk": disk, "free": free})]
     if choice.wheels:
         found.append((N_("Network: none. All comes from {folder}."), {"folder": choice.wheels}))
     else:
@@ -125,10 +126,10 @@ def _problem(choice: Choice, uv: str) -> Said:
         return N_("Name a Python 3.10 or newer to make the environment with, or use uv."), {}
     if choice.wheels and not os.path.isdir(choice.wheels):
         return N_("{folder} is no folder."), {"folder": choice.wheels}
-    if os.path.isdir(choice.folder) and os.listdir(choice.folder):
-        if not os.path.isfile(os.path.join(choice.folder, "pyvenv.cfg")):
-            told = N_("{folder} holds other things: choose an empty folder.")
-            return told, {"folder": choice.folder}
+    filled = os.path.isdir(choice.folder) and bool(os.listdir(choice.folder))
+    if filled and not os.path.isfile(os.path.join(choice.folder, "pyvenv.cfg")):
+        told = N_("{folder} holds other things: choose an empty folder.")
+        return told, {"folder": choice.folder}
     need = SIZES[choice.torch][1]
     if free_gigabytes(choice.folder) < need:
         told = N_("The disk of {folder} has less than {need:.1f} GB left.")
@@ -187,7 +188,7 @@ def _remove(folder: str) -> None:
 def _step(
     step: Sequence[str], say: Callable[[str], None], is_cancelled: Callable[[], bool], proxy: str
 ) -> None:
-    last: List[str] = []
+    last: list[str] = []
     try:
         process = subprocess.Popen(  # nosec B603 - shown to the user before; no shell
             list(step),

@@ -15,12 +15,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, List, Mapping, Optional, Sequence, Set
+from typing import IO, Any
 
 from .discovery import Engine
 from .environment import clean
-from .errors import EngineError, N_
+from .errors import N_, EngineError
 from .protocol import Event, parse
 
 GRACE = 5.0  # seconds to end in order
@@ -28,7 +29,7 @@ _TICK = 0.05
 _LAST = 12  # lines to tell after a crash
 REFUSED = 3  # exit code: no trustworthy alignment, a normal outcome
 
-_running: Set["Run"] = set()
+_running: set[Run] = set()
 _lock = threading.Lock()
 
 
@@ -74,11 +75,12 @@ class Run:
         Raises:
             EngineError: it can't be started.
         """
-        self._events: "queue.Queue[Event]" = queue.Queue()
-        self._stdout: List[str] = []
-        self._tail: "collections.deque[str]" = collections.deque(maxlen=_LAST)
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._stdout: list[str] = []
+        self._tail: collections.deque[str] = collections.deque(maxlen=_LAST)
         self.cancelled = False
         self._deadline = float("inf")
+        self._ended = 0.0
         command = engine.command(*arguments, "--log-format", "json", "--stop-with-stdin")
         new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
         try:
@@ -113,7 +115,7 @@ class Run:
         """Of the engine's process."""
         return self._process.pid
 
-    def _listen(self, pipe: Optional[IO[bytes]], take: Callable[[str], None]) -> None:
+    def _listen(self, pipe: IO[bytes] | None, take: Callable[[str], None]) -> None:
         if pipe is not None:
             with pipe:
                 for line in pipe:
@@ -149,8 +151,8 @@ class Run:
 
     def wait(
         self,
-        on_event: Optional[Callable[[Event], None]] = None,
-        is_cancelled: Optional[Callable[[], bool]] = None,
+        on_event: Callable[[Event], None] | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
     ) -> Outcome:
         """Pass events on until it ends.
 
@@ -158,11 +160,9 @@ class Run:
             on_event: called in this thread.
             is_cancelled: asked often.
         """
-        results: List[Mapping[str, Any]] = []
-        warnings: List[str] = []
-        message, explained = "", False
+        heard: list[Event] = []
         try:
-            while True:
+            while not self._over():
                 if not self.cancelled and is_cancelled is not None and is_cancelled():
                     self.cancel()
                 if time.monotonic() > self._deadline:
@@ -170,39 +170,46 @@ class Run:
                 try:
                     event = self._events.get(timeout=_TICK)
                 except queue.Empty:
-                    if self._process.poll() is None or any(t.is_alive() for t in self._threads):
-                        if self._process.poll() is not None:  # something it started holds the pipe
-                            self._deadline = min(self._deadline, time.monotonic() + GRACE)
-                            if time.monotonic() > self._deadline - _TICK:
-                                break
-                        continue
-                    if self._events.empty():
-                        break
                     continue
-                if event.kind == "result":
-                    results.append(event.details)
-                    message = event.message
-                elif event.kind == "error":
-                    message, explained = event.message, True
-                elif event.level == "warning":
-                    warnings.append(event.message)
+                if event.kind in ("result", "error") or event.level == "warning":
+                    heard.append(event)
                 if on_event is not None:
                     on_event(event)
         except BaseException:
             self.kill()
             raise
         finally:
-            if self._process.stdin is not None and not self._process.stdin.closed:
-                self._close_stdin()
+            self._close_stdin()
             code = self._process.wait()
             with _lock:
                 _running.discard(self)
-        if code and not explained and not self.cancelled:
+        return self._outcome(code, heard)
+
+    def _over(self) -> bool:
+        """Whether there is nothing more to hear."""
+        if self._process.poll() is None:
+            return False
+        if any(thread.is_alive() for thread in self._threads):
+            # Something that it started may hold the pipes.
+            self._ended = self._ended or time.monotonic()
+            return time.monotonic() > self._ended + GRACE
+        return self._events.empty()
+
+    def _outcome(self, code: int, heard: Sequence[Event]) -> Outcome:
+        results = [event.details for event in heard if event.kind == "result"]
+        last = [event for event in heard if event.kind in ("result", "error")]
+        message = last[-1].message if last else ""
+        if code and not self.cancelled and not any(event.kind == "error" for event in heard):
             message = crashed(code, list(self._tail))
         return Outcome(
-            code, self.cancelled, message, results[-1] if results else {}, results, warnings,
+            code,
+            self.cancelled,
+            message,
+            results[-1] if results else {},
+            results,
+            [event.message for event in heard if event.level == "warning"],
             "".join(self._stdout),
-        )  # fmt: skip
+        )
 
     def _close_stdin(self) -> None:
         try:

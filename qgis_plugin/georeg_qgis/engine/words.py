@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
-
 from .errors import N_ as N_
 
-
 # Words, and where on a bar from 0 to 100 a step begins and ends.
-_STEPS: Dict[str, Tuple[str, float, float]] = {
+_STEPS: dict[str, tuple[str, float, float]] = {
     "locate": (N_("Finding roughly where the layer belongs"), 0, 15),
     "match": (N_("Looking for tie points"), 15, 65),
     "fit": (N_("Fitting the transform"), 65, 72),

@@ -6,15 +6,15 @@ item of the canvas paints over a part of the map, or over all of it in turns.
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any
 
 from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
 from qgis.gui import QgsMapCanvasItem, QgsMapTool
 from qgis.PyQt.QtCore import QObject, QRectF, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFont, QPainter, QPen
 
-from ..compat import number
-from ..texts import tr
+from georeg_qgis.compat import number
+from georeg_qgis.texts import tr
 
 _BEAT = 700  # milliseconds of each picture
 _GRIP = 14  # pixels of the handle
@@ -32,7 +32,7 @@ class Curtain(QgsMapCanvasItem):
         self.line = True
         self.setZValue(5)
 
-    def boundingRect(self) -> QRectF:  # noqa: N802
+    def boundingRect(self) -> QRectF:
         """All of the canvas."""
         return QRectF(0, 0, self._canvas.width(), self._canvas.height())
 
@@ -77,7 +77,7 @@ class _Hand(QgsMapTool):
         self._curtain = curtain
         self.setCursor(Qt.CursorShape.SplitHCursor)
 
-    def canvasMoveEvent(self, event: Any) -> None:  # noqa: N802
+    def canvasMoveEvent(self, event: Any) -> None:
         """Where the mouse is, is the line."""
         self._curtain.share = event.pos().x() / max(self.canvas().width(), 1)
         self._curtain.update()
@@ -92,9 +92,9 @@ class Compare(QObject):
         """Nothing is shown yet."""
         super().__init__(parent)
         self._canvas = canvas
-        self._layers: List[Any] = []
+        self._layers: list[Any] = []
         self._job: Any = None
-        self._old_jobs: List[Any] = []
+        self._old_jobs: list[Any] = []
         self._tool: Any = None
         self._before: Any = None
         self.curtain: Any = None
@@ -107,7 +107,7 @@ class Compare(QObject):
         """Whether something is compared now."""
         return self.curtain is not None
 
-    def start(self, layers: List[Any], *, flicker: bool) -> None:
+    def start(self, layers: list[Any], *, flicker: bool) -> None:
         """Compare the map with these layers instead.
 
         Args:

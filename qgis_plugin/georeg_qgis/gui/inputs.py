@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from qgis.core import QgsProcessingUtils
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
@@ -19,9 +20,10 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
+
 from .area import Area
 from .side import Side
 
@@ -134,9 +136,7 @@ class Inputs(QScrollArea):
         self.moving.restore(reference)
         self.reference.restore(moving)
 
-    def offer(
-        self, matchers: Sequence[Dict[str, Any]], devices: Sequence[Dict[str, str]]
-    ) -> None:
+    def offer(self, matchers: Sequence[dict[str, Any]], devices: Sequence[dict[str, str]]) -> None:
         """Matchers and devices of the engine, as it lists them."""
         for combo, rows in (
             (self.matcher, [(tr("Best for these layers"), "auto", "")] + _matchers(matchers)),
@@ -151,7 +151,7 @@ class Inputs(QScrollArea):
                 item.setToolTip(missing)
             combo.setCurrentIndex(max(combo.findData(chosen), 0))
 
-    def values(self) -> Dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Parameters of georeg:align; all files go beside the output.
 
         Raises:
@@ -160,7 +160,7 @@ class Inputs(QScrollArea):
         output = self.output.filePath() or QgsProcessingUtils.generateTempFilename("aligned.tif")
         if not os.path.splitext(output)[1]:
             output += ".tif"
-        found: Dict[str, Any] = {
+        found: dict[str, Any] = {
             **self.moving.values(),
             **self.reference.values(),
             "MATCHER": self.matcher.currentData(),
@@ -180,7 +180,7 @@ class Inputs(QScrollArea):
         return found
 
 
-def files_beside(output: str) -> Dict[str, str]:
+def files_beside(output: str) -> dict[str, str]:
     """The raster and what goes beside it, by parameters of georeg:align."""
     stem = os.path.splitext(output)[0]
     return {
@@ -191,7 +191,7 @@ def files_beside(output: str) -> Dict[str, str]:
     }
 
 
-def _matchers(rows: Sequence[Dict[str, Any]]) -> list:
+def _matchers(rows: Sequence[dict[str, Any]]) -> list:
     """The ones that are ready first."""
     ordered = sorted(rows, key=lambda row: not row["ready"])
     lacking = tr("weights missing")
@@ -201,19 +201,19 @@ def _matchers(rows: Sequence[Dict[str, Any]]) -> list:
     ]
 
 
-def _devices(rows: Sequence[Dict[str, str]]) -> list:
+def _devices(rows: Sequence[dict[str, str]]) -> list:
     return [(f"{row['name']}: {row['what']}" if row["name"] != "cpu" else "CPU", row["name"], "")
             for row in rows]  # fmt: skip
 
 
-def _choices(values: Sequence[str], words: Dict[str, str]) -> QComboBox:
+def _choices(values: Sequence[str], words: dict[str, str]) -> QComboBox:
     combo = QComboBox()
     for value in values:
         combo.addItem(tr(words.get(value, value)), value)
     return combo
 
 
-def _form(parent: "QWidget | None" = None) -> QFormLayout:
+def _form(parent: QWidget | None = None) -> QFormLayout:
     form = QFormLayout() if parent is None else QFormLayout(parent)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     return form

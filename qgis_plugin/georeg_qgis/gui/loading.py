@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from qgis.core import (
     QgsLayerTreeGroup,
@@ -13,8 +13,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
 
 # Layers of the GeoPackage from the top downwards, and whether they are shown at first.
 _VECTORS = (
@@ -44,9 +44,9 @@ class Result:
     """
 
     title: str
-    values: Dict[str, Any]
-    files: Dict[str, str]
-    report: Dict[str, Any]
+    values: dict[str, Any]
+    files: dict[str, str]
+    report: dict[str, Any]
     points_id: str = ""
     raster_id: str = ""
     before_id: str = ""
@@ -61,9 +61,7 @@ class Result:
         return bool(self.raster_id)
 
 
-def load(
-    title: str, files: Dict[str, str], before: Optional[QgsRasterLayer]
-) -> Dict[str, str]:
+def load(title: str, files: dict[str, str], before: QgsRasterLayer | None) -> dict[str, str]:
     """Add the layers of a result to the project.
 
     Args:
@@ -91,7 +89,7 @@ def load(
     return found
 
 
-def _vectors(path: str) -> List[Any]:
+def _vectors(path: str) -> list[Any]:
     if not path.endswith(".gpkg") or not os.path.isfile(path):
         return []
     found = []
@@ -109,7 +107,7 @@ def _add(project: QgsProject, group: QgsLayerTreeGroup, layer: Any, shown: bool)
     node.setExpanded(False)
 
 
-def _look_alike(raster: QgsRasterLayer, before: Optional[QgsRasterLayer]) -> None:
+def _look_alike(raster: QgsRasterLayer, before: QgsRasterLayer | None) -> None:
     """The style of the layer that moved, where it suits."""
     same = before is not None and before.isValid() and before.bandCount() == raster.bandCount()
     if same and before is not None and before.renderer() is not None:

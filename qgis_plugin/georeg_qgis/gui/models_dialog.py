@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List
+from typing import Any
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import (
@@ -22,11 +22,11 @@ from qgis.PyQt.QtWidgets import (
     QVBoxLayout,
 )
 
-from .. import settings
-from ..engine.protocol import Event
-from ..engine.running import Outcome, Run
-from ..compat import number
-from ..texts import tr
+from georeg_qgis import settings
+from georeg_qgis.engine.protocol import Event
+from georeg_qgis.engine.running import Outcome, Run
+from georeg_qgis.texts import tr
+
 from .tasks import Function
 
 
@@ -42,7 +42,7 @@ class ModelsDialog(QDialog):
         self.setWindowTitle(tr("Weights of trained matchers"))
         self.resize(820, 480)
         self._task: Any = None
-        self.rows: List[Dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         about = QLabel(
             tr(
                 "georeg needs no weights: its built-in matcher works without. Trained matchers "
@@ -104,7 +104,7 @@ class ModelsDialog(QDialog):
                 self.table.setItem(number, column, item)
         self._enable()
 
-    def _selected(self) -> Dict[str, Any]:
+    def _selected(self) -> dict[str, Any]:
         row = self.table.currentRow()
         return self.rows[row] if 0 <= row < len(self.rows) and self.table.selectedItems() else {}
 
@@ -125,7 +125,9 @@ class ModelsDialog(QDialog):
             self._run(["models", "pull", row["name"], "--accept-licence"], self._done)
 
     def _import(self) -> None:
-        kinds = tr("Checkpoints") + " (*.ckpt *.pth *.pt *.safetensors);;" + tr("All files") + " (*)"
+        kinds = (
+            tr("Checkpoints") + " (*.ckpt *.pth *.pt *.safetensors);;" + tr("All files") + " (*)"
+        )
         path, _ = QFileDialog.getOpenFileName(self, tr("Import weights"), "", kinds)
         if path:
             asked = tr("Import {path}?\n\nYou are responsible for having it under its licence.")
@@ -146,7 +148,7 @@ class ModelsDialog(QDialog):
         self.refresh()
         self.changed.emit()
 
-    def _run(self, arguments: List[str], then: Any) -> None:
+    def _run(self, arguments: list[str], then: Any) -> None:
         proxy, percent = settings.proxy(), self.percent
 
         def work(say: Any, is_cancelled: Any) -> Outcome:

@@ -6,7 +6,7 @@ import html
 import json
 import os
 import time
-from typing import Any, Dict, Optional
+from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.gui import QgsDockWidget
@@ -26,11 +26,12 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .. import settings
-from ..algorithms.base import report_beside
-from ..engine.running import Outcome, Run
-from ..layers import LayerError
-from ..texts import help_page, tr
+from georeg_qgis import settings
+from georeg_qgis.algorithms.base import report_beside
+from georeg_qgis.engine.running import Outcome, Run
+from georeg_qgis.layers import LayerError
+from georeg_qgis.texts import help_page, tr
+
 from .compare import Compare
 from .inputs import Inputs, files_beside
 from .loading import Result, load
@@ -51,7 +52,7 @@ class Panel(QgsDockWidget):
         super().__init__(tr("georeg: align raster layers"), parent)
         self.setObjectName("georegPanel")
         self.iface = iface
-        self.job: Optional[Job] = None
+        self.job: Job | None = None
         self._helper: Any = None
         self._asked = False
         self._title = ""
@@ -197,7 +198,7 @@ class Panel(QgsDockWidget):
         start = {"scene": stem, "scene_title": title}
         self._start("georeg:align", values, title, moving.id(), start)
 
-    def refit(self, result: Optional[Result]) -> None:
+    def refit(self, result: Result | None) -> None:
         """Fit the points in use, and warp again; nothing is matched."""
         layer = self.results.points()
         if self.job is not None or result is None or layer is None:
@@ -227,10 +228,10 @@ class Panel(QgsDockWidget):
     def _start(
         self,
         algorithm: str,
-        values: Dict[str, Any],
+        values: dict[str, Any],
         title: str,
         before: str,
-        known: Dict[str, Any],
+        known: dict[str, Any],
     ) -> None:
         self.compare.stop()
         report = report_beside(values["OUTPUT"])
@@ -259,7 +260,7 @@ class Panel(QgsDockWidget):
             self.job.cancel()
 
     def _ended(
-        self, values: Dict[str, Any], error: str, cancelled: bool, known: Dict[str, Any]
+        self, values: dict[str, Any], error: str, cancelled: bool, known: dict[str, Any]
     ) -> None:
         if self.job is not None:
             self.job.deleteLater()
@@ -282,7 +283,7 @@ class Panel(QgsDockWidget):
         if "INPUT" in values:
             names.update(POINTS="POINTS_OUTPUT", FIT="FIT_OUTPUT")
         files = {name: values[key] for name, key in names.items()}
-        layers: Dict[str, str] = {}
+        layers: dict[str, str] = {}
         if not error:
             old = QgsProject.instance().mapLayer(known["before_id"])
             layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
@@ -320,7 +321,7 @@ class Panel(QgsDockWidget):
         if path:
             QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
-    def _send_points(self, result: Optional[Result]) -> None:
+    def _send_points(self, result: Result | None) -> None:
         if result is None or self._helper is not None:
             return
         stem = os.path.splitext(result.files["POINTS"])[0]
@@ -340,10 +341,12 @@ class Panel(QgsDockWidget):
             ),
             self,
         )
-        self._helper.ended.connect(lambda outcome, error: self._points_written(path, outcome, error))
+        self._helper.ended.connect(
+            lambda outcome, error: self._points_written(path, outcome, error)
+        )
         self._helper.start()
 
-    def _points_written(self, path: str, outcome: Optional[Outcome], error: str) -> None:
+    def _points_written(self, path: str, outcome: Outcome | None, error: str) -> None:
         self._helper = None
         if error or outcome is None or not outcome.ok:
             self._trouble(error or (outcome.message if outcome else ""))
@@ -355,7 +358,7 @@ class Panel(QgsDockWidget):
             ).format(path=path)
         )
 
-    def _compare(self, result: Optional[Result], on: bool, flicker: bool) -> None:
+    def _compare(self, result: Result | None, on: bool, flicker: bool) -> None:
         self.compare.stop()
         if not on or result is None:
             return
@@ -399,7 +402,7 @@ def _ask(_: Any, is_cancelled: Any) -> Any:
     return engine, engine.offers(is_cancelled)
 
 
-def _read(path: str) -> Dict[str, Any]:
+def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -409,4 +412,3 @@ def _read(path: str) -> Dict[str, Any]:
 
 def _open(url: str) -> None:
     QDesktopServices.openUrl(QUrl(url))
-

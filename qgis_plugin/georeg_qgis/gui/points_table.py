@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any
 
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from ..compat import number
-from ..engine.words import N_
-from ..texts import tr
+from georeg_qgis.compat import number
+from georeg_qgis.engine.words import N_
+from georeg_qgis.texts import tr
 
 # Field, heading, and how numbers are written.
 _COLUMNS = (
@@ -30,11 +30,11 @@ class PointsModel(QAbstractTableModel):
     def __init__(self) -> None:
         """Empty."""
         super().__init__()
-        self._layer: Optional[QgsVectorLayer] = None
-        self._fids: List[int] = []
-        self._rows: List[List[Any]] = []
+        self._layer: QgsVectorLayer | None = None
+        self._fids: list[int] = []
+        self._rows: list[list[Any]] = []
 
-    def show(self, layer: Optional[QgsVectorLayer]) -> None:
+    def show(self, layer: QgsVectorLayer | None) -> None:
         """Read a layer; None empties the table."""
         self.beginResetModel()
         self._layer, self._fids, self._rows = layer, [], []
@@ -52,7 +52,7 @@ class PointsModel(QAbstractTableModel):
         """The feature of a row."""
         return self._fids[row]
 
-    def set_enabled(self, rows: List[int], enabled: bool) -> bool:
+    def set_enabled(self, rows: list[int], enabled: bool) -> bool:
         """Write to the layer; False where it can't be written."""
         layer = self._layer
         if layer is None:
@@ -74,15 +74,15 @@ class PointsModel(QAbstractTableModel):
 
     # What Qt asks
 
-    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008
+    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Points."""
         return 0 if parent.isValid() else len(self._rows)
 
-    def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008
+    def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Fields that are shown."""
         return 0 if parent.isValid() else len(_COLUMNS)
 
-    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:  # noqa: N802
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
         """Headings."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return tr(_COLUMNS[section][1])
@@ -115,7 +115,7 @@ class PointsModel(QAbstractTableModel):
             found |= Qt.ItemFlag.ItemIsUserCheckable
         return found
 
-    def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:  # noqa: N802
+    def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
         """A check box was clicked."""
         if role != Qt.ItemDataRole.CheckStateRole:
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QItemSelectionModel, QSortFilterProxyModel, Qt, pyqtSignal
@@ -21,7 +21,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..texts import tr
+from georeg_qgis.texts import tr
+
 from .loading import Result
 from .points_table import PointsModel
 from .sentences import advice, colour, headline, numbers
@@ -40,7 +41,7 @@ class Results(QWidget):
         """Nothing to show yet."""
         super().__init__()
         self._canvas = canvas
-        self.results: List[Result] = []
+        self.results: list[Result] = []
         self.choice = QComboBox()
         self.choice.setToolTip(tr("Results of this session"))
         self.banner, self.headline = QFrame(), QLabel()
@@ -54,7 +55,7 @@ class Results(QWidget):
         self.enable = QPushButton(tr("Use"))
         self.refit_button = QPushButton(tr("Refit and warp again"))
         self.refit_button.setToolTip(
-            tr("Fit the points that are in use, and write the raster anew. Nothing is matched again.")
+            tr("Fit the points in use, and write the raster anew. Nothing is matched again.")
         )
         self.page_button = QPushButton(tr("Report"))
         self.page_button.setToolTip(tr("Open the report in the browser"))
@@ -136,7 +137,7 @@ class Results(QWidget):
             button.clicked.connect(lambda on, s=signal: s.emit(self.current, on))
 
     @property
-    def current(self) -> Optional[Result]:
+    def current(self) -> Result | None:
         """The one that is shown."""
         index = self.choice.currentIndex()
         return self.results[index] if 0 <= index < len(self.results) else None
@@ -148,7 +149,7 @@ class Results(QWidget):
         self.choice.setCurrentIndex(len(self.results) - 1)
         self._chosen()
 
-    def points(self) -> Optional[QgsVectorLayer]:
+    def points(self) -> QgsVectorLayer | None:
         """The layer of tie points, if it is still in the project."""
         result = self.current
         layer = QgsProject.instance().mapLayer(result.points_id) if result else None
@@ -157,10 +158,10 @@ class Results(QWidget):
     def _chosen(self, *_: Any) -> None:
         self.show_result(self.current)
 
-    def show_result(self, result: Optional[Result]) -> None:
+    def show_result(self, result: Result | None) -> None:
         """Show one, or that there is none yet."""
         self.choice.setVisible(len(self.results) > 1)
-        report: Dict[str, Any] = result.report if result else {}
+        report: dict[str, Any] = result.report if result else {}
         self.headline.setText(headline(report) if result else tr("Nothing was aligned yet."))
         told = advice(report) if result else tr("Choose two layers under 'Align' and press Align.")
         self.advice.setText(told)
@@ -183,7 +184,7 @@ class Results(QWidget):
             button.setChecked(False)
         self._counted()
 
-    def _fill_numbers(self, rows: List[Any]) -> None:
+    def _fill_numbers(self, rows: list[Any]) -> None:
         while self._numbers.count():
             self._numbers.takeAt(0).widget().deleteLater()
         for number, (name, value) in enumerate(rows):
@@ -193,12 +194,12 @@ class Results(QWidget):
             self._numbers.addWidget(label, row, 2 * column)
             self._numbers.addWidget(shown, row, 2 * column + 1)
 
-    def selected(self) -> List[int]:
+    def selected(self) -> list[int]:
         """Rows of the model."""
         proxy = self.table.model()
         return [proxy.mapToSource(i).row() for i in self.table.selectionModel().selectedRows()]
 
-    def select(self, rows: List[int]) -> None:
+    def select(self, rows: list[int]) -> None:
         """Select rows of the model."""
         proxy, chosen = self.table.model(), self.table.selectionModel()
         chosen.clearSelection()

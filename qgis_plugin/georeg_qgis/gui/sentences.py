@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
-from ..texts import tr
+from georeg_qgis.texts import tr
 
 _GREEN = ("#e3f3ec", "#009e73")
 _AMBER = ("#fcf1dc", "#e69f00")
@@ -12,7 +12,7 @@ _RED = ("#fbe6da", "#d55e00")
 _GREY = ("#eceff1", "#90a4ae")
 
 
-def headline(report: Dict[str, Any]) -> str:
+def headline(report: dict[str, Any]) -> str:
     """The verdict in one sentence."""
     verdict = report.get("verdict") or {}
     status = verdict.get("status")
@@ -24,14 +24,14 @@ def headline(report: Dict[str, Any]) -> str:
     return tr("Aligned: moved by {px:.1f} px.").format(px=moved or 0.0)
 
 
-def advice(report: Dict[str, Any]) -> str:
+def advice(report: dict[str, Any]) -> str:
     """Reasons and warnings, as the engine says them."""
     verdict = report.get("verdict") or {}
     told = [*verdict.get("reasons", ()), *(report.get("warnings") or verdict.get("warnings", ()))]
     return "\n".join(f"• {text}" for text in dict.fromkeys(told))
 
 
-def colour(report: Dict[str, Any]) -> Tuple[str, str]:
+def colour(report: dict[str, Any]) -> tuple[str, str]:
     """Background and edge of the banner."""
     verdict = report.get("verdict")
     if not verdict:
@@ -41,7 +41,7 @@ def colour(report: Dict[str, Any]) -> Tuple[str, str]:
     return _AMBER if verdict.get("warnings") or report.get("warnings") else _GREEN
 
 
-def numbers(report: Dict[str, Any]) -> List[Tuple[str, str]]:
+def numbers(report: dict[str, Any]) -> list[tuple[str, str]]:
     """What there is to tell, as pairs of name and value."""
     verdict = report.get("verdict") or {}
     accuracy = verdict.get("accuracy") or {}

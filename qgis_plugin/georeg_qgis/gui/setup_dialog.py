@@ -23,9 +23,10 @@ from qgis.PyQt.QtWidgets import (
     QVBoxLayout,
 )
 
-from .. import settings
-from ..engine import discovery, installing
-from ..texts import help_page, tr
+from georeg_qgis import settings
+from georeg_qgis.engine import discovery, installing
+from georeg_qgis.texts import help_page, tr
+
 from .tasks import Function
 
 
@@ -190,7 +191,9 @@ class SetupDialog(QDialog):
             return
         settings.choose_python(python)
         self.status.setText(
-            "<b>" + tr("The engine is ready: georeg {version}.").format(version=engine.version) + "</b>"
+            "<b>"
+            + tr("The engine is ready: georeg {version}.").format(version=engine.version)
+            + "</b>"
         )
         self.ready.emit(engine)
 

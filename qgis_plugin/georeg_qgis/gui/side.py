@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer
 from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
 
-from ..engine.words import N_
-from ..layers import LayerError, source_of
-from ..texts import tr
+from georeg_qgis.engine.words import N_
+from georeg_qgis.layers import LayerError, source_of
+from georeg_qgis.texts import tr
 
 SHOWN = {
     "auto": N_("Decide by the data"),
@@ -63,7 +63,7 @@ class Side(QGroupBox):
         """Choose one."""
         self.layers.setLayer(layer)
 
-    def state(self) -> Dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """To swap the sides."""
         return {
             "layer": self.layer,
@@ -71,7 +71,7 @@ class Side(QGroupBox):
             "bands": list(self.bands.checkedItemsData()),
         }
 
-    def restore(self, state: Dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """What `state` said of the other side."""
         self.set_layer(state["layer"])
         self.modality.setCurrentIndex(self.modality.findData(state["modality"]))
@@ -80,13 +80,13 @@ class Side(QGroupBox):
             on, off = Qt.CheckState.Checked, Qt.CheckState.Unchecked
             self.bands.setItemCheckState(row, on if checked else off)
 
-    def values(self) -> Dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Parameters of the algorithm.
 
         Raises:
             LayerError: the layer can't be used.
         """
-        found: Dict[str, Any] = {
+        found: dict[str, Any] = {
             self.name: source_of(self.layer, self.title_text),
             f"{self.name}_MODALITY": self.modality.currentData(),
         }

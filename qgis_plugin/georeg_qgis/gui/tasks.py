@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from typing import Any, Callable, Dict, List
+from collections.abc import Callable
+from typing import Any
 
 from qgis.core import (
     QgsApplication,
@@ -14,7 +16,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from ..texts import said, tr
+from georeg_qgis.texts import said, tr
 
 
 class Feedback(QgsProcessingFeedback):
@@ -24,29 +26,29 @@ class Feedback(QgsProcessingFeedback):
     line = pyqtSignal(str, str)  # level, text
     failed = pyqtSignal(str)
 
-    def setProgressText(self, text: str) -> None:  # noqa: N802
+    def setProgressText(self, text: str) -> None:
         """What is being done."""
         self.stage.emit(text)
         self.line.emit("stage", text)
 
-    def reportError(self, error: str, fatalError: bool = False) -> None:  # noqa: N802, N803
+    def reportError(self, error: str, fatalError: bool = False) -> None:
         """What went wrong."""
         self.failed.emit(error)
         self.line.emit("error", error)
 
-    def pushWarning(self, warning: str) -> None:  # noqa: N802
+    def pushWarning(self, warning: str) -> None:
         """What must be kept in mind."""
         self.line.emit("warning", warning)
 
-    def pushInfo(self, info: str) -> None:  # noqa: N802
+    def pushInfo(self, info: str) -> None:
         """A message."""
         self.line.emit("info", info)
 
-    def pushCommandInfo(self, info: str) -> None:  # noqa: N802
+    def pushCommandInfo(self, info: str) -> None:
         """The command line."""
         self.line.emit("command", info)
 
-    def pushDebugInfo(self, info: str) -> None:  # noqa: N802
+    def pushDebugInfo(self, info: str) -> None:
         """Details."""
         self.line.emit("debug", info)
 
@@ -59,11 +61,11 @@ class Job(QObject):
     line = pyqtSignal(str, str)
     ended = pyqtSignal(dict, str, bool)  # results, error, cancelled
 
-    def __init__(self, algorithm: str, values: Dict[str, Any], parent: QObject) -> None:
+    def __init__(self, algorithm: str, values: dict[str, Any], parent: QObject) -> None:
         """Start it."""
         super().__init__(parent)
         self.values = values
-        self._errors: List[str] = []
+        self._errors: list[str] = []
         # Python keeps these alive; the task doesn't.
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())
@@ -87,7 +89,7 @@ class Job(QObject):
         """Ask it to end."""
         self._feedback.cancel()
 
-    def _executed(self, ok: bool, results: Dict[str, Any]) -> None:
+    def _executed(self, ok: bool, results: dict[str, Any]) -> None:
         cancelled = self._feedback.isCanceled()
         error = "" if cancelled or (ok and results) else "\n".join(self._errors)
         if not (ok and results) and not cancelled and not error:
@@ -133,7 +135,5 @@ class Function(QObject):
         self._emit(self.said, text)
 
     def _emit(self, signal: Any, *values: Any) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the panel is gone, and with it who would listen
             signal.emit(*values)
-        except RuntimeError:
-            pass  # nosec B110 - the panel is gone, and with it who would listen

@@ -380,6 +380,11 @@
     </message>
     <message>
       <location filename="../engine/installing.py" />
+      <source>{folder} holds other things: choose an empty folder.</source>
+      <translation>{folder} enthält anderes: einen leeren Ordner wählen.</translation>
+    </message>
+    <message>
+      <location filename="../engine/installing.py" />
       <source>The disk of {folder} has less than {need:.1f} GB left.</source>
       <translation>Auf der Platte von {folder} sind weniger als {need:.1f} GB frei.</translation>
     </message>
@@ -397,11 +402,6 @@
       <location filename="../engine/installing.py" />
       <source>{folder} is no folder.</source>
       <translation>{folder} ist kein Ordner.</translation>
-    </message>
-    <message>
-      <location filename="../engine/installing.py" />
-      <source>{folder} holds other things: choose an empty folder.</source>
-      <translation>{folder} enthält anderes: einen leeren Ordner wählen.</translation>
     </message>
     <message>
       <location filename="../engine/installing.py" />
@@ -983,7 +983,7 @@ Lizenz: {licence}</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
-      <source>Fit the points that are in use, and write the raster anew. Nothing is matched again.</source>
+      <source>Fit the points in use, and write the raster anew. Nothing is matched again.</source>
       <translation>Die genutzten Punkte anpassen und das Raster neu schreiben. Es wird nichts neu gesucht.</translation>
     </message>
     <message>
@@ -1243,6 +1243,11 @@ Lizenz: {licence}</translation>
     </message>
     <message>
       <location filename="../layers.py" />
+      <source>{name} comes from a web service ({kind}): it has pictures, but no pixels to work with.</source>
+      <translation>{name} kommt von einem Webdienst ({kind}): Der hat Bilder, aber keine Pixel zum Rechnen.</translation>
+    </message>
+    <message>
+      <location filename="../layers.py" />
       <source>{what}: choose a raster layer.</source>
       <translation>{what}: einen Rasterlayer wählen.</translation>
     </message>
@@ -1270,11 +1275,6 @@ Lizenz: {licence}</translation>
       <location filename="../layers.py" />
       <source>{name} lies in a database.</source>
       <translation>{name} liegt in einer Datenbank.</translation>
-    </message>
-    <message>
-      <location filename="../layers.py" />
-      <source>{name} comes from a web service ({kind}): it has pictures, but no pixels to work with.</source>
-      <translation>{name} kommt von einem Webdienst ({kind}): Der hat Bilder, aber keine Pixel zum Rechnen.</translation>
     </message>
     <message>
       <location filename="../layers.py" />
