@@ -12,9 +12,8 @@ from qgis.core import (
     QgsProcessingParameterRasterDestination,
 )
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..engine.words import N_
+from ..texts import tr
 from .base import POINT_FILES, EngineAlgorithm, figures, report_beside
 
 

@@ -25,13 +25,13 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from georeg_qgis.engine import words
-from georeg_qgis.engine.errors import EngineError
-from georeg_qgis.engine.protocol import Event
-from georeg_qgis.engine.running import Outcome, Run
-from georeg_qgis.layers import LayerError, source_of
-from georeg_qgis.settings import find_engine, proxy
-from georeg_qgis.texts import help_page, said, tr
+from ..engine import words
+from ..engine.errors import EngineError
+from ..engine.protocol import Event
+from ..engine.running import Outcome, Run
+from ..layers import LayerError, source_of
+from ..settings import find_engine, proxy
+from ..texts import help_page, said, tr
 
 MODALITIES = ["auto", "optical", "sar", "infrared", "map", "dem"]
 TRANSFORMS = ["auto", "shift", "similarity", "affine", "projective", "polynomial2", "polynomial3",

@@ -13,9 +13,8 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..engine.words import N_
+from ..texts import tr
 from .base import EngineAlgorithm
 
 

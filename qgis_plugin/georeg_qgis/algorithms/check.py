@@ -7,9 +7,8 @@ from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingOutputNumber
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..engine.words import N_
+from ..texts import tr
 from .base import EngineAlgorithm, _number
 
 

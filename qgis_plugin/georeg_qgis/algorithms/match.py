@@ -10,9 +10,8 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..engine.words import N_
+from ..texts import tr
 from .base import POINT_FILES, EngineAlgorithm
 
 

@@ -16,9 +16,8 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..engine.words import N_
+from ..texts import tr
 from .base import POINT_FILES, TRANSFORMS, EngineAlgorithm, _choice, figures, report_beside
 
 _FITTING = 0.3  # of the bar

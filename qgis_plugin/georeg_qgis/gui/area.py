@@ -9,7 +9,7 @@ from qgis.gui import QgsMapToolExtent, QgsRubberBand
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from georeg_qgis.texts import tr
+from ..texts import tr
 
 _COLOUR = QColor(0, 114, 178)
 

@@ -13,8 +13,8 @@ from qgis.gui import QgsMapCanvasItem, QgsMapTool
 from qgis.PyQt.QtCore import QObject, QRectF, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFont, QPainter, QPen
 
-from georeg_qgis.compat import number
-from georeg_qgis.texts import tr
+from ..compat import number
+from ..texts import tr
 
 _BEAT = 700  # milliseconds of each picture
 _GRIP = 14  # pixels of the handle

@@ -20,10 +20,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from georeg_qgis.algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
-
+from ..algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
+from ..engine.words import N_
+from ..texts import tr
 from .area import Area
 from .side import Side
 

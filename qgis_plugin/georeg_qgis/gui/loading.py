@@ -13,8 +13,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
+from ..engine.words import N_
+from ..texts import tr
 
 # Layers of the GeoPackage from the top downwards, and whether they are shown at first.
 _VECTORS = (

@@ -22,11 +22,10 @@ from qgis.PyQt.QtWidgets import (
     QVBoxLayout,
 )
 
-from georeg_qgis import settings
-from georeg_qgis.engine.protocol import Event
-from georeg_qgis.engine.running import Outcome, Run
-from georeg_qgis.texts import tr
-
+from .. import settings
+from ..engine.protocol import Event
+from ..engine.running import Outcome, Run
+from ..texts import tr
 from .tasks import Function
 
 

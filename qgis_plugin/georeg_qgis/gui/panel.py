@@ -26,12 +26,11 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from georeg_qgis import settings
-from georeg_qgis.algorithms.base import report_beside
-from georeg_qgis.engine.running import Outcome, Run
-from georeg_qgis.layers import LayerError
-from georeg_qgis.texts import help_page, tr
-
+from .. import settings
+from ..algorithms.base import report_beside
+from ..engine.running import Outcome, Run
+from ..layers import LayerError
+from ..texts import help_page, tr
 from .compare import Compare
 from .inputs import Inputs, files_beside
 from .loading import Result, load

@@ -7,9 +7,9 @@ from typing import Any
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
 from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
 
-from georeg_qgis.compat import number
-from georeg_qgis.engine.words import N_
-from georeg_qgis.texts import tr
+from ..compat import number
+from ..engine.words import N_
+from ..texts import tr
 
 # Field, heading, and how numbers are written.
 _COLUMNS = (

@@ -21,8 +21,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from georeg_qgis.texts import tr
-
+from ..texts import tr
 from .loading import Result
 from .points_table import PointsModel
 from .sentences import advice, colour, headline, numbers

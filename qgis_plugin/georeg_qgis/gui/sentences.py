@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from georeg_qgis.texts import tr
+from ..texts import tr
 
 _GREEN = ("#e3f3ec", "#009e73")
 _AMBER = ("#fcf1dc", "#e69f00")

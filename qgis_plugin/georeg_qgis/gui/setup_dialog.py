@@ -23,10 +23,9 @@ from qgis.PyQt.QtWidgets import (
     QVBoxLayout,
 )
 
-from georeg_qgis import settings
-from georeg_qgis.engine import discovery, installing
-from georeg_qgis.texts import help_page, tr
-
+from .. import settings
+from ..engine import discovery, installing
+from ..texts import help_page, tr
 from .tasks import Function
 
 

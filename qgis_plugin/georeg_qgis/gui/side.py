@@ -9,9 +9,9 @@ from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
 
-from georeg_qgis.engine.words import N_
-from georeg_qgis.layers import LayerError, source_of
-from georeg_qgis.texts import tr
+from ..engine.words import N_
+from ..layers import LayerError, source_of
+from ..texts import tr
 
 SHOWN = {
     "auto": N_("Decide by the data"),

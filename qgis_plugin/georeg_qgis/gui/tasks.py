@@ -16,7 +16,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from georeg_qgis.texts import said, tr
+from ..texts import said, tr
 
 
 class Feedback(QgsProcessingFeedback):
