@@ -18,7 +18,7 @@ from conftest import PLUGINS
 from test_engine import gone
 
 SCREEN = "-screen 0 1440x900x24"
-PATIENCE = 400.0  # seconds; QGIS starts slowly where others work, too
+PATIENCE = 900.0  # seconds; QGIS starts slowly where others work, too
 
 
 @pytest.fixture(scope="module")

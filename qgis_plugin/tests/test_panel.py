@@ -262,3 +262,35 @@ def test_layers_that_the_engine_cant_open(panel: Any, tmp_path: Path) -> None:
     click(panel.run_button)
     assert "same file" in panel.stage.text()
     assert isinstance(QgsVectorLayer("Point", "p", "memory"), QgsVectorLayer)
+
+
+def test_models_are_listed(panel: Any) -> None:
+    click(panel.inputs.models)
+    dialog = panel.models
+    until(lambda: dialog._task is None and dialog.rows)
+    names = [dialog.table.item(row, 0).text() for row in range(dialog.table.rowCount())]
+    assert {"minima_loftr", "minima_roma"} <= set(names)
+    dialog.table.selectRow(names.index("minima_loftr"))
+    assert dialog.pull.isEnabled() != dialog.remove.isEnabled()
+
+
+def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> None:
+    panel.open_setup()
+    setup = panel.setup
+    setup.folder.setFilePath(str(tmp_path / "engine"))
+    for button, size in ((setup.cuda, "7.0 GB"), (setup.cpu, "1.6 GB")):
+        button.setChecked(True)
+        assert size in setup.plan.toPlainText()
+    assert f"venv {tmp_path / 'engine'}" in setup.plan.toPlainText()
+    setup.folder.setFilePath("/proc")
+    assert not setup.install.isEnabled()
+    assert not (tmp_path / "engine").exists()
+    # A Python without georeg is told apart from one with it.
+    setup.existing.setFilePath("/usr/bin/python3")
+    click(setup.use)
+    until(lambda: setup._task is None)
+    assert "has no georeg engine" in setup.status.text()
+    setup.existing.setFilePath(os.environ["GEOREG_PYTHON"])
+    click(setup.use)
+    until(lambda: setup._task is None)
+    assert "is ready: georeg" in setup.status.text()
