@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,11 @@ class Interface:
 
 @pytest.fixture
 def plugin(application: Any, monkeypatch: pytest.MonkeyPatch, python: str) -> Iterator[Any]:
-    """The plugin, loaded, its panel open."""
+    """The plugin, loaded, its panel open. An exception in a slot fails the test."""
+    wrong: list[str] = []
+    monkeypatch.setattr(
+        sys, "excepthook", lambda *error: wrong.append("".join(traceback.format_exception(*error)))
+    )
     from georeg_qgis import classFactory
     from qgis.core import QgsProject
     from qgis.PyQt.QtCore import QCoreApplication
@@ -132,6 +137,7 @@ def plugin(application: Any, monkeypatch: pytest.MonkeyPatch, python: str) -> It
     made.action.trigger()
     yield made
     made.unload()
+    assert not wrong, "\n".join(wrong)
     assert interface.actions == []
     QgsProject.instance().clear()
     interface.window.close()

@@ -91,7 +91,7 @@ class ModelsDialog(QDialog):
     def _listed(self, outcome: Outcome) -> None:
         self.rows = json.loads(outcome.stdout)
         self.table.setRowCount(len(self.rows))
-        for number, row in enumerate(self.rows):
+        for place, row in enumerate(self.rows):
             size = f"{row['bytes'] / 1e6:.0f} MB"
             here = tr("yes") if row["present"] else tr("no")
             for column, text in enumerate((row["name"], here, size, row["licence"])):
@@ -100,7 +100,7 @@ class ModelsDialog(QDialog):
                 if column == 2:
                     end, middle = Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignVCenter
                     item.setTextAlignment(number(end | middle))
-                self.table.setItem(number, column, item)
+                self.table.setItem(place, column, item)
         self._enable()
 
     def _selected(self) -> dict[str, Any]:
