@@ -23,6 +23,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import settings
+from ..compat import number
 from ..engine.protocol import Event
 from ..engine.running import Outcome, Run
 from ..texts import tr
