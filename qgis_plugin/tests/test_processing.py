@@ -187,7 +187,7 @@ def test_batch(process: Process, python: str, naip: tuple[str, str], tmp_path: P
     jobs = tmp_path / "jobs.csv"
     jobs.write_text(f'moving,reference\n"{naip[0]}",{naip[1]}\n')
     found = process("batch", JOBS=jobs, OUTPUT=tmp_path / "out", EXTRA=FEW)
-    georeg(python, "batch", str(jobs), "--output", str(tmp_path / "cli"), *FEW.split())
+    georeg(python, "batch", str(jobs), "-o", str(tmp_path / "cli"), *FEW.split())
     ours = sorted(p.name for p in Path(found["OUTPUT"]).rglob("*.tif"))
     theirs = sorted(p.name for p in (tmp_path / "cli").rglob("*.tif"))
     assert ours == theirs

@@ -28,7 +28,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..engine import words
 from ..engine.errors import EngineError
 from ..engine.protocol import Event
-from ..engine.running import Outcome, Run
+from ..engine.running import PARTLY, Outcome, Run
 from ..layers import LayerError, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
@@ -283,7 +283,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             return outcome
         if outcome.refused:
             raise Refused(outcome.message)
-        if not outcome.ok:
+        if outcome.code == PARTLY:
+            feedback.reportError(outcome.message)
+        elif not outcome.ok:
             raise QgsProcessingException(outcome.message or f"exit code {outcome.code}")
         return outcome
 

@@ -8,6 +8,8 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
     QgsProcessingParameterFile,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterRasterLayer,
@@ -41,6 +43,8 @@ class BatchAlgorithm(EngineAlgorithm):
         self.add(QgsProcessingParameterRasterLayer("REFERENCE", reference, None, optional=True))
         self.add_extra()
         self.add(QgsProcessingParameterFolderDestination("OUTPUT", tr("Folder of the results")))
+        self.addOutput(QgsProcessingOutputString("VERDICT", tr("Verdict")))
+        self.addOutput(QgsProcessingOutputNumber("FAILED", tr("Jobs that failed")))
 
     def processAlgorithm(
         self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -51,8 +55,11 @@ class BatchAlgorithm(EngineAlgorithm):
         if bool(manifest) == bool(folder):
             raise QgsProcessingException(tr("Give either a manifest or a folder."))
         output = self.parameterAsString(values, "OUTPUT", context)
-        arguments = ["batch", manifest or folder, "--output", output]
+        arguments = ["batch", manifest or folder, "-o", output]
         reference = self.raster(values, "REFERENCE", context)
         arguments += ["--reference", reference] if reference else []
         outcome = self.run_engine([*arguments, *self.given(values, context)], feedback)
-        return {} if outcome.cancelled else {"OUTPUT": output}
+        if outcome.cancelled:
+            return {}
+        counts = {name.upper(): n for name, n in (outcome.result.get("counts") or {}).items()}
+        return {"OUTPUT": output, "FAILED": 0, **counts, "VERDICT": outcome.message}

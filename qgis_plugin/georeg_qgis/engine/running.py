@@ -28,6 +28,7 @@ GRACE = 5.0  # seconds to end in order
 _TICK = 0.05
 _LAST = 12  # lines to tell after a crash
 REFUSED = 3  # exit code: no trustworthy alignment, a normal outcome
+PARTLY = 5  # exit code: some jobs of a batch failed
 
 _running: set[Run] = set()
 _lock = threading.Lock()
@@ -199,7 +200,8 @@ class Run:
         results = [event.details for event in heard if event.kind == "result"]
         last = [event for event in heard if event.kind in ("result", "error")]
         message = last[-1].message if last else ""
-        if code and not self.cancelled and not any(event.kind == "error" for event in heard):
+        explained = any(event.kind == "error" for event in heard) or (code == PARTLY and results)
+        if code and not self.cancelled and not explained:
             message = crashed(code, list(self._tail))
         return Outcome(
             code,

@@ -10,6 +10,7 @@ _STEPS: dict[str, tuple[str, float, float]] = {
     "match": (N_("Looking for tie points"), 15, 65),
     "fit": (N_("Fitting the transform"), 65, 72),
     "check": (N_("Checking the result independently"), 72, 80),
+    "jobs": (N_("Working through the jobs"), 0, 100),
     "write": (N_("Writing the aligned raster"), 80, 100),
 }
 _ELSE = (N_("Working"), 0.0, 100.0)

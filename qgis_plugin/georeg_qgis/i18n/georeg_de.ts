@@ -170,6 +170,11 @@
     </message>
     <message>
       <location filename="../algorithms/batch.py" />
+      <source>Jobs that failed</source>
+      <translation>Fehlgeschlagene Aufträge</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/batch.py" />
       <source>Give either a manifest or a folder.</source>
       <translation>Entweder eine Auftragsliste oder einen Ordner angeben.</translation>
     </message>
@@ -452,6 +457,11 @@
       <location filename="../engine/words.py" />
       <source>Checking the result independently</source>
       <translation>Ergebnis wird unabhängig geprüft</translation>
+    </message>
+    <message>
+      <location filename="../engine/words.py" />
+      <source>Working through the jobs</source>
+      <translation>Aufträge werden abgearbeitet</translation>
     </message>
     <message>
       <location filename="../engine/words.py" />
