@@ -171,11 +171,13 @@ def main():
     except BaseException:
         note("failed", error=traceback.format_exc())
     QgsProject.instance().clear()
-    global answers  # QGIS asks whether it may end what runs
-    answers = QTimer()
+    # Where something runs, QGIS asks whether it may end that, and wants to be told again to exit.
+    global answers, exits
+    answers, exits = QTimer(), QTimer()
     answers.timeout.connect(close_dialogs)
     answers.start(300)
-    iface.actionExit().trigger()
+    exits.timeout.connect(iface.actionExit().trigger)
+    exits.start(1000)
 
 
 QTimer.singleShot(2000, main)

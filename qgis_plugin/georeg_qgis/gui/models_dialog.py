@@ -93,7 +93,7 @@ class ModelsDialog(QDialog):
         self.rows = json.loads(outcome.stdout)
         self.table.setRowCount(len(self.rows))
         for place, row in enumerate(self.rows):
-            size = f"{row['bytes'] / 1e6:.0f} MB"
+            size = f"{row['bytes'] / 1e6:.{0 if row['bytes'] > 1e7 else 1}f} MB"
             here = tr("yes") if row["present"] else tr("no")
             for column, text in enumerate((row["name"], here, size, row["licence"])):
                 item = QTableWidgetItem(text)
