@@ -112,7 +112,7 @@ def test_a_broken_off_installation_is_none(tmp_path: Path) -> None:
 def test_run(python: str, sample: tuple[str, str], tmp_path: Path) -> None:
     events: list[protocol.Event] = []
     out = str(tmp_path / "a.tif")
-    arguments = ["align", sample[0], "--reference", sample[1], "-o", out, "--threads", "1"]
+    arguments = ["align", sample[0], "--reference", sample[1], "-o", out, "--max-tiles", "4"]
     outcome = running.Run(discovery.ask(python), arguments).wait(events.append)
     assert outcome.ok, outcome.message
     assert os.path.isfile(out)
