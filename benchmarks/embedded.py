@@ -1,7 +1,7 @@
 """Attempts at the embedded matcher: networks of any width and age over the development pairs.
 
     georeg train --recipe embedded --root ../shared/data/train --seed 1 --output /tmp/seed1
-    python benchmarks/embedded.py --shared ../shared structural seed1=/tmp/seed1/embedded.safetensors
+    python benchmarks/embedded.py structural seed1=/tmp/seed1/embedded.safetensors
 
 Each argument is 'structural' or NAME=FILE, the file being weights or a checkpoint (last.pt) of
 `georeg train`. Where the best place of every template lies is compared with the truth, as

@@ -21,7 +21,7 @@ from georeg.errors import InputError, SettingsError
 from georeg.frame import Frame, build_frame
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Window, outline
-from georeg.placing import place, place_reference
+from georeg.placing import SensorPlace, place, place_reference
 from georeg.radiometry import Radiometry, default_bands, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
@@ -62,6 +62,11 @@ class Scene:
     warnings: tuple[str, ...]
     area: tuple[float, float, float, float] | None = None
 
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """Of the moving raster and of the reference."""
+        return self.moving_look.modality, self.reference_look.modality
+
     def reference_view(self) -> View:
         """The reference on the frame."""
         return View(self.reference, self.reference_look, self.frame.to_reference)
@@ -89,18 +94,43 @@ class Scene:
         grid = self.frame.grid.transform
         (a, b, c), (d, e, f), _ = matrix.tolist()
         better = grid @ Affine(a, b, c, d, e, f) @ ~grid @ georef.transform
+        return self.with_georef(AffineGeoref(better))
+
+    def with_georef(
+        self, georef: Georef, resolution: float | None = None, max_shift: float | None = None
+    ) -> Scene:
+        """The scene with another georeference of the moving raster, on a frame that suits it.
+
+        Args:
+            georef: in the same CRS.
+            resolution: as for `build_frame`.
+            max_shift: as for `build_frame`.
+
+        Raises:
+            InputError, NoOverlapError: as `build_frame`.
+        """
         frame, max_shift = build_frame(
-            (AffineGeoref(better), self.moving.header.shape),
+            (georef, self.moving.header.shape),
             (self.frame.reference, self.reference.header.shape),
             self.frame.path,
+            resolution=resolution,
+            max_shift=max_shift,
             area=self.area,
         )
         return replace(self, frame=frame, max_shift=max_shift)
 
 
 @contextmanager
-def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scene]:
+def open_scene(
+    moving: str, reference: str, settings: Settings, sensor: SensorPlace | None = None
+) -> Iterator[Scene]:
     """Open both rasters and place them.
+
+    Args:
+        moving: name of the raster to be aligned.
+        reference: name of the raster that it is aligned to.
+        settings: how.
+        sensor: places a moving raster that isn't placed by its header, see `SensorPlace`.
 
     Raises:
         InputError: a raster can't be used; NoOverlapError where the two don't meet.
@@ -121,7 +151,7 @@ def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scen
                     f"less than {_LEAST} x {_LEAST}"
                 )
             pair.append(raster)
-        yield _place(pair[0], pair[1], settings)
+        yield _place(pair[0], pair[1], settings, sensor)
 
 
 def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
@@ -135,8 +165,10 @@ def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]
         return place_reference(raster, settings), raster.header.crs
 
 
-def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
-    places = place(moving, reference, settings)
+def _place(
+    moving: Raster, reference: Raster, settings: Settings, sensor: SensorPlace | None
+) -> Scene:
+    places = place(moving, reference, settings, sensor)
     pair = ((places.moving, moving.header.shape), (places.reference, reference.header.shape))
     build = partial(
         build_frame, *pair, places.path, resolution=settings.working_resolution, area=settings.area

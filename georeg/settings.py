@@ -20,6 +20,10 @@ RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mo
 DRIVERS = ("COG", "GTiff")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
+DATUMS = ("auto", "ellipsoid", "egm96", "egm2008")
+VOIDS = ("fill", "mask")
+GCP_ROLES = ("check", "use", "ignore")
+BIASES = ("auto", "shift", "drift", "affine")
 
 
 def processors(threads: int | None = None) -> int:
@@ -191,3 +195,64 @@ class OutputSettings:
             raise SettingsError("--embed-gcps keeps all pixels: give no grid, resolution or bounds")
         if self.embed_gcps and self.shift_only:
             raise SettingsError("give --embed-gcps or --shift-only, not both")
+
+
+@dataclass(frozen=True)
+class OrthoSettings:
+    """How a sensor's image with RPCs is laid over the ground.
+
+    Attributes:
+        dem: name of a DEM; None for one height everywhere.
+        height: metres above the ellipsoid, where there is no DEM.
+        dem_datum: what the DEM's heights are counted from: ellipsoid, egm96, egm2008, or auto (by
+            its CRS).
+        geoid: the user's own geoid grid (GTX or GeoTIFF); PROJ's if None.
+        dem_voids: fill voids of the DEM from their surroundings, or mask what lies over them.
+        rpc: file with the RPCs; by the image itself if None.
+        gcps: what GCPs in the image's file are for: check (report their errors), use (as control)
+            or ignore.
+        bias: model of the RPCs' error in the image: shift, drift, affine, or auto: the simplest
+            one that predicts well.
+        max_stretch: mask where relief stretches the image by more than that; no limit if None.
+    """
+
+    dem: str | None = None
+    height: float | None = None
+    dem_datum: str = "auto"
+    geoid: str | None = None
+    dem_voids: str = "fill"
+    rpc: str | None = None
+    gcps: str = "check"
+    bias: str = "auto"
+    max_stretch: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the files.
+
+        Raises:
+            SettingsError: a value makes no sense.
+        """
+        for name, known in (
+            ("dem_datum", DATUMS), ("dem_voids", VOIDS), ("gcps", GCP_ROLES), ("bias", BIASES),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value not in known:
+                option = name.replace("_", "-")
+                raise SettingsError(f"--{option} '{value}' is none of {', '.join(known)}")
+        if (self.dem is None) == (self.height is None):
+            raise SettingsError(
+                "give the ground: a --dem, or a constant --height in metres above the ellipsoid"
+                + ("" if self.dem is None else ", not both")
+            )
+        if self.dem is None and (self.geoid is not None or self.dem_datum != "auto"):
+            raise SettingsError(
+                "--height is above the ellipsoid: --dem-datum, --geoid need a --dem"
+            )
+        if self.height is not None and not -12_000 < self.height < 9_000:
+            raise SettingsError(f"--height {self.height:g} m is nowhere on Earth")
+        if self.max_stretch is not None and not 1 < self.max_stretch < math.inf:
+            raise SettingsError(f"--max-stretch must be above 1, not {self.max_stretch:g}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For reports (JSON)."""
+        return asdict(self)

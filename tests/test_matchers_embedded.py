@@ -112,7 +112,7 @@ def test_shipped_weights_stay(tmp_path: Path) -> None:
         adding.import_file(other, "embedded")
     bad = tmp_path / "bad.pt"
     torch.save({"x": torch.zeros(1)}, bad)
-    with pytest.raises(InputError, match="bad.pt is no complete embedded checkpoint"):
+    with pytest.raises(InputError, match=r"bad\.pt is no complete embedded checkpoint"):
         choosing.weights_of(str(bad), ("embedded",))
 
 

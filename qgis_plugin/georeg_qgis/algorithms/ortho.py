@@ -51,7 +51,6 @@ class OrthoAlgorithm(EngineAlgorithm):
         self.add_extra()
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Orthoimage")))
         self.add_file("POINTS", tr("Tie points"), POINT_FILES)
-        self.add_file("PAGE", tr("Report to look at"), "HTML (*.html)")
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
         self.addOutput(QgsProcessingOutputString("RPC_OUTPUT", tr("Refined RPCs")))
         self.add_numbers()
@@ -75,11 +74,10 @@ class OrthoAlgorithm(EngineAlgorithm):
         rpc = self.parameterAsFile(values, "RPC", context)
         arguments += ["--rpc", rpc] if rpc else []
         found: dict[str, Any] = {"REPORT": report}
-        for name, option in (("POINTS", "--points"), ("PAGE", "--report")):
-            path = self.parameterAsFileOutput(values, name, context)
-            if path:
-                arguments += [option, path]
-                found[name] = path
+        points = self.parameterAsFileOutput(values, "POINTS", context)
+        if points:
+            arguments += ["--points", points]
+            found["POINTS"] = points
         outcome = self.run_engine([*arguments, *self.given(values, context)], feedback)
         if outcome.cancelled:
             return {}
