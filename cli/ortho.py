@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # What makes no sense for RPCs.
 _LEFT_OUT = {"georef", "shift-only", "embed-gcps", "moving-crs", "transform"}
-_ONE_ONLY = ("report", "points", "rpc_output", "image_output")
+_ONE_ONLY = ("rpc", "report", "points", "rpc_output", "image_output")
 
 
 @click.command("ortho", cls=Command)

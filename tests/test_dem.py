@@ -101,6 +101,22 @@ def test_a_dem_of_nothing_is_no_sea_level(tmp_path: Path) -> None:
     assert np.isnan(heights(path, places(10), "mask")).all()
 
 
+def test_voids_without_heights_around_stay_voids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A DEM of the whole Earth isn't read for an image at sea."""
+    monkeypatch.setattr(module, "_SIDE", 8)
+    monkeypatch.setattr(module, "_REACH", 2)
+    holes = np.ones((240, 240), np.bool_)
+    holes[:, :100] = False
+    path = make_dem(tmp_path / "dem.tif", holes=holes)
+    at = np.array([[EAST - 400, NORTH], [EAST - 600 + 105 * 5, NORTH], [EAST + 500, NORTH]])
+    with open_dem(path, "auto", None, "fill") as dem:
+        found = dem.heights(at)
+    assert np.isfinite(found.height).tolist() == [True, True, False]
+    assert found.filled.tolist() == [False, True, False]
+
+
 def test_undeclared_nodata(tmp_path: Path) -> None:
     data = np.full((50, 50), 100.0, np.float32)
     data[20:25, 20:25] = -32768

@@ -298,6 +298,9 @@ def test_several_images_share_the_dem(
     ).read_bytes()[-5000:]
     assert len(opened) == 1
     assert opened[0].reads == 1  # a DEM of one block, for both images
+    one = run("ortho", right.image, second, "--dem", right.dem, "-o", out, "--rpc", "a.RPB", *FAST)
+    assert one.code == 2
+    assert "--rpc names one file, but there are 2 images" in one.err
     clash = run("ortho", right.image, right.image, "--dem", right.dem, "-o", out, *FAST)
     assert clash.code == 2
     assert "run them one by one" in clash.err

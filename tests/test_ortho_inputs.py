@@ -96,6 +96,10 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     "beside rpcs": (
         2, "GDAL would take it for RPCs of the orthoimage", ["IN", "--dem", "DEM", "-o", left_over]
     ),
+    "beside the copy": (
+        2, "RPCs of the copy",
+        ["IN", "--dem", "DEM", "--gcps", "use", "-o", "OUT", "--image-output", left_over],
+    ),
     "over the input": (2, "is the input", ["IN", "--dem", "DEM", "-o", "IN", "--overwrite"]),
     "far reference": (
         4, "overlap", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", far_reference]

@@ -32,6 +32,7 @@ Ints = npt.NDArray[np.int64]
 _SIDE = 512  # pixels of a block
 _NEAR = 16  # pixels: smaller voids are filled from their rims, larger ones from afar
 _COARSE = 512  # pixels a side of what larger voids are filled from
+_REACH = 8  # blocks: half a side of what that shows
 _GEOID_STEP = 2000.0  # metres between places where the geoid is looked up; it is smooth
 _VALID = 0.25  # share of valid neighbours, by their weight, that makes a height
 _HIGHEST, _LOWEST = 9000.0, -12000.0  # metres: nothing on Earth lies beyond
@@ -73,7 +74,7 @@ class Dem:
         self._blocks: OrderedDict[tuple[int, int], _Block] = OrderedDict()
         self._locks: dict[tuple[int, int], threading.Lock] = {}
         self._lock = threading.Lock()
-        self._far: Image | None = None
+        self._far: dict[tuple[int, int], Image | None] = {}
         dataset = raster.dataset()
         self._scale = float(dataset.scales[0]) * vertical.factor
         self._offset = float(dataset.offsets[0]) * vertical.factor
@@ -161,7 +162,8 @@ class Dem:
                 near, known = _from_rims(height, valid, part)
                 if not known[holes].all():
                     near = np.where(known, near, self._from_afar(window))
-                height, filled = np.where(holes, near, height[part]), holes
+                height = np.where(holes, near, height[part])
+                filled = holes & np.isfinite(height)
             else:
                 height = height[part]
             valid = np.isfinite(height)
@@ -195,30 +197,44 @@ class Dem:
         return np.stack([np.interp(rows, y, column) for column in wide.T], axis=1)
 
     def _from_afar(self, window: Window) -> Image:
-        """Heights for a window from a coarse copy of the whole DEM without voids."""
-        with self._lock:
-            far = self._far
+        """Heights for a window from a coarse copy of the DEM around it; NaN if it has none there.
+
+        Not of all the DEM: that may be the whole Earth, in thousands of files.
+        """
+        region, far = self._around(window)
         if far is None:
-            rows, columns = self.grid.shape
-            factor = max(1.0, max(rows, columns) / _COARSE)
-            shape = (math.ceil(rows / factor), math.ceil(columns / factor))
-            data, mask = self.raster.read(self.grid.window, shape)
-            mask &= self._plausible(data[0])
-            if not mask.any():
-                raise InputError(
-                    f"{self.raster.name} can't serve as DEM: it has no valid height at all"
-                )
-            far = _closed(data[0], mask)
-            with self._lock:
-                self._far = far
-        scale = (self.grid.width / far.shape[1], self.grid.height / far.shape[0])
-        x = (np.arange(window.x, window.x + window.width) + 0.5) / scale[0] - 0.5
-        y = (np.arange(window.y, window.y + window.height) + 0.5) / scale[1] - 0.5
+            return np.full(window.shape, np.nan, np.float32)
+        scale = (region.width / far.shape[1], region.height / far.shape[0])
+        x = (np.arange(window.x, window.x + window.width) - region.x + 0.5) / scale[0] - 0.5
+        y = (np.arange(window.y, window.y + window.height) - region.y + 0.5) / scale[1] - 0.5
         wide, high = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
         return np.asarray(
             cv2.remap(far, wide, high, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
             np.float32,
         )
+
+    def _around(self, window: Window) -> tuple[Window, Image | None]:
+        """What is looked at from afar, the same for all windows around; None if it is void."""
+        reach = _REACH * _SIDE
+        column, row = window.x // reach, window.y // reach
+        region = Window(
+            int((column - 0.5) * reach), int((row - 0.5) * reach), 2 * reach, 2 * reach
+        ).intersect(self.grid.window)
+        with self._lock:
+            if (row, column) in self._far:
+                return region, self._far[row, column]
+        factor = max(1.0, max(region.shape) / _COARSE)
+        shape = (math.ceil(region.height / factor), math.ceil(region.width / factor))
+        data, mask = self.raster.read(region, shape)
+        mask &= self._plausible(data[0])
+        far = _closed(data[0], mask) if mask.any() else None
+        if far is None and region == self.grid.window:
+            raise InputError(
+                f"{self.raster.name} can't serve as DEM: it has no valid height at all"
+            )
+        with self._lock:
+            self._far[row, column] = far
+        return region, far
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from georeg.ortho.sensor import Sensor
 Array = npt.NDArray[np.float64]
 
 _SIDE = 256  # grid pixels of a patch; patches don't depend on what is asked for
+_KEPT = 1 << 14  # patches, some 20 MB
 _MANY = 2048  # positions for which patches pay
 _CHUNK = 1 << 12  # positions at a time
 _EXACT = 2e-3  # pixels by which a patch may be wrong; 1e-6 is usual
@@ -114,6 +115,8 @@ class OrthoMapping:
         if held is None:
             held = self._made(at)
             with self._lock:
+                if len(self._patches) >= _KEPT:
+                    self._patches.clear()
                 self._patches[at] = held
         return held
 

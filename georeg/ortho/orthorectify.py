@@ -42,7 +42,7 @@ from georeg.ortho.outputs import (
 )
 from georeg.ortho.refine import Lost, Refined, refine
 from georeg.ortho.rpc import Rpc
-from georeg.ortho.rpcfiles import check_sidecar, need_rpc, write_rpc
+from georeg.ortho.rpcfiles import check_beside, check_sidecar, need_rpc, write_rpc
 from georeg.ortho.sensor import Sensor
 from georeg.ortho.stretch import limited
 from georeg.outgrid import output_grid
@@ -242,16 +242,10 @@ def _check(
     if rpc_path is not None:
         check_sidecar(rpc_path)
         check_output(rpc_path, inputs, overwrite=wanted.overwrite)
-    if output is not None:
-        stem = os.path.splitext(output)[0]
-        for suffix in ("_RPC.TXT", "_rpc.txt", ".RPB", ".rpb"):
-            if os.path.isfile(stem + suffix):
-                raise SettingsError(
-                    f"{stem + suffix} lies beside the output, GDAL would take it for RPCs of the "
-                    "orthoimage: give one of them another name"
-                )
+    check_beside(output, "the orthoimage", None)
     if image_path is not None:
         check_output(image_path, inputs, overwrite=wanted.overwrite)
+        check_beside(image_path, "the copy", rpc_path)
 
 
 def _measured(

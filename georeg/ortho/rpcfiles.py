@@ -136,6 +136,31 @@ def check_sidecar(path: str) -> None:
     _format_of(path)
 
 
+def check_beside(image: str | None, what: str, ours: str | None) -> None:
+    """Look for RPCs that GDAL would take for those of an image that is to be written.
+
+    Args:
+        image: name of the image.
+        what: it is, for messages.
+        ours: file of RPCs that is written, too, and may lie there.
+
+    Raises:
+        SettingsError: there are some.
+    """
+    if image is None:
+        return
+    stem = os.path.splitext(image)[0]
+    for suffix in ("_RPC.TXT", "_rpc.txt", ".RPB", ".rpb"):
+        path = stem + suffix
+        if os.path.isfile(path) and (
+            ours is None or os.path.abspath(ours) != os.path.abspath(path)
+        ):
+            raise SettingsError(
+                f"{path} is there, GDAL would take it for RPCs of {what}: give one of them another "
+                "name"
+            )
+
+
 def write_rpc(path: str, rpc: Rpc, *, overwrite: bool = True) -> None:
     """Write RPCs; the name picks the format: .RPB, or _RPC.TXT (.txt).
 
