@@ -105,6 +105,10 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         help="Pixel size to match at, in map units of the reference.  "
         "[default: the coarser one of the two]",
     ),
+    "area": _setting(
+        "area", "--area", section=_MATCH, type=float, nargs=4, metavar="LEFT BOTTOM RIGHT TOP",
+        help="Look at this part only, in the reference's CRS.  [default: all that both cover]",
+    ),
     "max-tiles": _setting(
         "max_tiles", "--max-tiles", section=_MATCH, type=int,
         help="Most tiles of 320 px to match in full resolution, evenly spread.",
@@ -317,14 +321,19 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "--log-format", section=_TALK, type=click.Choice(("text", "json")), default="text",
         is_eager=True, callback=take_style, help="json: one object per line on stderr.",
     ),
+    "stop-with-stdin": _option(
+        "--stop-with-stdin", section=_TALK, is_flag=True,
+        help="End when standard input does: for programs that start georeg, to cancel it, and not "
+        "to leave it behind.",
+    ),
     "log-file": _option(
         "--log-file", section=_TALK, metavar="FILE", help="Append messages to a file, too."
     ),
 }  # fmt: skip
 
 MATCHING = (
-    "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "max-tiles",
-    "max-rmse", "symmetric", "subpixel", "seed",
+    "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "area",
+    "max-tiles", "max-rmse", "symmetric", "subpixel", "seed",
 )  # fmt: skip
 INPUTS = (
     "georef", "moving-bands", "reference-bands", "modality", "moving-modality",
@@ -338,7 +347,10 @@ OUTPUT = (
     "shift-only", "embed-gcps", "overwrite",
 )  # fmt: skip
 RESOURCES = ("threads", "device", "precision", "compile", "memory")
-TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")
+TALK = (
+    "config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file",
+    "stop-with-stdin",
+)  # fmt: skip
 
 
 def options(*names: str) -> Callable[[F], F]:

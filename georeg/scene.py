@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,7 @@ class Scene:
         frame: the common working grid.
         max_shift: largest shift to look for, in frame pixels.
         warnings: what the user should know about the inputs.
+        area: (left, bottom, right, top) in the reference's CRS that is looked at; None for all.
     """
 
     moving: Raster
@@ -58,6 +60,7 @@ class Scene:
     frame: Frame
     max_shift: float
     warnings: tuple[str, ...]
+    area: tuple[float, float, float, float] | None = None
 
     @property
     def modalities(self) -> tuple[str, str]:
@@ -112,6 +115,7 @@ class Scene:
             self.frame.path,
             resolution=resolution,
             max_shift=max_shift,
+            area=self.area,
         )
         return replace(self, frame=frame, max_shift=max_shift)
 
@@ -166,14 +170,14 @@ def _place(
 ) -> Scene:
     places = place(moving, reference, settings, sensor)
     pair = ((places.moving, moving.header.shape), (places.reference, reference.header.shape))
-    resolution = settings.working_resolution
+    build = partial(
+        build_frame, *pair, places.path, resolution=settings.working_resolution, area=settings.area
+    )
     with _naming(moving, reference):
-        frame, max_shift = build_frame(*pair, places.path, resolution=resolution)
+        frame, max_shift = build()
         if settings.max_shift is not None:
             most = _frame_pixels(settings.max_shift, settings.max_shift_unit, frame)
-            frame, max_shift = build_frame(
-                *pair, places.path, resolution=resolution, max_shift=most
-            )
+            frame, max_shift = build(max_shift=most)
     target = places.path.target
     corners = to_lonlat(target, frame.grid.to_map(frame.grid.outline(2)))
     ballpark = ballpark_warning(places.path.source, target, corners, frame.metres)
@@ -189,6 +193,7 @@ def _place(
         frame,
         max_shift,
         warnings,
+        settings.area,
     )
 
 

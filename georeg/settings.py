@@ -58,6 +58,8 @@ class Settings:
         reference_crs: the same of the reference.
         working_resolution: pixel size to work with, in map units of the reference; the coarser
             one of the two rasters if None.
+        area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
+            None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
             larger ones.
         symmetric: keep only points that are found both ways; matchers with surfaces look anyway.
@@ -88,6 +90,7 @@ class Settings:
     moving_crs: str | None = None
     reference_crs: str | None = None
     working_resolution: float | None = None
+    area: tuple[float, float, float, float] | None = None
     max_tiles: int = 160
     symmetric: bool = False
     subpixel: bool = False
@@ -117,6 +120,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+        if self.area is not None:
+            left, bottom, right, top = self.area
+            if not (left < right and bottom < top and all(map(math.isfinite, self.area))):
+                raise SettingsError("--area must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.max_tiles < 1:
