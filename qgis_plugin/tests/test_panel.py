@@ -149,7 +149,7 @@ def test_cancel(panel: Any, tmp_path: Path) -> None:
     until(lambda: panel.bar.value() > 0)
     (run,) = running._running
     click(panel.cancel_button)
-    until(lambda: panel.job is None, 20)
+    until(lambda: panel.job is None)
     assert "Cancelled" in panel.stage.text()
     assert panel.results.current is None
     assert panel.run_button.isEnabled()
