@@ -100,6 +100,7 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     assert os.path.isfile(again.files["OUTPUT"])
     assert again.files["OUTPUT"] != result.files["OUTPUT"]
     assert panel.results.model.disabled() == 1
+    assert not group.isVisible()
     assert again.report["tie_points"]["count"] == count - 1
     moved = again.report["verdict"]["displacement_px"]
     assert moved == pytest.approx(result.report["verdict"]["displacement_px"], abs=0.1)
