@@ -187,8 +187,8 @@ def _teller(session: Session) -> Any:
 
     def tell(event: Event) -> None:
         details: Mapping[str, Any] = event.details
-        if event.event == "plan":
-            session.console.bind(run=details["run"])
+        if event.event == "run":
+            session.console.bind(**details)
         if event.event == "progress":
             session.console.progress("jobs", details["share"], event.message, **{
                 name: value for name, value in details.items() if name != "share"

@@ -59,10 +59,13 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._said: IO[bytes] | None = None
         self._rest = b""
-        self._killed = False
+        self._stopped = False
 
-    def run(self, job: Job, limits: Limits, tell: Tell) -> Record:
-        """Do a job in the worker; whatever happens to it, there is a record."""
+    def run(self, job: Job, limits: Limits, tell: Tell) -> Record | None:
+        """Do a job in the worker; whatever happens to it, there is a record.
+
+        None if `stop` was called meanwhile: then the job's record says that it was started.
+        """
         process = self._ensure()
         began = time.monotonic()
         line = json.dumps({"job": job.to_dict()}) + "\n"
@@ -75,7 +78,8 @@ class Child:
             if event is None:
                 reason = _beyond(process.pid, limits, time.monotonic() - began)
                 if reason is not None:
-                    self.stop(at_once=True)
+                    process.kill()
+                    process.wait()
                     return give_up(job, *reason)
             elif event["event"] == "record":
                 return Record.from_dict(event["record"])
@@ -83,17 +87,16 @@ class Child:
                 tell(event)
         return self._crashed(job)
 
-    def stop(self, *, at_once: bool = False) -> None:
+    def stop(self) -> None:
         """End the worker; it has a moment to clear up. May be called from another thread."""
         process = self._process
-        self._killed = True
+        self._stopped = True
         if process is None:
             return
-        if not at_once:
-            with suppress(OSError, ValueError):
-                self._stdin(process).close()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE)
+        with suppress(OSError, ValueError):
+            self._stdin(process).close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
         if process.poll() is None:
             process.kill()
         process.wait()
@@ -103,7 +106,7 @@ class Child:
             return self._process
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         self._rest = b""
-        self._killed = False
+        self._stopped = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "georeg.batch.worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=self._env,
@@ -138,7 +141,9 @@ class Child:
                 looked = now
                 yield None
 
-    def _crashed(self, job: Job) -> Record:
+    def _crashed(self, job: Job) -> Record | None:
+        if self._stopped:
+            return None
         process = self._process
         code = process.wait() if process is not None else 0
         last = self._last_words()

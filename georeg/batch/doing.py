@@ -132,6 +132,11 @@ def _stored(job: Job, record: Record) -> Record:
     """Store a record at the end, and see to it that the output is what it says."""
     try:
         _fenced(job)
+        if record.status == FAILED:
+            # Dask may have taken a worker for dead that wasn't, and had the job done by another.
+            other = load_record(job.record_path)
+            if other is not None and other.status == DONE and other.run.get("id") == job.run:
+                return other
         kept = (record.error or {}).get("passing")
         if record.status != DONE and record.owns and not kept:
             _remove_old(job)

@@ -117,6 +117,7 @@ def run_batch(
         OutputError: another run works in the folder, or it isn't writable.
     """
     run = _Run(folder, options or BatchOptions(), tell or (lambda event: None), check)
+    run.tell(Event(10, "run", f"run {run.id} in {folder}", details={"run": run.id}))
     check_jobs(jobs)
     try:
         os.makedirs(folder, exist_ok=True)
@@ -174,7 +175,7 @@ class _Run:
         if event.get("event") == "log":
             level = int(event.get("level", 20))
             # Warnings and results of a single job are news of the batch at level info.
-            self.tell(Event(min(level, 20), "log", str(event.get("message")), job.id))
+            self.tell(Event(min(level, 20), "log", f"{job.id}: {event.get('message')}", job.id))
 
     def do(self, executor: Executor, jobs: Sequence[Job]) -> list[Record]:
         """Records of all jobs, in their order."""
@@ -188,7 +189,7 @@ class _Run:
             else:
                 self._skip(decision, found)
         self.tell(Event(20, "plan", f"{len(todo)} of {len(jobs)} jobs to do", details={
-            "jobs": len(jobs), "todo": len(todo), "run": self.id,
+            "jobs": len(jobs), "todo": len(todo),
         }))  # fmt: skip
         began, done = time.monotonic(), 0
         if not self.over:

@@ -101,7 +101,7 @@ class Local:
                     self._hear(job, event)  # type: ignore[arg-type]
 
                 record = child.run(slot.fit(job), self._limits, tell)
-                if not self._ending.is_set():
+                if record is not None:
                     ended.put(record)
         except BaseException as error:
             ended.put(error)
