@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from georeg.batch.options import EXECUTORS, BatchOptions
-from georeg.errors import EXIT_BATCH, SettingsError
+from georeg.errors import SettingsError
 
 from .command import Command, Session
 from .console import RESULT
@@ -149,7 +149,6 @@ def command(ctx: click.Context, /, **params: Any) -> None:
         name: params[name]
         for name in BatchOptions.__dataclass_fields__
     })  # fmt: skip
-    from georeg.batch.entries import AUTO
     from georeg.batch.planning import Sources, plan_jobs
 
     overrides = Overrides(ctx, settings_of, output_settings_of)
@@ -168,7 +167,7 @@ def command(ctx: click.Context, /, **params: Any) -> None:
         if params["dry_run"]:
             raise SettingsError("--dry-run doesn't go with --stack: its jobs follow from the pairs")
         result = run_stack(
-            jobs, sources.folder, how, auto=params["reference"] in (None, AUTO),
+            jobs, sources.folder, how,
             neighbours=params["neighbours"], tell=_teller(session), check=session.stopping.check,
         )  # fmt: skip
     else:
@@ -179,7 +178,7 @@ def command(ctx: click.Context, /, **params: Any) -> None:
         )
     _say(session, result)
     if result.exit_code:
-        ctx.exit(EXIT_BATCH)
+        ctx.exit(result.exit_code)
 
 
 def _teller(session: Session) -> Any:

@@ -73,6 +73,21 @@ def bad_row(kind: str, number: int, inputs: Path, pair: scenes.Pair) -> dict[str
     path = inputs / f"bad{number:03d}_{kind}.tif"
     row = {"id": f"bad{number:03d}_{kind}", "moving": f"in/{path.name}"}
     row["reference"] = pair.reference
+    _fill(kind, path, pair)
+    if kind == "missing":
+        path.unlink()
+    if kind == "no_reference":
+        row["reference"] = "in/nowhere.tif"
+    if kind == "wrong_option":
+        row["max-tiles"] = "many"
+    if kind == "unknown_option":
+        row["trnsform"] = "shift"
+    if kind == "no_moving":
+        row["moving"] = ""
+    return row
+
+
+def _fill(kind: str, path: Path, pair: scenes.Pair) -> None:
     far = Affine(1, 0, scenes.ORIGIN[0] + 9e5, 0, -1, scenes.ORIGIN[1])
     here = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
     if kind == "junk":
@@ -96,17 +111,6 @@ def bad_row(kind: str, number: int, inputs: Path, pair: scenes.Pair) -> dict[str
         scenes.write(path, scenes.texture(SHAPE, 999), here)
     else:
         shutil.copy(pair.moving, path)
-    if kind == "missing":
-        path.unlink()
-    if kind == "no_reference":
-        row["reference"] = "in/nowhere.tif"
-    if kind == "wrong_option":
-        row["max-tiles"] = "many"
-    if kind == "unknown_option":
-        row["trnsform"] = "shift"
-    if kind == "no_moving":
-        row["moving"] = ""
-    return row
 
 
 def command(manifest: Path, out: Path, *more: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""georeg batch as a program: good jobs done, bad ones recorded, nothing lost, nothing done twice."""
+"""georeg batch as a program: nothing lost, nothing done twice, a clear record of what failed."""
 
 from __future__ import annotations
 

@@ -75,7 +75,9 @@ class Child:
         except OSError:
             return self._crashed(job)
         for event in self._events(process):
-            if event is None:
+            if event is not None and event["event"] == "ready":
+                began = time.monotonic()  # loading libraries isn't the job's time
+            elif event is None:
                 reason = _beyond(process.pid, limits, time.monotonic() - began)
                 if reason is not None:
                     process.kill()
@@ -83,7 +85,7 @@ class Child:
                     return give_up(job, *reason)
             elif event["event"] == "record":
                 return Record.from_dict(event["record"])
-            elif event["event"] != "ready":
+            else:
                 tell(event)
         return self._crashed(job)
 

@@ -112,7 +112,7 @@ def give_up(job: Job, kind: str, message: str) -> Record:
         record_of(
             job, FAILED,
             owns=before is not None and before.owns,
-            inputs=before.inputs if before is not None and mine else _fingerprints(job),
+            inputs=before.inputs if before is not None and mine else {},
             versions=versions(),
             error=_error(kind, message, EXIT_UNEXPECTED),
             run={
@@ -122,10 +122,6 @@ def give_up(job: Job, kind: str, message: str) -> Record:
             },
         ),
     )  # fmt: skip
-
-
-def _fingerprints(job: Job) -> Mapping[str, Any]:
-    return {name: fingerprint(name) for name in job.inputs()}
 
 
 def _stored(job: Job, record: Record) -> Record:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ _SIDE = 64  # pixels of the blocks of a remote raster
 
 def fingerprint(name: str) -> Fingerprint | None:
     """What tells one version of an input from another; None if there is no such input."""
-    if not name:
+    if not name or _is_special(name):
         return None
     if is_virtual(name) or not os.path.isfile(name):
         return _of_raster(name)
@@ -58,6 +59,15 @@ def unchanged(name: str, known: Fingerprint | None) -> bool:
         return bool(_contents(name, state.st_size) == known["blake2b"])
     now = fingerprint(name)
     return now is not None and known is not None and dict(now) == dict(known)
+
+
+def _is_special(name: str) -> bool:
+    """Pipes and devices: opening one may take forever."""
+    try:
+        mode = os.stat(name).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _contents(path: str, size: int) -> str:

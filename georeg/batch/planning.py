@@ -75,6 +75,8 @@ def plan_jobs(sources: Sources, resolve: Resolve) -> list[Job]:
         output_dir = os.path.abspath(output_dir)
     state = None if sources.state is None else os.path.abspath(sources.state)
     jobs = jobs_of(entries, output_dir, reference, resolve, state=state, item=sources.item)
+    if not any(job.reference for job in jobs):
+        raise SettingsError("no job has a reference: give --reference REF, or auto")
     # The reference itself may lie in the folder that is aligned to it.
     jobs = [job for job in jobs if job.moving != job.reference or job.reference == AUTO]
     return with_reference(jobs)

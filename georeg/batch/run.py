@@ -16,12 +16,12 @@ from georeg.batch import lock as locking
 from georeg.batch.child import Limits
 from georeg.batch.deciding import Decision, decide
 from georeg.batch.executors.protocol import Executor
-from georeg.batch.job import Job
+from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.notices import metrics_text, notify
 from georeg.batch.options import BatchOptions
 from georeg.batch.records import BAD, DONE, NOT_RUN, Record, record_of, write_durably
 from georeg.batch.summary import NAMES, write_summary
-from georeg.errors import EXIT_BATCH, EXIT_OK, OutputError, SettingsError
+from georeg.errors import EXIT_BATCH, EXIT_OK, EXIT_UNEXPECTED, OutputError, SettingsError
 from georeg.writers.place import clear_leftovers
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class BatchResult:
         skipped: ids of jobs that had been done before.
         seconds: that the run took.
         facts: further results for the summary, of a stack for instance.
+        trouble: why the summary or the metrics couldn't be written; empty if they were.
     """
 
     run: str
@@ -63,6 +64,7 @@ class BatchResult:
     skipped: frozenset[str]
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
+    trouble: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,13 +76,22 @@ class BatchResult:
 
     @property
     def bad(self) -> tuple[Record, ...]:
-        """Records of jobs that failed, were refused or were not run."""
-        return tuple(record for record in self.records if record.status != DONE)
+        """Records of jobs that failed, were refused or were not run.
+
+        Pairs that were refused don't count where the rasters were placed without them.
+        """
+        joint = any(record.action == APPLY for record in self.records)
+        return tuple(
+            record for record in self.records
+            if record.status != DONE and not (joint and record.action == PAIR)
+        )  # fmt: skip
 
     @property
     def exit_code(self) -> int:
-        """0 if all jobs are done, else 5."""
-        return EXIT_BATCH if self.bad else EXIT_OK
+        """0 if all jobs are done, 5 if some aren't, 1 if only the summary couldn't be written."""
+        if self.bad:
+            return EXIT_BATCH
+        return EXIT_UNEXPECTED if self.trouble else EXIT_OK
 
     def sentence(self) -> str:
         """In plain words."""
@@ -139,11 +150,22 @@ def run_batch(
             run.id, folder, tuple(records), frozenset(run.skipped),
             time.monotonic() - run.began, facts,
         )  # fmt: skip
-        write_summary(folder, result)
-        if run.options.metrics is not None:
-            write_durably(run.options.metrics, metrics_text(result, run.options.metrics))
+        result = _told(result, run.options)
     if run.options.notify is not None:
         notify(run.options.notify, result)
+    return result
+
+
+def _told(result: BatchResult, options: BatchOptions) -> BatchResult:
+    """Write summary and metrics; a full disk must not hide what came of the jobs."""
+    metrics = options.metrics
+    try:
+        write_summary(result.folder, result)
+        if metrics is not None:
+            write_durably(metrics, metrics_text(result, metrics))
+    except OutputError as error:
+        log.warning("%s", error)
+        return replace(result, trouble=str(error))
     return result
 
 

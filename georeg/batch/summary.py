@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from georeg.batch.run import BatchResult
 
 NAMES = ("summary.html", "summary.gpkg", "summary.csv", "summary.jsonl")
-_COLUMNS = (
+_TEXTS = (
     "id", "action", "status", "kind", "message", "moving", "reference", "output", "transform",
+)  # fmt: skip
+_NUMBERS = (
     "rmse_px", "rmse_m", "ce90_px", "tie_points", "inliers", "coverage", "displacement_px",
     "displacement_m", "attempts", "seconds",
 )  # fmt: skip
@@ -38,14 +40,14 @@ def write_summary(folder: str, result: BatchResult) -> None:
     rows = [row_of(record) for record in result.records]
     page, gpkg, table, lines = (os.path.join(folder, name) for name in NAMES)
     text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, (*_TEXTS, *_NUMBERS), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_durably(table, text.getvalue())
     said = [json.dumps(record.to_dict(), ensure_ascii=False) for record in result.records]
     write_durably(lines, "".join(f"{line}\n" for line in said))
-    columns = {name: [row[name] for row in rows] for name in _COLUMNS}
-    write_footprints(gpkg, [_ring(record) for record in result.records], columns)
+    texts, numbers = ({n: [row[n] for row in rows] for n in names} for names in (_TEXTS, _NUMBERS))
+    write_footprints(gpkg, [_ring(record) for record in result.records], texts, numbers)
     write_durably(page, _page(result, rows))
 
 

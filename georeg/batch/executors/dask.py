@@ -152,7 +152,8 @@ class Dask:
     def _event(self, event: tuple[float, Any]) -> None:
         """What a worker says, by the scheduler."""
         message = event[1]
-        job = self._jobs.get(message.get("job")) if isinstance(message, Mapping) else None
+        known = isinstance(message, Mapping)
+        job = self._jobs.get(str(message.get("job"))) if known else None
         if job is not None:
             self._hear(job, message)
 
