@@ -31,7 +31,6 @@ class Job:
         item: whether a STAC Item is written beside the output.
         facts: what is known of the moving raster from elsewhere: datetime, cloud_cover, href and
             id of a STAC Item; `reference_href` of the reference's.
-        group: jobs of a lower group are done before any of a higher one.
         run: id of the run that does it.
         lock: path of the lock that must hold that run's id, or nothing is put in place.
     """
@@ -48,7 +47,6 @@ class Job:
     problem: str = ""
     item: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
-    group: int = 0
     run: str = ""
     lock: str = ""
 

@@ -90,8 +90,8 @@ def adjust(pairs: Sequence[PairPoints], count: int, model: str) -> Network:
 
 def connected(pairs: Sequence[PairPoints], count: int) -> set[int]:
     """Numbers of the rasters that chains of pairs connect to the reference."""
-    rows = [pair.one for pair in pairs]
-    columns = [pair.other for pair in pairs]
+    rows = np.array([pair.one for pair in pairs], np.int64)
+    columns = np.array([pair.other for pair in pairs], np.int64)
     graph = sparse.coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
     _, labels = connected_components(graph, directed=False)
     return {n for n in range(count) if labels[n] == labels[0]}
@@ -114,7 +114,7 @@ def loops(pairs: Sequence[PairPoints], model: str) -> list[Loop]:
         own = PairPoints(1, 0, pair.one_xy, pair.other_xy, pair.sigma)
         matrix = adjust([own], 2, model).matrices[1]
         alone[pair.one, pair.other] = matrix
-        alone[pair.other, pair.one] = np.linalg.inv(matrix)
+        alone[pair.other, pair.one] = np.asarray(np.linalg.inv(matrix), np.float64)
         places[pair.one, pair.other] = pair.one_xy
         places[pair.other, pair.one] = pair.other_xy
     names = sorted({n for key in alone for n in key})
@@ -171,11 +171,12 @@ def _robust(pairs: Sequence[PairPoints], count: int, model: str, frame: _Normal)
     weights = first
     for _ in range(_ROUNDS):
         solved = _solve(pairs, weights, count, model, frame)
-        weights = []
-        for pair, start in zip(pairs, first, strict=True):
-            size = np.hypot(*_errors(pair, solved).T)
-            scale = max(2 * float(np.median(size)), 0.02)
-            weights.append(start / (1 + (size / scale) ** 2))
+        sizes = [np.hypot(*_errors(pair, solved).T) for pair in pairs]
+        # One scale for all: a pair that is wrong as a whole must not look good by its own.
+        scale = max(2 * float(np.median([np.median(size) for size in sizes])), 0.02)
+        weights = [
+            start / (1 + (size / scale) ** 2) for start, size in zip(first, sizes, strict=True)
+        ]
     return weights
 
 
