@@ -123,8 +123,10 @@ def _opened(name: str) -> xr.DataArray:
     empty = xr.DataArray(
         np.broadcast_to(np.uint8(0), (1, *grid.shape)), dims=("band", "y", "x")
     )  # fmt: skip
-    placed = empty.rio.write_transform(grid.transform)
-    return placed if grid.crs is None else placed.rio.write_crs(grid.crs.to_wkt())
+    placed: xr.DataArray = empty.rio.write_transform(grid.transform)
+    if grid.crs is not None:
+        placed = placed.rio.write_crs(grid.crs.to_wkt())
+    return placed
 
 
 def _image(array: xr.DataArray) -> xr.DataArray:

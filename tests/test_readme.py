@@ -58,7 +58,7 @@ def test_command_line_examples(sample: Path) -> None:
         if arguments[0] == "demo":
             assert "at 609 points, in reference pixels" in result.out
             assert str(sample) in result.out
-    used = {"align", "match", "fit", "warp", "convert", "export", "check", "info", "demo"}
+    used = {"align", "batch", "match", "fit", "warp", "convert", "export", "check", "info", "demo"}
     assert names == used
     assert (sample / "points.geojson").exists()
     assert not (sample / "planned.tif").exists()

@@ -29,8 +29,20 @@ def is_virtual(name: str) -> bool:
 
 
 def exists(name: str) -> bool:
-    """Whether there is something of that name, wherever it is."""
-    return bool(rasterio.shutil.exists(name)) if is_virtual(name) else os.path.lexists(name)
+    """Whether there is something of that name, wherever it is.
+
+    Raises:
+        OutputError: the cloud doesn't let us look.
+    """
+    if not is_virtual(name):
+        return os.path.lexists(name)
+    try:
+        return bool(rasterio.shutil.exists(name))
+    except GDAL_ERRORS as error:
+        # With credentials, GDAL raises where S3 says that there is no such object.
+        if "NotFound" in type(error).__name__ or "does not exist" in str(error):
+            return False
+        raise OutputError(f"{name} can't be looked for: {_reason(error)}") from None
 
 
 def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = False) -> None:
@@ -44,7 +56,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         if _same(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
     if is_virtual(output):
-        if not overwrite and rasterio.shutil.exists(output):
+        if not overwrite and exists(output):
             raise _exists(output)
         return
     if os.path.isdir(output):
