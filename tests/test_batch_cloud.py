@@ -74,9 +74,10 @@ def test_s3_in_and_out(
     local = cases.batch(Path(pair.moving), tmp_path / "local", "--driver", "GTiff",
                         "--reference", pair.reference)  # fmt: skip
     assert local.returncode == 0
-    with rasterio.open(tmp_path / "got.tif") as one, rasterio.open(
-        tmp_path / "local" / "moving.tif"
-    ) as other:
+    with (
+        rasterio.open(tmp_path / "got.tif") as one,
+        rasterio.open(tmp_path / "local" / "moving.tif") as other,
+    ):
         np.testing.assert_array_equal(one.read(), other.read())
         assert one.transform == other.transform
     (record,) = cases.records(state).values()

@@ -95,7 +95,12 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
     assert set(metadata.get_all("Provides-Extra", [])) == {
-        "dask", "dev", "s3", "stac", "train", "xarray"
+        "dask",
+        "dev",
+        "s3",
+        "stac",
+        "train",
+        "xarray",
     }
     needed = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert any(r.startswith("torch>=") for r in needed)
