@@ -106,7 +106,7 @@ def report(rows: list[dict[str, Any]], name: str) -> list[str]:
 
 
 def evidence(rows: list[dict[str, Any]]) -> list[str]:
-    """What the verdict weighs, for right, wrong and unrelated alignments; see `verdict.trusted`."""
+    """What the verdict weighs, of right, wrong and unrelated alignments (`criteria.trusted`)."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         if "evidence" not in row:

@@ -141,11 +141,22 @@ def hardware(gpu: bool) -> str:
 
 
 def busy(args: argparse.Namespace, matcher: str) -> dict[str, Any]:
-    """How busy the GPU is while a pair of 20 000 px is matched, by nvidia-smi twice a second."""
+    """How busy the GPU is while a pair of 20 000 px is matched, by nvidia-smi twice a second.
+
+    `percent` is from the first to the last time that it did anything, `percent_of_run` from the
+    start of the program to its end.
+    """
     from big_pair import make
+    from safetensors.torch import save_file
 
     folder = Path(tempfile.gettempdir()) / "georeg-cost"
-    moving, reference = make(folder, 20_000)
+    given, source = weights(matcher, tuple(matching.kind(matcher).layouts), args.shared)
+    moving, reference = make(folder, args.side, alike=source == "random")
+    named = []
+    if source == "random" and given is not None:
+        state = {k: torch.as_tensor(v).contiguous() for k, v in given.states[matcher[7:]].items()}
+        save_file(state, folder / "random.safetensors")
+        named = ["--weights", str(folder / "random.safetensors")]
     shares: list[float] = []
     done = threading.Event()
     ask = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
@@ -160,15 +171,23 @@ def busy(args: argparse.Namespace, matcher: str) -> dict[str, Any]:
         sys.executable, "-m", "georeg", "align", str(moving), "--reference", str(reference),
         "--output", str(folder / "busy.tif"), "--report", str(report), "--matcher", matcher,
         "--overwrite", "--quiet", "--device", args.device, "--force", "--max-tiles", "4000",
+        "--precision", args.dtypes[-1], *named,
     ]  # fmt: skip
     thread = threading.Thread(target=watch)
     thread.start()
     subprocess.run(command, check=True)
     done.set()
     thread.join()
-    seconds = json.loads(report.read_text())["seconds"]
-    working = [s for s in shares if s > 0]
-    return {"busy": matcher, "percent": round(mean(working or [0.0]), 1), "seconds": seconds}
+    told = json.loads(report.read_text())
+    at = [k for k, share in enumerate(shares) if share > 0] or [0]
+    working = shares[at[0] : at[-1] + 1]
+    return {
+        "busy": matcher,
+        "percent": round(mean(working or [0.0]), 1),
+        "percent_of_run": round(mean(shares or [0.0]), 1),
+        "seconds": told["seconds"],
+        "shares": shares,
+    }
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -208,6 +227,7 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
     parser.add_argument("--align", nargs="*", default=[], help="matchers to watch on a GPU")
+    parser.add_argument("--side", type=int, default=20_000, help="of the pair for --align")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()

@@ -11,6 +11,7 @@ from georeg.errors import RefusedError
 
 from .command import Command, Session
 from .console import RESULT
+from .explaining import explained
 from .options import (
     INPUTS,
     MATCHING,
@@ -23,9 +24,10 @@ from .options import (
     required,
     settings_of,
 )
+from .repeating import command_line
 
 if TYPE_CHECKING:
-    from georeg.align import Alignment
+    from georeg.alignment import Alignment
     from georeg.settings import Settings
 
 
@@ -35,22 +37,22 @@ if TYPE_CHECKING:
 @required("-o", "--output", metavar="OUT", help="The aligned raster.")
 @options("fit", "report", "points", *MATCHING, "force", *INPUTS, *OUTPUT, *RESOURCES)
 @click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
-@options(*TALK)
+@options("explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Align MOVING to a reference, of whatever modality, and write it.
 
     MOVING is never changed. The report is always written; where no trustworthy alignment is
-    found (exit code 3), nothing else is.
+    found (exit code 3), nothing else is. `--report out.html` makes it a page to look at.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings, wanted = settings_of(params), output_settings_of(params)
     from georeg import align as engine
 
-    from .outputs import check_outputs, report_path
+    from .outputs import check_outputs, report_paths
 
-    report = report_path(output, params["report"])
-    texts = {"--fit": params["fit"], "--report": report}
+    reports = report_paths(output, params["report"])
+    texts = {"--fit": params["fit"]} | {f"--report {path}": path for path in reports}
     texts |= {f"--points {path}": path for path in params["points"]}
     check_points(params["points"])
     check_outputs(output, texts, (moving, reference), overwrite=wanted.overwrite)
@@ -58,7 +60,7 @@ def command(session: Session, /, **params: Any) -> None:
         from georeg.planning import plan_alignment
 
         plan = plan_alignment(moving, reference, settings)
-        click.echo(json.dumps({**plan, "output": output, "report": report}, indent=1))
+        click.echo(json.dumps({**plan, "output": output, "report": reports[0]}, indent=1))
         return
     result = engine(
         moving,
@@ -67,10 +69,13 @@ def command(session: Session, /, **params: Any) -> None:
         settings,
         wanted,
         fit_path=params["fit"],
-        report_path=report,
+        report_path=reports,
         progress=session.tell,
+        command=command_line(click.get_current_context()),
     )
-    judged(session, result, f"nothing was written but the report {report}", settings)
+    explained(session, result.decisions, wanted=params["explain"])
+    told = " and ".join(reports)
+    judged(session, result, f"nothing was written but the report {told}", settings)
     for path in params["points"]:
         store_points(path, result, (moving, reference), settings, overwrite=wanted.overwrite)
     session.console.event(
@@ -78,7 +83,8 @@ def command(session: Session, /, **params: Any) -> None:
         "result",
         f"{result.verdict.sentence()}: {output}",
         output=output,
-        report=report,
+        report=reports[0],
+        reports=list(reports),
         fit=params["fit"],
         points=list(params["points"]),
         verdict=result.verdict.to_dict(),

@@ -24,6 +24,7 @@ from .align import judged
 from .command import Command, Session
 from .console import RESULT
 from .options import RESOURCES, TALK, options, settings_of
+from .repeating import command_line
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -43,7 +44,7 @@ _FILES = ("moving.tif", "reference.tif", "truth.json")
 def command(session: Session, /, **params: Any) -> None:
     """Align the sample pair that comes with georeg, and print the measured error.
 
-    The files stay in the folder for a look at them in QGIS.
+    The files stay in the folder for a look at them: report.html in a browser, the rest in QGIS.
     """
     settings = settings_of(params)
     folder = _copy(params["output_dir"])
@@ -51,7 +52,9 @@ def command(session: Session, /, **params: Any) -> None:
     from georeg import align as engine
 
     moving, reference, truth = (os.path.join(folder, name) for name in _FILES)
-    output, report = os.path.join(folder, "aligned.tif"), os.path.join(folder, "report.json")
+    output, report, page = (
+        os.path.join(folder, name) for name in ("aligned.tif", "report.json", "report.html")
+    )
     result = engine(
         moving,
         reference,
@@ -59,8 +62,9 @@ def command(session: Session, /, **params: Any) -> None:
         settings,
         OutputSettings(overwrite=params["overwrite"]),
         fit_path=os.path.join(folder, "fit.json"),
-        report_path=report,
+        report_path=(report, page),
         progress=session.tell,
+        command=command_line(click.get_current_context()),
     )
     judged(session, result, f"nothing was written but the report {report}", settings)
     if result.fit is None:
@@ -147,4 +151,4 @@ def _text(numbers: Mapping[str, Any]) -> str:
             f"  {name:<7} {error['rmse_px']:7.2f} RMSE, {error['median_px']:.2f} median, "
             f"{error['max_px']:.2f} at most"
         )
-    return "\n".join([*lines, f"files are in {numbers['folder']}"])
+    return "\n".join([*lines, f"files are in {numbers['folder']}: look at report.html"])

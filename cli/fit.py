@@ -15,7 +15,9 @@ from georeg.errors import PointsError
 from .align import check_points, judged
 from .command import Argument, Command, Session
 from .console import RESULT
+from .explaining import explained
 from .options import INPUTS, RESOURCES, TALK, options, required, settings_of
+from .repeating import command_line
 
 
 @click.command("fit", cls=Command)
@@ -23,10 +25,10 @@ from .options import INPUTS, RESOURCES, TALK, options, required, settings_of
 @required("--moving", metavar="MOVING", help="The raster to be aligned.")
 @required("--reference", metavar="REF", help="The raster that it is aligned to.")
 @required("-o", "--output", metavar="FIT.json", help="The fit, for 'georeg warp'.")
-@options("points")
+@options("points", "report")
 @options("transform", "max-rmse", "force", "overwrite", "search", "max-shift", *INPUTS, *RESOURCES)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-@options(*TALK)
+@options("explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Fit a transform to the tie points in POINTS, found, edited or made by hand, and judge it.
@@ -38,7 +40,9 @@ def command(session: Session, /, **params: Any) -> None:
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)
     from georeg.align import fit_matches
+    from georeg.alignment import told, write_report
     from georeg.scene import reference_georef
+    from georeg.textfile import is_page
     from georeg.writers.plausible import check_plausible
     from georeg.writers.points import read_points, write_points
     from georeg.writers.sides import Sides, open_side
@@ -48,6 +52,7 @@ def command(session: Session, /, **params: Any) -> None:
     source, stored = params["source"], params["points"]
     check_points((source, *stored))
     texts = {"--output": output} | {f"--points {path}": path for path in stored}
+    texts |= {f"--report {path}": path for path in params["report"]}
     check_outputs(None, texts, (source, moving, reference), overwrite=params["overwrite"])
     sides = Sides(
         open_side(moving, settings.moving_crs), open_side(reference, settings.reference_crs)
@@ -56,9 +61,14 @@ def command(session: Session, /, **params: Any) -> None:
     try:
         check_plausible(table, sides, settings.transform)
         matches = table.matches(*reference_georef(reference, settings))
-        result = fit_matches(moving, reference, matches, settings)
+        pictures = any(map(is_page, params["report"]))
+        result = fit_matches(moving, reference, matches, settings, pictures=pictures)
     except PointsError as error:
         raise PointsError(f"{source}: {error}") from None
+    result = told(result, "fit", command_line(click.get_current_context()))
+    for path in params["report"]:
+        write_report(path, result)
+    explained(session, result.decisions, wanted=params["explain"])
     report = result.report
     click.echo(json.dumps(_numbers(report)) if params["as_json"] else _text(report))
     judged(session, result, "no fit was written", settings)

@@ -22,8 +22,8 @@ from .values import nearest
 
 PROTOCOL = 1  # of the JSON lines and of `--version --json`; raised when they change
 COMMANDS = (
-    "align", "batch", "match", "fit", "warp", "convert", "export", "check", "info", "demo",
-    "models", "data", "train", "evaluate",
+    "align", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+    "demo", "models", "data", "train", "evaluate",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import click
 from .align import check_points, judged, store_points
 from .command import Command, Session
 from .console import RESULT
+from .explaining import explained
 from .options import (
     INPUTS,
     MATCHING,
@@ -26,7 +27,7 @@ from .options import (
 @argument("moving")
 @required("--reference", metavar="REF", help="The raster that MOVING is matched with.")
 @required("-o", "--output", metavar="POINTS", help=f"Tie points; {POINTS_HELP}")
-@options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, *TALK)
+@options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, "explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Find tie points between MOVING and a reference, for 'georeg fit' or for other tools.
@@ -42,6 +43,7 @@ def command(session: Session, /, **params: Any) -> None:
 
     check_outputs(None, {"--output": output}, (moving, reference), overwrite=params["overwrite"])
     result = measure(moving, reference, settings, session.tell)
+    explained(session, result.decisions, wanted=params["explain"])
     judged(session, result, "nothing was written", settings)
     pair = (moving, reference)
     store_points(output, result, pair, settings, overwrite=params["overwrite"])

@@ -60,7 +60,7 @@ _CHOICE = click.Choice(MODALITIES)
 
 
 def _option(*names: str, section: str, **kwargs: Any) -> Callable[[F], F]:
-    if "default" in kwargs and kwargs["default"] is not None:
+    if kwargs.get("default") not in (None, ""):
         kwargs.setdefault("show_default", True)
     return click.option(*names, cls=Option, section=section, **kwargs)
 
@@ -211,8 +211,9 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         help="Store the fit, for 'georeg warp' to apply to other files of the scene.",
     ),
     "report": _option(
-        "--report", section=FILES, metavar="FILE.json",
-        help="Where the report goes; it is always written.  [default: OUTPUT.report.json]",
+        "--report", section=FILES, metavar="FILE", multiple=True,
+        help="Where the report goes: a page to look at (.html), or JSON; repeatable.  [default "
+        "of align: OUTPUT.report.json]",
     ),
     "points": _option(
         "--points", section=FILES, metavar="FILE", multiple=True,
@@ -248,6 +249,9 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "print-config": _option(
         "--print-config", section=_TALK, is_flag=True, is_eager=True, expose_value=False,
         callback=take_print_config, help="Print the options in force as TOML, and exit.",
+    ),
+    "explain": _option(
+        "--explain", section=_TALK, is_flag=True, help="Say what was decided, and why."
     ),
     "verbose": _option(
         "-v", "--verbose", section=_TALK, count=True, help="Say more; -vv says all."

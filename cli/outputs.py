@@ -9,17 +9,17 @@ from georeg.errors import SettingsError
 from georeg.writers.place import check_output, is_virtual
 
 
-def report_path(output: str, given: str | None) -> str:
+def report_paths(output: str, given: Sequence[str]) -> tuple[str, ...]:
     """Where the report goes: beside the output unless it is named.
 
     Raises:
         SettingsError: the output has no local folder that the report could go to.
     """
-    if given is not None:
-        return given
+    if given:
+        return tuple(given)
     if is_virtual(output):
         raise SettingsError(f"{output} is no local file: name one for the report with --report")
-    return os.path.splitext(output)[0] + ".report.json"
+    return (os.path.splitext(output)[0] + ".report.json",)
 
 
 def check_outputs(
@@ -55,4 +55,4 @@ def check_outputs(
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             continue  # a pipe or /dev/stdout
         taken[place] = option
-        check_output(path, inputs, overwrite=overwrite or option == "--report")
+        check_output(path, inputs, overwrite=overwrite or option.startswith("--report"))

@@ -45,7 +45,7 @@ _KEEP = ("matcher", "weights", "steps", "batch", "rate", "precision", "seed")
     type=THREADS,
     default="ALL_CPUS",
     show_default=True,
-    help="For making the dataset.",
+    help="For making the dataset, and for training pairs where a GPU trains.",
 )
 @options(*TALKING)
 @click.pass_obj

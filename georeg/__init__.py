@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from georeg.align import Alignment as Alignment
     from georeg.align import align as align
+    from georeg.alignment import Alignment as Alignment
     from georeg.applying import apply_fit as apply_fit
     from georeg.batch.many import align_many as align_many
     from georeg.batch.options import BatchOptions as BatchOptions
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from georeg.settings import Settings as Settings
 
 _WHERE = {
-    "Alignment": "align",
+    "Alignment": "alignment",
     "BatchOptions": "batch.options",
     "BatchResult": "batch.run",
     "Grid": "grid",

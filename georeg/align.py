@@ -6,59 +6,35 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from georeg.alignment import Alignment as Alignment
+from georeg.alignment import alignment_of, told, write_report
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.checking import check_alignment
-from georeg.choosing import BUILT_IN, Choice, choose, fingerprint, team_of
+from georeg.choosing import BUILT_IN, Choice, choose, team_of
 from georeg.errors import SettingsError
-from georeg.fitfile import FitFile, write_json
-from georeg.fitting import Fit
-from georeg.georef import AffineGeoref
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
 from georeg.matching.running import pick_devices
 from georeg.matching.team import Team
-from georeg.provenance import versions
+from georeg.outcome import Outcome
+from georeg.provenance import python_call
 from georeg.scene import Scene, open_scene
 from georeg.settings import OutputSettings, Settings
+from georeg.textfile import is_page
 from georeg.tracking import TiePoints, fit_points, track
-from georeg.verdict import Verdict, judge, no_verdict
+from georeg.verdict import judge, no_verdict
 from georeg.warping import gdal_env
 from georeg.writers.place import check_output
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """What came out.
-
-    Attributes:
-        verdict: whether to trust it, and how good it is.
-        fit: to be applied to any file of the scene; None if nothing could be fitted.
-        matches: the tie points.
-        inlier: (N,) which of them the fit explains.
-        residuals: (N, 2) errors of the tie points in reference pixels.
-        output: name of the aligned raster, None if none was written.
-        report: everything that is known, as plain JSON.
-        tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
-    """
-
-    verdict: Verdict
-    fit: FitFile | None
-    matches: Matches
-    inlier: np.ndarray[Any, np.dtype[np.bool_]]
-    residuals: np.ndarray[Any, np.dtype[np.float64]]
-    output: str | None
-    report: dict[str, Any] = field(default_factory=dict)
-    tiles: np.ndarray[Any, np.dtype[np.float64]] | None = None
 
 
 def align(
@@ -69,8 +45,9 @@ def align(
     output_settings: OutputSettings | None = None,
     *,
     fit_path: str | None = None,
-    report_path: str | None = None,
+    report_path: str | Sequence[str] | None = None,
     progress: Progress | None = None,
+    command: str = "",
 ) -> Alignment:
     """Align a raster to a reference.
 
@@ -81,8 +58,10 @@ def align(
         settings: how to find the alignment.
         output_settings: what the output looks like.
         fit_path: where to store the fit, to be applied to other files of the scene.
-        report_path: where to store the report.
+        report_path: where to store the report, one or more: a page for people where the name ends
+            in .html, else JSON.
         progress: told what is being done.
+        command: that repeats the run, for the report; the call of this function if empty.
 
     Returns:
         The alignment. Where `verdict.ok` is False nothing was written but the report, unless
@@ -95,6 +74,7 @@ def align(
     """
     settings = settings or Settings()
     output_settings = output_settings or OutputSettings()
+    reports = (report_path,) if isinstance(report_path, str) else tuple(report_path or ())
     tell = progress or (lambda step, share: None)
     if output is not None:
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
@@ -102,7 +82,7 @@ def align(
         settings = _for_shift_only(settings, output_settings)
     began = time.perf_counter()
     with gdal_env(settings.threads):
-        result = measure(moving, reference, settings, tell)
+        result = measure(moving, reference, settings, tell, pictures=any(map(is_page, reports)))
         measured = time.perf_counter()
         deliver = result.fit is not None and (result.verdict.ok or settings.force)
         if deliver and result.fit is not None:
@@ -113,24 +93,20 @@ def align(
                 )  # fmt: skip
             if fit_path is not None:
                 result.fit.save(fit_path)
-    report = dict(result.report)
-    report["output"] = output if deliver else None
-    report["seconds"] = {
-        "measure": round(measured - began, 2),
-        "write": round(time.perf_counter() - measured, 2),
-    }
-    if report_path is not None:
-        write_json(report_path, report)
-    return Alignment(
-        result.verdict,
-        result.fit,
-        result.matches,
-        result.inlier,
-        result.residuals,
-        output if deliver else None,
-        report,
-        result.tiles,
+    command = command or python_call(
+        "align", (moving, reference, output), settings=settings, output_settings=output_settings
     )
+    written = time.perf_counter()
+    result = told(
+        result,
+        "align",
+        command,
+        output=output if deliver else None,
+        seconds={"measure": round(measured - began, 2), "write": round(written - measured, 2)},
+    )
+    for path in reports:
+        write_report(path, result)
+    return result
 
 
 def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
@@ -143,9 +119,21 @@ def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
 
 
 def measure(
-    moving: str, reference: str, settings: Settings, progress: Progress | None = None
+    moving: str,
+    reference: str,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    pictures: bool = False,
 ) -> Alignment:
     """Find the alignment and judge it; writes nothing.
+
+    Args:
+        moving: the raster to be aligned.
+        reference: the raster that it is aligned to.
+        settings: how.
+        progress: told what is being done.
+        pictures: whether to keep views of both rasters, for a report.
 
     Raises:
         InputError, SettingsError: as `align`.
@@ -155,33 +143,48 @@ def measure(
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("locate", 0.0)
         choice = _choice(scene, devices, settings)
-        with team_of(choice, devices, settings) as team:
-            start = locate(scene, team, settings)
-            tell("locate", 1.0)
-            if start is not None and not settings.georef:
-                scene, start = _settle(scene, start)
-            if start is None:
-                verdict = no_verdict(
-                    "nothing to go by: the overlap is too small, too flat or mostly invalid"
-                )
-                return _result(scene, settings, choice, verdict, None, None)
-            points, fit = track(scene, team, start, settings, lambda share: tell("match", share))
-        if fit is None:
+        outcome = _measured(scene, choice, devices, settings, tell)
+        return alignment_of(outcome, pictures=pictures)
+
+
+def _measured(
+    scene: Scene, choice: Choice, devices: Sequence[Device], settings: Settings, tell: Progress
+) -> Outcome:
+    done = partial(Outcome, settings=settings, choice=choice, device=devices[0].name)
+    with team_of(choice, devices, settings) as team:
+        located = locate(scene, team, settings)
+        tell("locate", 1.0)
+        start = located
+        if start is not None and not settings.georef:
+            scene, start = _settle(scene, start)
+        if start is None:
             verdict = no_verdict(
-                f"only {len(points)} tie points, and they agree on nothing: name the --modality "
-                "of each side, or try --search wide or another --matcher",
-                start.margin,
-                len(points),
+                "nothing to go by: the overlap is too small, too flat or mostly invalid",
+                "look at both with 'georeg info', name the right nodata values and --modality, or "
+                "choose other bands",
             )
-            return _result(scene, settings, choice, verdict, points, None)
-        with _judges(devices, settings) as judges:
-            check = check_alignment(
-                scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
-            )
-        tell("check", 1.0)
-        verdict = judge(scene.frame, start, points, fit, check, settings)
-        log.info("%s", verdict.sentence())
-        return _result(scene, settings, choice, verdict, points, fit)
+            return done(scene, verdict=verdict)
+        tracked = track(scene, team, start, settings, lambda share: tell("match", share))
+    points, fit = tracked.points, tracked.fit
+    done = partial(
+        done, scene, located=located, start=start, levels=tracked.levels, points=points, fit=fit
+    )
+    if fit is None:
+        verdict = no_verdict(
+            f"only {len(points)} tie points, and they agree on nothing",
+            "name the --modality of each side, or try --search wide or another --matcher",
+            start.margin,
+            len(points),
+        )
+        return done(verdict=verdict)
+    with _judges(devices, settings) as judges:
+        check = check_alignment(
+            scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
+        )
+    tell("check", 1.0)
+    verdict = judge(scene.frame, start, points, fit, check, settings)
+    log.info("%s", verdict.sentence())
+    return done(verdict=verdict)
 
 
 def _devices(settings: Settings) -> tuple[Device, ...]:
@@ -215,8 +218,18 @@ def fit_matches(
     matches: Matches,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    *,
+    pictures: bool = False,
 ) -> Alignment:
     """Fit tie points that come from elsewhere (a file, a person), and judge the fit.
+
+    Args:
+        moving: the raster to be aligned.
+        reference: the raster that it is aligned to.
+        matches: the tie points.
+        settings: how.
+        progress: told what is being done.
+        pictures: whether to keep views of both rasters, for a report.
 
     Raises:
         InputError, SettingsError: as `align`.
@@ -245,7 +258,11 @@ def fit_matches(
             )
         tell("check", 1.0)
         verdict = judge(frame, start, points, fit, check, settings)
-        return _result(scene, settings, Choice("points", "", ""), verdict, points, fit)
+        outcome = Outcome(
+            scene, settings, Choice("points", "", ""), "", verdict,
+            start=start, points=points, fit=fit,
+        )  # fmt: skip
+        return alignment_of(outcome, pictures=pictures)
 
 
 def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
@@ -253,99 +270,3 @@ def _settle(scene: Scene, start: Start) -> tuple[Scene, Start | None]:
     matrix = np.array(start.transform.to_dict()["matrix"])
     placed = scene.placed(matrix)
     return placed, survey(placed, from_matrix(np.eye(3)), start.margin)
-
-
-def _result(
-    scene: Scene,
-    settings: Settings,
-    choice: Choice,
-    verdict: Verdict,
-    points: TiePoints | None,
-    fit: Fit | None,
-) -> Alignment:
-    frame = scene.frame
-    info = {
-        "moving": scene.moving.name,
-        "reference": scene.reference.name,
-        "matcher": choice.name,
-        "weights": fingerprint(choice),
-        "transform": None if fit is None else fit.transform.name,
-        "seed": settings.seed,
-        "versions": versions(),
-        "verdict": verdict.to_dict(),
-    }
-    report = {
-        **info,
-        "settings": settings.to_dict(),
-        "warnings": [*scene.warnings, *verdict.warnings],
-        "modality": {
-            "moving": scene.moving_look.modality,
-            "reference": scene.reference_look.modality,
-        },
-        "frame": {**frame.to_dict(), "metres_per_pixel": frame.metres},
-        "ladder": []
-        if fit is None
-        else [
-            {"transform": r.name, "held_out_rmse_px": r.error * frame.reference_pixels,
-             "note": r.note}
-            for r in fit.ladder
-        ],
-    }  # fmt: skip
-    matches, inlier, residuals = Matches.none(), np.zeros(0, np.bool_), np.zeros((0, 2))
-    if points is not None and len(points):
-        pixels = frame.reference_pixels
-        matches = Matches(
-            frame.unclaim(points.claimed),
-            frame.to_reference(points.true),
-            points.score,
-            points.sigma * pixels,
-        )
-        inlier = np.zeros(len(points), np.bool_) if fit is None else fit.inlier
-        residuals = (
-            np.full((len(points), 2), np.nan)
-            if fit is None
-            else frame.to_reference(fit.transform.forward(points.claimed)) - matches.reference_xy
-        )
-        report["tie_points"] = _statistics(points, inlier, pixels, frame.metres)
-    stored = None
-    if fit is not None:
-        georef = frame.moving
-        header = scene.reference.header
-        stored = FitFile(
-            fit.transform,
-            frame.grid,
-            header.grid,
-            georef.transform if not settings.georef and isinstance(georef, AffineGeoref) else None,
-            scene.moving.header.shape,
-            frame.path.source if settings.moving_crs else None,
-            info,
-        )
-    tiles = None if points is None else points.tiles
-    return Alignment(verdict, stored, matches, inlier, residuals, None, report, tiles)
-
-
-def _statistics(
-    points: TiePoints,
-    inlier: np.ndarray[Any, np.dtype[np.bool_]],
-    pixels: float,
-    metres: float | None,
-) -> dict[str, Any]:
-    """How far the moving raster was off, before any correction, by the tie points."""
-    used = inlier if inlier.any() else np.ones(len(points), np.bool_)
-    offset = (points.true - points.claimed)[used] * pixels
-    length = np.hypot(*offset.T)
-    mean = offset.mean(axis=0)
-    rmse = float(np.sqrt((length**2).mean()))
-    return {
-        "count": len(points),
-        "inliers": int(inlier.sum()),
-        "templates": points.templates,
-        "offset_before": {
-            "mean_x_px": float(mean[0]),
-            "mean_y_px": float(mean[1]),
-            "median_px": float(np.median(length)),
-            "rmse_px": rmse,
-            "rmse_m": None if metres is None else rmse / pixels * metres,
-            "ce90_px": float(np.percentile(length, 90)),
-        },
-    }

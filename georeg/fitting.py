@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -48,11 +48,32 @@ _PLAUSIBLE = 2.5  # noise scales within which a point counts as inlier
 
 @dataclass(frozen=True)
 class Rung:
-    """One model on the ladder and its error at left-out points, in frame pixels."""
+    """One model on the ladder and its error at left-out points, in frame pixels.
+
+    Attributes:
+        name: of the model.
+        error: weighted RMSE at left-out points; inf where it can't be fitted.
+        note: why it wasn't taken; empty for the one that was.
+    """
 
     name: str
-    error: float  # weighted RMSE at left-out points; inf where it can't be fitted
+    error: float
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """How many tie points take no part, by what they disagree with.
+
+    Attributes:
+        neighbours: those around them, whatever the model.
+        model: the chosen model, among points that agree with their neighbours.
+        far: neither plainly, but they end up too far from where the model puts them.
+    """
+
+    neighbours: int
+    model: int
+    far: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +131,7 @@ class Fit:
         fold_models: the model fitted without each fold; None where that could not be done.
         noise: robust standard deviation of the inliers' residuals along one axis.
         ladder: the models that were tried.
+        rejected: why points are no inliers.
     """
 
     transform: Transform
@@ -121,6 +143,7 @@ class Fit:
     fold_models: tuple[Transform | None, ...]
     noise: float
     ladder: tuple[Rung, ...]
+    rejected: Rejected = Rejected(0, 0, 0)
 
     @property
     def error(self) -> float:
@@ -160,16 +183,22 @@ def fit_transform(
     base = prior * local
     folding = Folding.over(true, block or 0.0)
     chosen: _Candidate | None = None
-    ladder = []
+    ladder: list[Rung] = []
     for name in models:
         try:
             candidate = _candidate(name, claimed, true, base, folding, _GAP * (block or 0.0))
         except PointsError as error:
             ladder.append(Rung(name, math.inf, str(error)))
             continue
-        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise)))
-        if chosen is None or _better(candidate, chosen, base, folding.blocks(true), noise):
-            chosen = candidate
+        against = ""
+        if chosen is not None:
+            against = _against(candidate, chosen, base, folding.blocks(true), noise)
+        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise), against))
+        if against:
+            continue
+        if chosen is not None:
+            ladder = [_beaten(rung, chosen.name, name) for rung in ladder]
+        chosen = candidate
     if chosen is None:
         raise PointsError(ladder[0].note if ladder else "too few tie points")
     weights = chosen.weights
@@ -187,7 +216,16 @@ def fit_transform(
         chosen.fold_models,
         noise,
         tuple(ladder),
+        Rejected(
+            int((local <= 0).sum()),
+            int(((local > 0) & (weights <= 0)).sum()),
+            int(((weights > 0) & ~inlier).sum()),
+        ),
     )
+
+
+def _beaten(rung: Rung, old: str, new: str) -> Rung:
+    return replace(rung, note=f"{new} predicts better") if rung.name == old else rung
 
 
 def _candidate(
@@ -330,14 +368,18 @@ def _rmse(residuals: Array, weights: Array, noise: float) -> float:
     return math.sqrt(float((weights * _capped(residuals, noise)).sum() / weights.sum()))
 
 
-def _better(
+def _against(
     new: _Candidate,
     old: _Candidate,
     weights: Array,
     blocks: npt.NDArray[np.int64],
     noise: float,
-) -> bool:
-    """Whether the new held-out residuals are smaller by more than chance, block by block."""
+) -> str:
+    """Why the new model isn't taken instead of the old one.
+
+    Returns:
+        Empty if its held-out residuals are smaller by more than chance, block by block.
+    """
     loss = weights * _capped(old.held_out, noise)
     gain = loss - weights * _capped(new.held_out, noise)
     total = float(loss.sum())
@@ -348,4 +390,13 @@ def _better(
     gain_share = _LOCAL_GAIN if new.name in _LOCAL else _GAIN
     least = before - max(gain_share * before, _STEP)
     needed = total - max(least, 0.0) ** 2 * float(weights.sum())
-    return bool(gain.sum() > needed and gain.sum() > _SURE * spread)
+    won = float(gain.sum())
+    if won > needed and won > _SURE * spread:
+        return ""
+    if won <= 0:
+        return f"predicts no better than {old.name}"
+    after = math.sqrt(max(total - won, 0.0) / float(weights.sum()))
+    drop = f"predicts better than {old.name} by {1 - after / before:.0%}"
+    if won <= needed:
+        return f"{drop}: not worth its freedom (at least {1 - max(least, 0.0) / before:.0%})"
+    return f"{drop}, but not everywhere: it may be chance"

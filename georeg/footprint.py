@@ -46,7 +46,9 @@ def footprint(
             high = np.minimum(high + margin, [columns, rows])
             xy, _ = _outlined(georef, path, (*low.tolist(), *high.tolist()))
     if len(xy) < 12:
-        raise NoOverlapError("the outline can't be transformed to the reference's CRS")
+        raise NoOverlapError(
+            "the outline can't be transformed to the reference's CRS: check the CRS of both"
+        )
     full = turn(path.target)
     if full is not None and np.ptp(xy[:, 0]) >= 0.99 * full and path.target_x is not None:
         low, high = path.target_x - full / 2, path.target_x + full / 2
@@ -96,7 +98,10 @@ def far_apart(
     for (georef, (rows, columns)), crs in ((moving, path.source), (reference, path.target)):
         lonlat.append(to_lonlat(crs, georef.to_map(np.array([[columns / 2, rows / 2]])))[0])
     if not np.isfinite(lonlat).all():
-        return "the rasters don't overlap: one of them lies where its CRS isn't defined"
+        return (
+            "the rasters don't overlap: one of them lies where its CRS isn't defined; name the "
+            "right --moving-crs or --reference-crs"
+        )
     _, _, metres = Geod(ellps="WGS84").inv(*lonlat[0], *lonlat[1])
     places = " and ".join(f"longitude {x:.2f}, latitude {y:.2f}" for x, y in lonlat)
     return (

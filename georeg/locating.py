@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -46,12 +46,14 @@ class Start:
             reaches, clear scenes have 1 and more.
         factor: of level 0 against the frame.
         texture: (rows, columns) of level 0: local contrast of the weaker side, 0 where invalid.
+        tried: how many hypotheses were looked at; 0 if nobody had to search.
     """
 
     transform: Transform
     margin: float
     factor: float
     texture: Image
+    tried: int = 0
 
 
 def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
@@ -70,7 +72,8 @@ def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     scaled = np.diag([search.factor, search.factor, 1.0])
     matrix = scaled @ matrix @ np.linalg.inv(scaled)
     log.info("located: %s", describe(matrix, margin))
-    return survey(scene, from_matrix(matrix), margin, search.reference if side == SIDE else None)
+    seen = search.reference if side == SIDE else None
+    return replace(survey(scene, from_matrix(matrix), margin, seen), tried=search.tried)
 
 
 def survey(
@@ -106,9 +109,14 @@ def _level(scene: Scene, side: int = SIDE) -> tuple[Window, float, int]:
 
 def describe(matrix: Array, margin: float) -> str:
     """A similarity in words."""
-    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
-    scale = math.sqrt(abs(float(np.linalg.det(matrix[:2, :2]))))
+    angle, scale = angle_and_scale(matrix)
     return f"rotation {angle:.2f} degrees, scale {scale:.4f}, margin {margin:.2f}"
+
+
+def angle_and_scale(matrix: Array) -> tuple[float, float]:
+    """Rotation in degrees, from x towards y, and scale of a (3, 3) similarity."""
+    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
+    return angle, math.sqrt(abs(float(np.linalg.det(matrix[:2, :2]))))
 
 
 class _Search:
@@ -124,6 +132,7 @@ class _Search:
     ) -> None:
         self.scene, self.team, self.window, self.factor = scene, team, window, factor
         self.sparse = False  # whether the matcher answered with points
+        self.tried = 0
         self.reference = scene.reference_view().look(window, factor)
         self.reach = float(pad)
         grid = scene.frame.grid
@@ -186,6 +195,7 @@ class _Search:
             "locate",
         )
         found = self.team.match(batch)
+        self.tried += 1
         self.sparse = isinstance(found, TilePoints)
         origin = np.array([self.window.x, self.window.y], np.float64)
         middle = (float(self.middle[0]), float(self.middle[1]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,7 +35,14 @@ _RELIEF = 60.0  # metres; temperatures are as smooth, but differ by less within 
 _HEIGHTS = (-500.0, 9000.0)
 
 
-def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixels]) -> str:
+class Guess(NamedTuple):
+    """A modality, and the evidence for it in words."""
+
+    modality: str
+    why: str
+
+
+def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixels]) -> Guess:
     """One of sar, map, dem, infrared, optical.
 
     Args:
@@ -43,42 +51,51 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
         samples: windows of these bands in full resolution.
     """
     if header.is_complex:
-        return "sar"
+        return Guess("sar", "its values are complex")
     if header.palette is not None and list(bands) == [1]:
-        return "map"
+        return Guess("map", "it has a colour table")
     said = _said(header, bands)
     if said is not None:
         return said
     dtype = header.dtypes[bands[0] - 1]
     # Brightness of 8-bit pictures was stretched by somebody, so its grain isn't proportional to it.
-    if dtype != "uint8" and has_speckle(samples):
-        return "sar"
+    grain = speckle(samples) if dtype != "uint8" else ""
+    if grain:
+        return Guess("sar", grain)
     single = len(header.dtypes) == 1
-    if single and dtype in ("int16", "int32", "float32", "float64") and looks_like_relief(samples):
-        return "dem"
-    return "optical"
+    numeric = dtype in ("int16", "int32", "float32", "float64")
+    heights = relief(samples) if single and numeric else ""
+    if heights:
+        return Guess("dem", heights)
+    missing = "no speckle" if dtype != "uint8" else "8-bit pictures aren't searched for speckle"
+    return Guess("optical", f"nothing says otherwise: no unit, name or colour table; {missing}")
 
 
-def _said(header: Header, bands: Sequence[int]) -> str | None:
+def _said(header: Header, bands: Sequence[int]) -> Guess | None:
     """By units and descriptions of all the bands that are looked at."""
-    found = set()
+    found, why = set(), ""
     for band in bands:
         unit = (header.units[band - 1] or "").strip().lower() if header.units else ""
-        words = set(re.split(r"[^a-z0-9]+", (header.descriptions[band - 1] or "").lower()))
+        called = header.descriptions[band - 1] or ""
+        words = set(re.split(r"[^a-z0-9]+", called.lower()))
         by_unit = [name for name, units in _UNITS.items() if unit in units]
         by_word = [name for name, known in _WORDS.items() if words & known]
         found.add((by_unit + by_word + [""])[0])
+        why = f"the unit of band {band} is {unit}" if by_unit else f"band {band} is '{called}'"
     (only, *others) = found
     if only == "dem" and len(bands) > 1:
         return None
-    return None if others or not only else only
+    return None if others or not only else Guess(only, why)
 
 
-def has_speckle(samples: Sequence[Pixels]) -> bool:
-    """Whether the first band is grainy, and equally so everywhere, relative to its brightness.
+def speckle(samples: Sequence[Pixels]) -> str:
+    """In words, if the first band is grainy, and equally so everywhere, relative to its brightness.
 
     Rasters in dB hold negative values, and their grain is the same in absolute terms.
-    """
+
+    Returns:
+        Empty if it isn't.
+    """  # fmt: skip
     spread = []
     decibels = in_decibels(samples)
     for data, mask in samples:
@@ -89,10 +106,13 @@ def has_speckle(samples: Sequence[Pixels]) -> bool:
             spread.append(local_spread(data[0], mask))
     values = np.concatenate(spread) if spread else np.zeros(0, np.float32)
     if values.size < 1000:
-        return False
+        return ""
     least, middle = np.percentile(values, [5, 50])
     enough, even = (_SPECKLE_DB, _EVEN_DB) if decibels else (_SPECKLE, _EVEN)
-    return bool(least > enough and least > even * middle)
+    if not (least > enough and least > even * middle):
+        return ""
+    size = f"{middle:.1f} dB" if decibels else f"{middle:.0%} of its brightness"
+    return f"it has speckle: grain of {size}, equally strong everywhere"
 
 
 def in_decibels(samples: Sequence[Pixels]) -> bool:
@@ -104,8 +124,12 @@ def in_decibels(samples: Sequence[Pixels]) -> bool:
     return bool(middle < 0 and low > -80 and high < 40)
 
 
-def looks_like_relief(samples: Sequence[Pixels]) -> bool:
-    """Whether the values could be heights: in range, with relief, and as smooth as terrain."""
+def relief(samples: Sequence[Pixels]) -> str:
+    """In words, if the values could be heights: in range, with relief, and as smooth as terrain.
+
+    Returns:
+        Empty if they couldn't.
+    """
     first, second, number, values = 0.0, 0.0, 0, []
     for data, mask in samples:
         height = data[0]
@@ -116,8 +140,10 @@ def looks_like_relief(samples: Sequence[Pixels]) -> bool:
         number += int(good.sum())
         values.append(height[mask])
     if number < 1000 or first <= 0:
-        return False
+        return ""
     low, high = np.percentile(np.concatenate(values), [1, 99])
     if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low < _RELIEF:
-        return False
-    return second < _SMOOTH**2 * first
+        return ""
+    if second >= _SMOOTH**2 * first:
+        return ""
+    return f"one band of values from {low:.0f} to {high:.0f}, as smooth as terrain"

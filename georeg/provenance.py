@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields
 from importlib import metadata
 from typing import Any
 
 from georeg import __version__
+from georeg.settings import OutputSettings, Settings
 
 _PACKAGES = (
     "numpy",
@@ -30,6 +32,36 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def python_call(
+    function: str,
+    files: Sequence[str | None],
+    settings: Settings,
+    output_settings: OutputSettings | None = None,
+) -> str:
+    """The call that repeats a run, with what differs from the defaults.
+
+    Args:
+        function: of the package: align.
+        files: positional arguments.
+        settings: how the alignment was found.
+        output_settings: what the output looks like.
+    """
+    words = [repr(name) for name in files]
+    while words and words[-1] == "None":
+        words.pop()
+    for name, given in (("settings", settings), ("output_settings", output_settings)):
+        if given is not None and given != type(given)():
+            changed = [f for f in fields(given) if getattr(given, f.name) != _default(f)]
+            inner = ", ".join(f"{f.name}={getattr(given, f.name)!r}" for f in changed)
+            words.append(f"{name}=georeg.{type(given).__name__}({inner})")
+    return f"georeg.{function}({', '.join(words)})"
+
+
+def _default(field: Field[Any]) -> Any:
+    factory = field.default_factory
+    return field.default if factory is MISSING else factory()
 
 
 def raster_tags(info: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ is in benchmarks/results/radiometry.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ class Radiometry:
         echo: how SAR is read; None for the rest.
         to_ground: 2 x 2, differences of height between neighbouring pixels along columns and
             rows -> exaggerated slopes to the east and north; empty but for DEMs.
+        why: what speaks for the modality, in words.
     """
 
     modality: str
@@ -50,6 +51,7 @@ class Radiometry:
     weights: tuple[float, ...]
     echo: Echo | None = None
     to_ground: tuple[float, ...] = ()
+    why: str = ""
 
     @property
     def reach(self) -> int:
@@ -126,11 +128,12 @@ def fit_radiometry(
             "or name the right nodata value"
         )
     patches = [whole] if scale == (1.0, 1.0) else _patches(raster, chosen, area, whole.mask)
+    why = "it was asked for"
     if modality == "auto":
-        modality = guess_modality(raster.header, chosen, patches)
+        modality, why = guess_modality(raster.header, chosen, patches)
     _check_contrast(raster.name, whole, patches)
     if modality == "dem":
-        return _relief(raster, chosen[:1], whole, scale, patches)
+        return replace(_relief(raster, chosen[:1], whole, scale, patches), why=why)
     seen = [whole] if scale == (1.0, 1.0) else [whole, *patches]
     echo = None
     if modality == "sar":
@@ -152,6 +155,7 @@ def fit_radiometry(
         tuple(high for _, high in limits),
         tuple(weights.tolist()),
         echo,
+        why=why,
     )
 
 

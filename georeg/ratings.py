@@ -41,8 +41,10 @@ class Rating:
     def why(self, modalities: tuple[str, str]) -> str:
         """A sentence."""
         figure = self.figure(modalities)
-        if figure is None:
+        if figure is None and self.gpu_only:
             return "the design's first choice on a GPU, not measured by georeg's authors"
+        if figure is None:
+            return "it needs no weights and no GPU; not measured against others"
         pair = "-".join(modalities)
         return f"{figure:.0f} % of {pair} cases within 3 px by {_SOURCE}"
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from georeg.errors import InputError, OutputError, SettingsError
+
+# Line breaks stand between values only: within strings they are written as \\n.
+_NUMBERS = re.compile(r"\[\n\s*(?:(?:[-+.\deE]+|null),\n\s*)*(?:[-+.\deE]+|null)\n\s*\]")
 
 
 class _Scalar(Protocol):
@@ -57,12 +61,20 @@ def read_json(path: str, what: str) -> dict[str, Any]:
 def write_json(path: str, data: Mapping[str, Any], *, overwrite: bool = True) -> None:
     """A JSON file, whole or not at all; NaN and infinity become null.
 
+    Lists of numbers are kept on one line.
+
     Raises:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
     text = json.dumps(finite(data), indent=1, ensure_ascii=False) + "\n"
+    text = _NUMBERS.sub(lambda found: f"[{' '.join(found[0][1:-1].split())}]", text)
     write_text(path, text, overwrite=overwrite)
+
+
+def is_page(path: str) -> bool:
+    """Whether a name asks for a page of HTML."""
+    return path.lower().endswith((".html", ".htm"))
 
 
 def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
@@ -72,15 +84,29 @@ def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise OutputError(f"{path} can't be written: a name in it is not valid UTF-8") from None
+    write_bytes(path, data, overwrite=overwrite)
+
+
+def write_bytes(path: str, data: bytes, *, overwrite: bool = True) -> None:
+    """A small file, whole or not at all; pipes and devices are written to as they are.
+
+    Raises:
+        OutputError: it can't be written.
+        SettingsError: it exists and may not be overwritten.
+    """
     if _is_stream(path):
         # Renaming onto /dev/stdout or /dev/null would replace the device by a file.
-        _write(path, path, text)
+        _write(path, path, data)
         return
     if not overwrite and os.path.lexists(path):
         raise SettingsError(f"{path} exists: give another name, or --overwrite")
     temporary = f"{path}.georeg-{os.getpid()}"
     try:
-        _write(temporary, path, text)
+        _write(temporary, path, data)
         try:
             os.replace(temporary, path)
         except OSError as error:
@@ -98,12 +124,10 @@ def _is_stream(path: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _write(path: str, name: str, text: str) -> None:
+def _write(path: str, name: str, data: bytes) -> None:
     try:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except UnicodeEncodeError:
-        raise OutputError(f"{name} can't be written: a name in it is not valid UTF-8") from None
+        with open(path, "wb") as file:
+            file.write(data)
     except OSError as error:
         raise OutputError(f"{name} can't be written: {error.strerror}") from None
 

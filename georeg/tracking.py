@@ -73,6 +73,41 @@ class TiePoints:
         return len(self.claimed)
 
 
+@dataclass(frozen=True)
+class Level:
+    """What became of one level.
+
+    Attributes:
+        factor: frame pixels along a side of one of its pixels.
+        goal: track (to predict the next one) or refine (the last one).
+        tiles: how many were matched; 0 if the level was skipped, because the fit so far predicts
+            well enough already.
+        templates: places that were looked at.
+        points: tie points that were found.
+        model: the transform that was fitted; empty if none could be.
+        error: weighted RMSE at left-out points, frame pixels.
+        note: why there is no model, or why the level was skipped.
+    """
+
+    factor: float
+    goal: str
+    tiles: int
+    templates: int = 0
+    points: int = 0
+    model: str = ""
+    error: float = math.nan
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """The last level's tie points and fit (None if they agree on nothing), and all levels."""
+
+    points: TiePoints
+    fit: Fit | None
+    levels: tuple[Level, ...]
+
+
 def models(settings: Settings) -> tuple[str, ...]:
     """The ladder to climb, or the one model that was asked for."""
     return AUTO if settings.transform == "auto" else (settings.transform,)
@@ -80,20 +115,21 @@ def models(settings: Settings) -> tuple[str, ...]:
 
 def track(
     scene: Scene, team: Team, start: Start, settings: Settings, progress: Progress
-) -> tuple[TiePoints, Fit | None]:
-    """Tie points and the fit at full working resolution.
-
-    Returns:
-        The last level's tie points, and its fit: None if too few points agree to fit anything.
-    """
+) -> Tracked:
+    """Tie points and the fit at full working resolution."""
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
     passes.append((1.0, "refine"))
     transform: Transform = start.transform
     points, fit = _no_points(), None
+    levels: list[Level] = []
     for number, (factor, goal) in enumerate(passes):
         if fit is not None and goal == "track" and fit.error <= _SHARP:
-            continue  # the fit already predicts within what the last level searches
+            # The fit already predicts within what the last level searches.
+            levels.append(
+                Level(factor, goal, 0, error=fit.error, note="the fit predicts well enough")
+            )
+            continue
 
         def step(share: float, number: int = number) -> None:
             progress((number + share) / len(passes))
@@ -108,15 +144,19 @@ def track(
             points.templates,
         )
         fit = None
+        level = Level(factor, goal, len(pairs), points.templates, len(points))
         if len(points) < _LEAST:
+            levels.append(replace(level, note=f"fewer than {_LEAST} tie points"))
             break
         try:
             fit = fit_points(points, settings)
         except PointsError as error:
             log.info("level %.3g: %s", factor, error)
+            levels.append(replace(level, note=str(error)))
             break
         transform = fit.transform
-    return points, fit
+        levels.append(replace(level, model=transform.name, error=fit.error))
+    return Tracked(points, fit, tuple(levels))
 
 
 def fit_points(points: TiePoints, settings: Settings) -> Fit:

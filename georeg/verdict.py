@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from georeg import criteria
 from georeg.checking import Check
+from georeg.coverage import coverage
+from georeg.criteria import Criterion
 from georeg.fitting import Fit
 from georeg.frame import Frame
 from georeg.locating import Start
@@ -20,17 +24,8 @@ from georeg.transforms import Transform
 Array = npt.NDArray[np.float64]
 
 _GRID = 24  # nodes along the longer side where the transform is inspected
-_CELLS = 8  # along the longer side, for coverage
-_LEAST_POINTS = 6  # inliers
-_LEAST_COVERAGE = 0.06
 _THIN_COVERAGE = 0.35  # below: a warning
-_STRETCH = 1.5  # largest change of a length, beyond the overall scale
-_SCALE = {"normal": (0.75, 1.3333), "wide": (0.2, 5.0)}  # of lengths, overall
-# See `trusted`.
-_EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
-_HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
 _MOST_HITS = 0.7  # of the places; below: a warning
-_DEVIATIONS = 4.0  # of a binomial share of hits from chance
 _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
 _ONE_WAY = 2.0  # times further along than across
@@ -71,6 +66,7 @@ class Verdict:
         distortion: smallest and largest local change of a length, relative to the overall scale.
         confidence: margin of the first estimate; see `Start`.
         check: the independent look.
+        criteria: what was weighed.
     """
 
     ok: bool
@@ -86,11 +82,13 @@ class Verdict:
     distortion: tuple[float, float]
     confidence: float
     check: Check | None
+    criteria: tuple[Criterion, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
         data = asdict(self)
         data["check"] = None if self.check is None else self.check.to_dict()
+        data["criteria"] = [asdict(c) for c in self.criteria]
         return data
 
     def sentence(self) -> str:
@@ -107,16 +105,35 @@ class Verdict:
         return f"aligned: moved by {self.displacement_px:.1f} px{error}"
 
 
-def no_verdict(reason: str, confidence: float = 0.0, points: int = 0) -> Verdict:
-    """Refusal where there is nothing to judge."""
+def no_verdict(reason: str, advice: str, confidence: float = 0.0, points: int = 0) -> Verdict:
+    """Refusal where there is nothing to judge.
+
+    Args:
+        reason: what is missing.
+        advice: what can be tried.
+        confidence: margin of the first estimate.
+        points: number of tie points.
+    """
+    criterion = Criterion(
+        "something to judge", f"{points} tie points and no fit", "a fit", False, reason, advice
+    )
     return Verdict(
-        False, (reason,), (), "refused", None, points, 0, 0.0, math.nan, None,
-        (math.nan, math.nan), confidence, None,
+        False, _reasons([criterion]), (), "refused", None, points, 0, 0.0, math.nan, None,
+        (math.nan, math.nan), confidence, None, (criterion,),
     )  # fmt: skip
 
 
+def _reasons(weighed: Sequence[Criterion]) -> tuple[str, ...]:
+    return tuple(f"{c.reason}: {c.advice}" for c in weighed if not c.ok)
+
+
 def judge(
-    frame: Frame, start: Start, points: TiePoints, fit: Fit, check: Check, settings: Settings
+    frame: Frame,
+    start: Start,
+    points: TiePoints,
+    fit: Fit,
+    check: Check,
+    settings: Settings,
 ) -> Verdict:
     """Weigh all the evidence.
 
@@ -131,108 +148,62 @@ def judge(
     pixels, metres = frame.reference_pixels, frame.metres
     accuracy = _accuracy(fit, pixels, metres)
     inliers = int(fit.inlier.sum())
-    coverage = _coverage(points.true[fit.inlier], start)
+    covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start)
     displacement = _displacement(fit.transform, nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
-    reasons = _evidence(start, check, inliers, points, coverage)
-    least, most = _SCALE[settings.search]
-    normal = settings.georef and settings.search == "normal" and not folded
-    if normal and not least <= scale <= most:
-        reasons.append(f"the fit changes lengths by {scale:.2f}: try --search wide")
-    if folded or low < 1 / _STRETCH or high > _STRETCH:
-        reasons.append(
-            "the fitted transform folds or stretches the image "
-            f"(lengths change by {low:.2f} to {high:.2f}): try a stiffer --transform"
-        )
     moved = displacement * pixels
     already = moved <= _ALREADY
-    if not already and not check.after > check.before:  # NaN is no proof either
-        reasons.append(
-            "the rasters are no more alike after the alignment than before "
-            f"(similarity {check.before:.2f} -> {check.after:.2f})"
-        )
-    if settings.max_rmse is not None and (accuracy is None or accuracy.rmse_px > settings.max_rmse):
-        error = "unknown" if accuracy is None else f"{accuracy.rmse_px:.2f} px"
-        reasons.append(f"the error ({error}) is above --max-rmse {settings.max_rmse:g}")
+    weighed = [
+        criteria.enough_points(inliers, len(points)),
+        criteria.spread(covered.share, inliers),
+        criteria.confirmed(start.margin, check),
+    ]
+    if settings.georef and settings.search == "normal" and not folded:
+        weighed.append(criteria.plausible_scale(scale, settings))
+    weighed.append(criteria.undistorted(low, high, folded))
+    if not already:
+        weighed.append(criteria.more_alike(check))
+    if settings.max_rmse is not None:
+        weighed.append(criteria.within(accuracy.rmse_px if accuracy else None, settings.max_rmse))
+    reasons = _reasons(weighed)
+    ok = not reasons
+    return Verdict(
+        ok,
+        reasons,
+        _warnings(covered.share, check, _lean(points) * pixels, ok=ok),
+        "refused" if not ok else "already aligned" if already else "aligned",
+        accuracy,
+        len(points),
+        inliers,
+        covered.share,
+        moved,
+        None if metres is None else displacement * metres,
+        (low, high),
+        start.margin,
+        check,
+        tuple(weighed),
+    )
+
+
+def _warnings(share: float, check: Check, lean: float, *, ok: bool) -> tuple[str, ...]:
     warnings = []
-    if coverage < _THIN_COVERAGE:
+    if share < _THIN_COVERAGE:
         warnings.append(
-            f"tie points cover {coverage:.0%} of the overlap; elsewhere the fit extrapolates"
+            f"tie points cover {share:.0%} of the overlap; elsewhere the fit extrapolates"
         )
-    if not reasons and check.hits < _MOST_HITS:
+    if ok and check.hits < _MOST_HITS:
         warnings.append(
             f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
             "the tie points that agree"
         )
-    lean = _lean(points) * pixels
     if lean > _LEANING:
         warnings.append(
             f"displacements spread over {lean:.1f} px along one direction, as where buildings lean "
             "or slopes are seen from the side: the fit follows what it sees most of, what lies "
             "higher or lower is off by up to that"
         )
-    ok = not reasons
-    return Verdict(
-        ok,
-        tuple(reasons),
-        tuple(warnings),
-        "refused" if not ok else "already aligned" if already else "aligned",
-        accuracy,
-        len(points),
-        inliers,
-        coverage,
-        moved,
-        None if metres is None else displacement * metres,
-        (low, high),
-        start.margin,
-        check,
-    )
-
-
-def _evidence(
-    start: Start, check: Check, inliers: int, points: TiePoints, coverage: float
-) -> list[str]:
-    reasons = []
-    if inliers < _LEAST_POINTS:
-        reasons.append(
-            f"only {inliers} of {len(points)} tie points agree: "
-            "name the --modality of each side, or try another --matcher"
-        )
-    elif coverage < _LEAST_COVERAGE:
-        reasons.append(
-            f"the tie points are clustered ({coverage:.0%} of the overlap): "
-            "crop the rasters to what they share"
-        )
-    if not trusted(start.margin, check):
-        sure = "" if math.isinf(start.margin) else f", confidence {start.margin:.2f}"
-        reasons.append(
-            f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
-            f"{check.chance:.0%}{sure}): do the rasters show the same place? A larger --max-shift "
-            "or --search wide may find it"
-        )
-    return reasons
-
-
-def trusted(margin: float, check: Check) -> bool:
-    """Whether margin and hits together are beyond what unrelated places reach.
-
-    Either alone fails somewhere: repeated structure and one-sided textures reach high margins by
-    chance, and the hits of a fit to few places are not independent of it. On pairs of unrelated
-    real places their sum stays below 0.9 (below 0.6 in scenes of 500 px and more), on true ones
-    of the same modalities it is rarely below 1.4 (benchmarks/results/verdict.md). A sure start with
-    few hits is a model that can't follow what it sees: most of the image is off.
-
-    Args:
-        margin: of the first estimate; infinite if nobody had to search.
-        check: the independent look.
-    """
-    few = max(0.0, 1 - check.independent / _ENOUGH)
-    if math.isinf(margin):
-        spread = math.sqrt(check.chance * (1 - check.chance) / max(check.independent, 1.0))
-        return check.hits > check.chance + _DEVIATIONS * spread
-    least = _HITS + _HITS_FEW * min(1.0, _HITS_ENOUGH / max(check.independent, 1.0))
-    return check.hits >= least and margin + check.hits >= _EVIDENCE + _FEW * few
+    return tuple(warnings)
 
 
 def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
@@ -251,20 +222,6 @@ def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
         None if metres is None else rmse * metres,
         None if metres is None else ce90 * metres,
     )
-
-
-def _coverage(true: Array, start: Start) -> float:
-    """Share of the cells with texture on both sides that hold an inlier or touch one that does."""
-    rows, columns = start.texture.shape
-    side = max(rows, columns) / _CELLS
-    y, x = np.nonzero(start.texture > 0)
-    valid = set(zip((y / side).astype(int).tolist(), (x / side).astype(int).tolist(), strict=True))
-    if not valid or not len(true):
-        return 0.0
-    at = np.floor(true / start.factor / side).astype(int)
-    held = {(int(j), int(i)) for i, j in at}
-    near = {(j + dj, i + di) for j, i in held for dj in (-1, 0, 1) for di in (-1, 0, 1)}
-    return len(valid & near) / len(valid) if len(held) > 1 else 0.0
 
 
 def _nodes(frame: Frame, start: Start) -> Array:
@@ -287,7 +244,7 @@ def _lean(points: TiePoints) -> float:
     distortions don't keep to one. 0 where no direction stands out.
     """
     sure = points.score >= _SURE
-    if sure.sum() < 4 * _LEAST_POINTS:
+    if sure.sum() < 4 * criteria.LEAST_POINTS:
         return 0.0
     claimed, true = points.claimed[sure], points.true[sure]
     design = np.column_stack([claimed - claimed.mean(axis=0), np.ones(len(claimed))])

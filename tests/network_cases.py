@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from georeg.matching.networks.found import Found
 
@@ -212,3 +213,26 @@ def one_by_one(net: Any, pairs: list[tuple[Tensor, ...]], near: float, sure: flo
         assert_same_matches(found.xy0, single.xy0, near)
         assert_same_matches(found.xy1, single.xy1, 1e-3)
         np.testing.assert_allclose(found.score, single.score, rtol=0, atol=sure)
+
+
+class QuickHalves(TorchDispatchMode):
+    """Convolutions and products of float16 and bfloat16 as hardware made for them computes them:
+    operands and results are such numbers, sums are float32.
+
+    A CPU without such instructions takes minutes otherwise, number by number. What is computed in
+    which type stays torch's and the networks' choice.
+    """  # fmt: skip
+
+    KINDS = frozenset(
+        {"conv2d", "convolution", "linear", "matmul", "mm", "addmm", "bmm"}
+        | {"scaled_dot_product_attention"}
+    )
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        halves = {x.dtype for x in args if isinstance(x, Tensor)} & {torch.float16, torch.bfloat16}
+        if func._overloadpacket.__name__ not in self.KINDS or not halves:
+            return func(*args, **kwargs)
+        (half,) = halves
+        wide = [x.float() if isinstance(x, Tensor) else x for x in args]
+        return func(*wide, **kwargs).to(half)

@@ -171,6 +171,7 @@ def test_command_line_imports_itself_relatively() -> None:
         ("xarray", ("georeg.xarray",)),
         ("jinja2", ("georeg.batch.summary", "georeg.report.")),
         ("rich", ("georeg_cli.",)),
+        ("resvg_py", ("georeg.report.",)),
     ],
 )
 def test_libraries_stay_in_their_rooms(library: str, places: tuple[str, ...]) -> None:
@@ -254,7 +255,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded(HELP.format(args=["--help"])) & HEAVY
 
 
-@pytest.mark.parametrize("command", ["align", "warp", "info", "models"])
+@pytest.mark.parametrize("command", ["align", "check", "plot", "warp", "info", "models"])
 def test_help_of_a_command_imports_neither_torch_nor_rasterio(command: str) -> None:
     assert not loaded(HELP.format(args=[command, "--help"])) & {"torch", "kornia", "rasterio"}
 

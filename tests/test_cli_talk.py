@@ -101,7 +101,7 @@ def test_check_measures_and_holds_a_limit(scene: tuple[str, str]) -> None:
     assert numbers["error"]["rmse_m"] == pytest.approx(10 * numbers["error"]["rmse_px"], rel=0.01)
     result = run("check", scene[0], "--reference", scene[1], "--max-error", "2", *FAST)
     assert result.code == 3
-    assert "above --max-error 2" in result.err
+    assert "more than --max-error 2" in result.err
     assert run("check", scene[1], "--reference", scene[1], "--max-error", "0.2", *FAST).code == 0
 
 

@@ -62,8 +62,9 @@ app.exitQgis()
 
 
 def judge(job: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What QGIS says; skips where there is none."""
-    if not shutil.which(PYTHON):
+    """What QGIS says; skips where there is none, unless GEOREG_QGIS is set, as in .ci/run."""
+    needed = "GEOREG_QGIS" in os.environ
+    if not needed and not shutil.which(PYTHON):
         pytest.skip(f"{PYTHON} is missing, the only Python that may have QGIS")
     runtime = folder / "runtime"
     runtime.mkdir(mode=0o700)
@@ -72,7 +73,7 @@ def judge(job: dict[str, Any], folder: Path) -> dict[str, Any]:
     found = subprocess.run(
         [PYTHON, "-c", "import qgis.analysis"], env=env, capture_output=True, check=False
     )
-    if found.returncode:
+    if found.returncode and not needed:
         pytest.skip("QGIS is not installed (Debian: apt install python3-qgis)")
     done = subprocess.run(
         [PYTHON, "-c", JUDGE, json.dumps(job)], env=env, stdin=subprocess.DEVNULL,

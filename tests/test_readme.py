@@ -51,15 +51,18 @@ def test_command_line_examples(sample: Path) -> None:
     for line in lines:
         program, *arguments = shlex.split(line)
         assert program == "georeg"
-        more = () if arguments[0] in ("info", "convert", "export") else ("--threads", "2")
+        alone = ("info", "convert", "export", "plot")
+        more = () if arguments[0] in alone else ("--threads", "2")
         result = run(*arguments, *more)
         assert result.code == 0, f"{line}\n{result.err}"
         names.add(arguments[0])
         if arguments[0] == "demo":
             assert "at 609 points, in reference pixels" in result.out
             assert str(sample) in result.out
-    used = {"align", "batch", "match", "fit", "warp", "convert", "export", "check", "info", "demo"}
-    assert names == used
+    assert names == {
+        "align", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+        "demo",
+    }  # fmt: skip
     assert (sample / "points.geojson").exists()
     assert not (sample / "planned.tif").exists()
 

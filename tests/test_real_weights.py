@@ -23,6 +23,7 @@ from georeg.matching.running import one_thread_each
 from georeg.settings import Settings
 from matcher_cases import SHIFT, batch_of, displacement, points_of, shifted
 from model_cases import SHIPPED, packaged
+from network_cases import QuickHalves
 
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
 # Pixels: of the median displacement, and of nine points in ten. Key points of DISK and XFeat are
@@ -114,14 +115,12 @@ def test_a_tile_means_the_same_in_any_batch(matcher: Matcher) -> None:
         assert getattr(together, name) == pytest.approx(getattr(whole(matcher), name), abs=1e-3)
 
 
-@pytest.mark.parametrize("matcher", ["aliked_lightglue", "xfeat_lighterglue"], indirect=True)
-def test_half_precision_moves_no_key_point(matcher: Matcher) -> None:
-    """ALIKED and LightGlue compute in float32 all the same, XFeat where key points are found; its
-    descriptors are rounded. DISK's convolutions would take a CPU minutes.
-    """  # fmt: skip
+def test_half_precision_hardly_moves_a_key_point(matcher: Matcher) -> None:
+    """ALIKED and LightGlue compute in float32 all the same, XFeat where key points are found."""
     batch = batch_of([shifted(shape=(160, 192))])
     expected = points_of(matcher, batch)
-    half = points_of(choosing.loader(matcher.name)(Device(dtype="bfloat16")), batch)
+    with QuickHalves():
+        half = points_of(choosing.loader(matcher.name)(Device(dtype="float16")), batch)
     if matcher.name == "aliked_lightglue":
         for name in TilePoints.__dataclass_fields__:
             assert np.array_equal(getattr(half, name), getattr(expected, name))
@@ -129,8 +128,9 @@ def test_half_precision_moves_no_key_point(matcher: Matcher) -> None:
     assert len(half) == pytest.approx(len(expected), rel=0.05)
     known = cKDTree(np.hstack([expected.moving_xy, expected.reference_xy]))
     distance, same = known.query(np.hstack([half.moving_xy, half.reference_xy]))
-    assert (distance < 1e-3).mean() > 0.95
-    assert np.abs(half.score - expected.score[same])[distance < 1e-3].max() < 0.1
+    near = 1e-3 if matcher.name == "xfeat_lighterglue" else 0.1
+    assert (distance < near).mean() > 0.95
+    assert np.abs(half.score - expected.score[same])[distance < near].max() < 0.1
 
 
 def test_isnt_sure_of_unrelated_places(matcher: Matcher) -> None:

@@ -67,7 +67,9 @@ def test_demo(tmp_path: Path) -> None:
     result = run("demo", "--output-dir", folder, "--json", "--threads", "2")
     assert result.code == 0, result.err
     assert result.line.startswith("georeg: aligned: moved by 27")
-    assert set(snapshot(folder)) == {*FILES, "aligned.tif", "fit.json", "report.json"}
+    assert set(snapshot(folder)) == {
+        *FILES, "aligned.tif", "fit.json", "report.html", "report.json",
+    }  # fmt: skip
     numbers = json.loads(result.out)
     assert numbers["before"]["rmse_px"] == pytest.approx(29.04, abs=0.01)
     assert numbers["after"]["rmse_px"] < 0.6

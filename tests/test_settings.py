@@ -11,7 +11,7 @@ import pytest
 
 from georeg import __version__
 from georeg.errors import SettingsError
-from georeg.provenance import raster_tags, versions
+from georeg.provenance import python_call, raster_tags, versions
 from georeg.settings import OutputSettings, Settings
 
 
@@ -112,3 +112,17 @@ def test_tags_of_an_info_that_people_have_edited(info: dict[str, Any]) -> None:
     tags = raster_tags(info)
     assert tags["VERSION"] == __version__
     assert all(isinstance(value, str) and value for value in tags.values())
+
+
+def test_the_call_that_repeats_a_run() -> None:
+    plain = python_call("align", ("a.tif", "b 'c'.tif", None), Settings())
+    assert plain == """georeg.align('a.tif', "b 'c'.tif")"""
+    changed = python_call(
+        "align", ("a.tif", "b.tif", "o.tif"), Settings(transform="affine", moving_bands=(1,)),
+        OutputSettings(creation={"COMPRESS": "LZW"}),
+    )  # fmt: skip
+    assert changed == (
+        "georeg.align('a.tif', 'b.tif', 'o.tif', "
+        "settings=georeg.Settings(transform='affine', moving_bands=(1,)), "
+        "output_settings=georeg.OutputSettings(creation={'COMPRESS': 'LZW'}))"
+    )

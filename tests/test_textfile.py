@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from georeg.errors import InputError, OutputError, SettingsError
@@ -50,6 +50,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_finite_values_are_strict_json(value: Any) -> None:
     text = json.dumps(finite(value), allow_nan=False)

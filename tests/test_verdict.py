@@ -259,11 +259,11 @@ def test_similarity_that_can_t_be_told_is_no_proof() -> None:
 
 
 def test_report_has_all_of_it_in_strict_json() -> None:
-    for found in (verdict(tp.scattered(tp.shift)), no_verdict("nothing to go by")):
+    for found in (verdict(tp.scattered(tp.shift)), no_verdict("nothing to go by", "look again")):
         data = json.loads(json.dumps(finite(found.to_dict()), allow_nan=False))
         assert set(data) == {
             "ok", "reasons", "warnings", "status", "accuracy", "tie_points", "inliers", "coverage",
-            "displacement_px", "displacement_m", "distortion", "confidence", "check",
+            "displacement_px", "displacement_m", "distortion", "confidence", "check", "criteria",
         }  # fmt: skip
     data = verdict(tp.scattered(tp.shift)).to_dict()
     assert set(data["accuracy"]) == {
@@ -276,6 +276,6 @@ def test_report_has_all_of_it_in_strict_json() -> None:
 
 
 def test_no_verdict_refuses_with_its_reason() -> None:
-    found = no_verdict("nothing to go by", 0.2, 3)
-    assert reason(found) == "nothing to go by"
+    found = no_verdict("nothing to go by", "look again", 0.2, 3)
+    assert reason(found) == "nothing to go by: look again"
     assert (found.confidence, found.tie_points, found.inliers) == (0.2, 3, 0)

@@ -41,7 +41,6 @@ class TrainConfig:
         shift: most pixels by which they are apart.
         without: modalities that aren't shown, for ablations.
         share: of the dataset's records that are used, for ablations.
-        fresh: records made anew every step rather than read, per batch; 0 to read a dataset only.
         seed: of everything random.
         options: of the network, by name; its own defaults if empty.
     """
@@ -60,7 +59,6 @@ class TrainConfig:
     shift: float = 16.0
     without: tuple[str, ...] = ()
     share: float = 1.0
-    fresh: int = 0
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from georeg import matching
 from georeg.choosing import weights_of
 from georeg.matching.running import pick_devices
+from georeg.training import trainees
 from georeg.training.config import Recipe
 from georeg.training.dataset import Dataset
 from georeg.training.making import make_dataset
@@ -47,7 +48,7 @@ def run(
         folder: for everything.
         datasets: folders of datasets to learn from; made by the recipe in folder/data if empty.
         device: auto, cpu, cuda or cuda:N.
-        processes: for making a dataset.
+        processes: for making a dataset, and for drawing training pairs where a GPU trains.
         until: stop after that step, before all are done.
         progress: told what is being done, and the share of it.
 
@@ -59,6 +60,7 @@ def run(
     """
     tell = progress or (lambda step, share: None)
     config = recipe.train
+    trainees.kind(config.matcher)
     where = pick_devices(device)[0].name
     states: dict[str, State] = {}
     if config.weights:
@@ -78,7 +80,7 @@ def run(
                 found, seed, crop=config.crop, shift=config.shift, without=config.without,
                 share=config.share,
             ),
-            folder, states, device=where, until=until,
+            folder, states, device=where, workers=0 if where == "cpu" else processes, until=until,
             progress=lambda share: tell("train", share),
         )  # fmt: skip
     finally:
@@ -105,6 +107,7 @@ def store(trainee: Trainee, recipe: Recipe, folder: str) -> str:
     }
     state = {k: v.detach().cpu().contiguous() for k, v in trainee.state().items()}
     temporary = f"{path}.{os.getpid()}"
-    save_file(state, temporary, told)
+    with open(temporary, "wb") as file:  # save_file's are nobody else's to read
+        file.write(save(state, told))
     os.replace(temporary, path)
     return path

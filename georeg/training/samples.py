@@ -130,44 +130,53 @@ class Sampler:
         if not self.places:
             raise InputError("the datasets hold no records yet: run 'georeg data make'")
         self.crop, self.shift, self.without = crop, shift, frozenset(without)
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
 
-    def batch(self, count: int) -> Samples:
+    def batch(self, count: int, number: int = 0) -> Samples:
         """So many pairs.
+
+        Args:
+            count: of them.
+            number: of the batch, whatever other ones are drawn before it.
 
         Raises:
             InputError: hardly any record shows anything.
         """
-        parts = [self._one() for _ in range(count)]
+        rng = np.random.default_rng([self.seed, number])
+        parts = [self._one(rng) for _ in range(count)]
         moving, reference, one, two, way = (
             torch.from_numpy(np.stack([p[k] for p, _ in parts])) for k in range(5)
         )
-        told = torch.from_numpy(self.rng.random(count) < 0.5)[:, None, None]
+        told = torch.from_numpy(rng.random(count) < 0.5)[:, None, None]
         names = tuple(names for _, names in parts)
         return Samples(moving, reference, one, two, one | ~told, two | ~told, way, names)
 
-    def _one(self) -> tuple[tuple[npt.NDArray[Any], ...], tuple[str, str]]:
+    def _one(
+        self, rng: np.random.Generator
+    ) -> tuple[tuple[npt.NDArray[Any], ...], tuple[str, str]]:
         for _ in range(_TRIES):
-            data, number = self.places[self.rng.integers(len(self.places))]
+            data, number = self.places[rng.integers(len(self.places))]
             record = self.datasets[data][number]
-            one, two = self.rng.choice(len(record.image), 2, replace=False)
+            one, two = rng.choice(len(record.image), 2, replace=False)
             names = (record.names[one], record.names[two])
             # Two views of one picture that isn't synthesised from share its very noise.
             alike = names[0] == names[1] and names[0].startswith("real-")
             if not alike and self.without.isdisjoint(names):
-                found = self._cut(record, int(one), int(two))
+                found = self._cut(rng, record, int(one), int(two))
                 if found is not None:
                     return found, names
         raise InputError("hardly any record of the datasets can be used: are they all masked?")
 
-    def _cut(self, record: Record, one: int, two: int) -> tuple[npt.NDArray[Any], ...] | None:
+    def _cut(
+        self, rng: np.random.Generator, record: Record, one: int, two: int
+    ) -> tuple[npt.NDArray[Any], ...] | None:
         """Both crops, what is seen of them, and the way; None if too little is."""
         size, n = record.image.shape[1], self.crop
-        first = self.rng.integers(0, (size - n) // STEP + 1, 2) * STEP
+        first = rng.integers(0, (size - n) // STEP + 1, 2) * STEP
         middle = np.array([first + n / 2.0])
         middle = middle + _at(record.back[one], middle)
         middle = middle + _at(record.there[two], middle)
-        apart = self.rng.uniform(-self.shift, self.shift, 2)
+        apart = rng.uniform(-self.shift, self.shift, 2)
         second = np.clip(np.rint(middle[0] - n / 2 + apart), 0, size - n).astype(np.int64)
         seen = [record.mask[k][y : y + n, x : x + n] for k, (x, y) in ((one, first), (two, second))]
         if min(mask.mean() for mask in seen) < _SEEN:
@@ -181,8 +190,8 @@ class Sampler:
         end = start + _at(record.back[one], start)
         end = end + _at(record.there[two], end)
         way = (end - second - start + first).reshape(len(node), len(node), 2)
-        turns, mirrored = int(self.rng.integers(4)), bool(self.rng.integers(2))
-        one_image, two_image = (self._toned(_turned(i, turns, mirrored)) for i in images)
+        turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+        one_image, two_image = (_toned(rng, _turned(i, turns, mirrored)) for i in images)
         return (
             one_image,
             two_image,
@@ -191,21 +200,21 @@ class Sampler:
             np.moveaxis(_turned_way(way, turns, mirrored), 2, 0).astype(np.float32),
         )
 
-    def _toned(self, image: npt.NDArray[np.uint8]) -> Image:
-        """Another exposure, contrast, sign and noise: none of which a matcher should mind."""
-        rng = self.rng
-        out = np.asarray(image, np.float32) / np.float32(255)
-        if rng.random() < 0.5:
-            out = np.asarray(out ** np.float32(np.exp(rng.uniform(-0.6, 0.6))), np.float32)
-        if rng.random() < 0.5:
-            out = (out - 0.5) * rng.uniform(0.5, 1.3) + 0.5 + rng.uniform(-0.15, 0.15)
-        if rng.random() < 0.5:
-            out = 1 - out
-        if rng.random() < 0.3:
-            out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0))))
-        if rng.random() < 0.5:
-            out = out + rng.normal(size=out.shape).astype(np.float32) * rng.uniform(0, 0.05)
-        return np.asarray(np.clip(out, 0, 1), np.float32)
+
+def _toned(rng: np.random.Generator, image: npt.NDArray[np.uint8]) -> Image:
+    """Another exposure, contrast, sign and noise: none of which a matcher should mind."""
+    out = np.asarray(image, np.float32) / np.float32(255)
+    if rng.random() < 0.5:
+        out = np.asarray(out ** np.float32(np.exp(rng.uniform(-0.6, 0.6))), np.float32)
+    if rng.random() < 0.5:
+        out = (out - 0.5) * rng.uniform(0.5, 1.3) + 0.5 + rng.uniform(-0.15, 0.15)
+    if rng.random() < 0.5:
+        out = 1 - out
+    if rng.random() < 0.3:
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.0))))
+    if rng.random() < 0.5:
+        out = out + rng.normal(size=out.shape).astype(np.float32) * rng.uniform(0, 0.05)
+    return np.asarray(np.clip(out, 0, 1), np.float32)
 
 
 def _at(field: npt.NDArray[np.float32], xy: Array) -> Array:

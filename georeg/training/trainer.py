@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from georeg.errors import InputError, SettingsError
 from georeg.training import trainees
@@ -27,6 +28,7 @@ from georeg.training.trainees.protocol import State, Trainee
 log = logging.getLogger(__name__)
 
 _LAST = "last.pt"
+_AHEAD = 4  # batches that each process has ready
 _SAY = 50  # steps between lines of the log
 _TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _LEAST = 0.02  # of the largest learning rate, at the end
@@ -76,6 +78,7 @@ def train(
     states: Mapping[str, State],
     *,
     device: str = "cpu",
+    workers: int = 0,
     keep: int = 500,
     until: int | None = None,
     progress: Progress | None = None,
@@ -88,6 +91,7 @@ def train(
         folder: for checkpoints and logs; made if needed.
         states: weights to start from, by layout.
         device: where to compute.
+        workers: processes that draw training pairs ahead; 0 to do that in between.
         keep: steps between checkpoints.
         until: stop (and keep) after that step, before all are done.
         progress: told the share that is done.
@@ -103,7 +107,7 @@ def train(
     with joined(device) as team:
         os.makedirs(folder, exist_ok=True)
         trainee = trainees.kind(config.matcher)(states, config.options, team.device)
-        run = _Run(config, trainee, sampler(_seed(config.seed, team.rank)), team)
+        run = _Run(config, trainee, sampler(_seed(config.seed, team.rank)), team, workers)
         path = os.path.join(folder, _LAST)
         if os.path.exists(path):
             run.restore(path)
@@ -117,12 +121,28 @@ def _seed(seed: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
 
 
+class _Batches(Dataset[Samples]):
+    """Batches by their number."""
+
+    def __init__(self, sampler: Sampler, count: int) -> None:
+        self.sampler, self.count = sampler, count
+
+    def __getitem__(self, number: int) -> Samples:
+        return self.sampler.batch(self.count, number)
+
+
 class _Run:
     """A run, and where it is."""
 
-    def __init__(self, config: TrainConfig, trainee: Trainee, sampler: Sampler, team: Team) -> None:
+    def __init__(
+        self, config: TrainConfig, trainee: Trainee, sampler: Sampler, team: Team, workers: int
+    ) -> None:
         self.config, self.trainee, self.sampler, self.team = config, trainee, sampler, team
+        self.workers = workers
         self.step = 0
+        self.each = config.batch // config.accumulate // team.size
+        if self.each < 1:
+            raise SettingsError(f"batches of {config.batch} are too small for {team.size} devices")
         self.learned = [p for p in trainee.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.learned, lr=config.rate, weight_decay=config.decay)
         halved = config.precision == "float16" and team.device.type == "cuda"
@@ -139,10 +159,11 @@ class _Run:
         figures: dict[str, list[float]] = defaultdict(list)
         began, first = time.perf_counter(), self.step
         self.trainee.net.train()
+        batches = self.batches(last)
         while self.step < last:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate(self.step)
-            for name, value in self.one().items():
+            for name, value in self.one(batches).items():
                 figures[name].append(value)
             self.step += 1
             if self.step % _SAY == 0 or self.step == last:
@@ -158,19 +179,27 @@ class _Run:
             tell(self.step / self.config.steps)
         self.trainee.net.eval()
 
-    def one(self) -> dict[str, float]:
+    def batches(self, last: int) -> Iterator[Samples]:
+        """Training pairs of all steps to come, in their order."""
+        parts = self.config.accumulate
+        numbers = range(self.step * parts, last * parts)
+        return iter(
+            DataLoader(
+                _Batches(self.sampler, self.each), batch_size=None, sampler=numbers,
+                num_workers=self.workers, prefetch_factor=_AHEAD if self.workers else None,
+            )
+        )  # fmt: skip
+
+    def one(self, batches: Iterator[Samples]) -> dict[str, float]:
         """A step; what its batches tell."""
         config, team = self.config, self.team
         self.optimiser.zero_grad(set_to_none=True)
-        each = config.batch // config.accumulate // team.size
-        if each < 1:
-            raise SettingsError(f"batches of {config.batch} are too small for {team.size} devices")
         figures: dict[str, list[float]] = defaultdict(list)
         half = torch.autocast(
             team.device.type, _TYPES[config.precision], enabled=config.precision != "float32"
         )
         for _ in range(config.accumulate):
-            samples: Samples = self.sampler.batch(each).to(team.device)
+            samples = next(batches).to(team.device)
             with half:
                 loss = self.trainee.loss(samples)
             scaled: Tensor = self.scaler.scale(loss.total / config.accumulate)
@@ -211,7 +240,6 @@ class _Run:
             "net": self.trainee.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "sampler": self.sampler.rng.bit_generator.state,
         }
         temporary = f"{path}.{os.getpid()}"
         torch.save(data, temporary)
@@ -233,11 +261,6 @@ class _Run:
             self.trainee.net.load_state_dict(data["net"])
             self.optimiser.load_state_dict(data["optimiser"])
             self.scaler.load_state_dict(data["scaler"])
-            if self.team.rank == 0:
-                self.sampler.rng.bit_generator.state = data["sampler"]
-            else:  # the others' draws aren't kept: they begin a new stream
-                seed = [self.config.seed, self.team.rank, int(data["step"])]
-                self.sampler.rng = np.random.default_rng(seed)
             self.step = int(data["step"])
         except SettingsError:
             raise

@@ -5,8 +5,8 @@ newer (the file itself). A line `-gcp` holds pixel, line, x, y as GDAL has them:
 and line the row, (0, 0) being the outer corner of the upper-left pixel, rows counted downwards; x
 is easting or longitude, y northing or latitude, in the CRS that the script names.
 
-Points that aren't usable (disabled, or not explained by the fit) are there as comments; remove the
-# to use them. Scores and residuals are not in it.
+Points that aren't usable (disabled, or not explained by the fit) are there as comments, to be used
+without their mark. Scores and residuals are not in it.
 """
 
 from __future__ import annotations

@@ -153,31 +153,29 @@ class EmbeddedNet(nn.Module):
         """
         with torch.no_grad():
             seen = stem(images, masks, STRIDE)
-        entered = self._entered(seen.structure, seen.light)
-        around = _enlarged(self._context(entered), STRIDE, entered.shape[-2:])
-        return self._gated(seen.structure, entered, around, seen.mask), seen.mask
+        gates = self._gates(seen.structure, seen.light)
+        return _weighted(seen.structure, gates, seen.mask), seen.mask
 
     def phases(self, images: Tensor, masks: Tensor) -> list[Features]:
         """Of the cells from each pixel of the first one on; see matching/_dense.py.
 
-        What lies around is told apart for every pixel, so the first ones are nearly, not quite,
-        those of `forward`.
+        Gates are drawn once, for the first of them, and lie between those of its cells for the
+        others: drawn for each, they cost four times as much and are no better.
         """
         dense = stem(images, masks, 1)
+        structure, light = (t[..., ::STRIDE, ::STRIDE] for t in (dense.structure, dense.light))
+        gates = self._gates(structure, light)
         out = []
-        around = dense.light  # of the first phase, when that is known
         for y, x in _PLACES:
-            structure, light, mask = (t[..., y::STRIDE, x::STRIDE] for t in dense)
-            entered = self._entered(structure, light)
-            if not (y or x):
-                around = _dense(self._context(entered), dense.mask.shape[-2:])
-            near = around[..., y::STRIDE, x::STRIDE]
-            out.append((self._gated(structure, entered, near, mask), mask))
+            structure, mask = (t[..., y::STRIDE, x::STRIDE] for t in (dense.structure, dense.mask))
+            out.append((_weighted(structure, _between(gates, y, x, mask.shape[-2:]), mask), mask))
         return out
 
-    def _entered(self, structure: Tensor, light: Tensor) -> Tensor:
+    def _gates(self, structure: Tensor, light: Tensor) -> Tensor:
+        """(B, 11, h, w) weight of each channel, and that of the cell, in [0, 1]."""
         entered: Tensor = self.enter(torch.cat([structure, light], 1))
-        return entered
+        around = _enlarged(self._context(entered), STRIDE, entered.shape[-2:])
+        return torch.sigmoid(self.gates(self.fine(F.relu(entered + around))))
 
     def _context(self, entered: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h / 2, w / 2): what lies around."""
@@ -186,13 +184,6 @@ class EmbeddedNet(nn.Module):
         merged = F.relu(middle + _enlarged(low, 2, middle.shape[-2:]))
         context: Tensor = self.context(self.merge(merged))
         return context
-
-    def _gated(self, structure: Tensor, entered: Tensor, around: Tensor, mask: Tensor) -> Tensor:
-        """(B, 10, h, w) channels, weighted; 0 where invalid."""
-        logits = self.gates(self.fine(F.relu(entered + around)))
-        gates = torch.sigmoid(logits)
-        weight = 4 * gates[:, -1:] * mask[:, None]
-        return torch.mul(structure * gates[:, :-1], weight)
 
 
 def stem(images: Tensor, masks: Tensor, step: int) -> Stem:
@@ -236,9 +227,18 @@ def _enlarged(x: Tensor, factor: int, size: torch.Size) -> Tensor:
     return out[..., : size[0], : size[1]]
 
 
-def _dense(x: Tensor, size: torch.Size) -> Tensor:
-    """(B, C, h, w) by 4 px -> (B, C, H, W) of overlapping cells, from every pixel on."""
-    wide = F.interpolate(x, scale_factor=2.0 * STRIDE, mode="bilinear", align_corners=False)
-    more = [max(0, n + 1 - m) for n, m in zip(size, wide.shape[-2:], strict=True)]
-    wide = F.pad(wide, (0, more[1], 0, more[0]), mode="replicate")
-    return F.avg_pool2d(wide[..., : size[0] + 1, : size[1] + 1], STRIDE, 1)
+def _weighted(structure: Tensor, gates: Tensor, mask: Tensor) -> Tensor:
+    """(B, 10, h, w) channels, weighted; 0 where invalid."""
+    weight = 4 * gates[:, -1:] * mask[:, None]
+    return torch.mul(structure * gates[:, :-1], weight)
+
+
+def _between(gates: Tensor, y: int, x: int, size: torch.Size) -> Tensor:
+    """Those of cells that lie half a cell further down (y) or to the right (x)."""
+    for dim, half in ((-2, y), (-1, x)):
+        if half:
+            last = gates.narrow(dim, gates.shape[dim] - 1, 1)
+            gates = 0.5 * (
+                gates + torch.cat([gates.narrow(dim, 1, gates.shape[dim] - 1), last], dim)
+            )
+    return gates[..., : size[0], : size[1]]

@@ -1,0 +1,134 @@
+"""Two fits whose difference is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS
+
+import scenes
+from cli_cases import run
+from georeg import transforms
+from georeg.comparing import compare_fits
+from georeg.crs import CrsPath
+from georeg.errors import InputError
+from georeg.fitfile import FitFile
+from georeg.grid import Grid
+
+UTM = CRS.from_epsg(32633)
+
+
+def fit(
+    dx: float = 0.0, dy: float = 0.0, *, gsd: float = 10.0, angle: float = 0.0, **changed: Any
+) -> FitFile:
+    """A similarity about the upper left corner, in a frame of 4 km that is the reference."""
+    shape = (round(4000 / gsd), round(4000 / gsd))
+    grid = Grid(shape, Affine(gsd, 0, scenes.ORIGIN[0], 0, -gsd, scenes.ORIGIN[1]), UTM)
+    a = np.radians(angle)
+    matrix = [[np.cos(a), -np.sin(a), dx], [np.sin(a), np.cos(a), dy], [0, 0, 1]]
+    transform = transforms.from_dict({"name": "similarity", "matrix": matrix})
+    whole = FitFile(transform, grid, grid, None, (400, 400))
+    return dataclasses.replace(whole, **changed)
+
+
+def test_the_same_fit() -> None:
+    found = compare_fits(fit(3, 4), fit(3, 4))
+    assert found.rmse_px <= found.max_px < 1e-6
+    assert found.places > 1000
+
+
+def test_a_shift_between_them() -> None:
+    found = compare_fits(fit(3, 4), fit())
+    assert (found.mean_x_px, found.mean_y_px) == pytest.approx((3, 4))
+    for value in (found.rmse_px, found.ce90_px, found.median_px, found.max_px):
+        assert value == pytest.approx(5)
+    assert found.rmse_m == pytest.approx(50, rel=0.01)
+
+
+def test_pixels_are_those_of_the_second_one_s_reference() -> None:
+    found = compare_fits(fit(3, 4), fit(gsd=5.0))
+    assert found.rmse_px == pytest.approx(10)
+    assert found.max_m == pytest.approx(50, rel=0.01)
+
+
+def test_a_rotation_grows_with_the_distance() -> None:
+    found = compare_fits(fit(angle=0.1), fit())
+    far = np.radians(0.1) * np.hypot(400, 400)
+    assert found.max_px == pytest.approx(far, rel=0.03)
+    assert found.median_px < 0.7 * found.max_px
+
+
+def test_fits_in_other_crs() -> None:
+    """The same correction, found against a reference in degrees."""
+    one = fit(3, -4)
+    path = CrsPath(UTM, CRS.from_epsg(4326))
+    corners = one.frame.to_map(np.array([[0.0, 400.0], [400.0, 0.0]]))
+    (left, bottom), (right, top) = path.forward(corners)
+    size = 1e-4
+    bounds = (left - size, bottom - size, right + size, top + size)
+    degrees = Grid.from_bounds(bounds, (size, size), CRS.from_epsg(4326))
+    x, y = np.meshgrid(np.linspace(10, 390, 12), np.linspace(10, 390, 12))
+    claimed = np.stack([x.ravel(), y.ravel()], axis=1)
+    ways = [
+        degrees.to_pixel(path.forward(one.frame.to_map(xy)))
+        for xy in (claimed, one.transform.forward(claimed))
+    ]
+    model = transforms.load("polynomial2").from_points(*ways)
+    other = dataclasses.replace(one, transform=model, frame=degrees, reference=degrees)
+    assert compare_fits(one, other).rmse_px < 0.02
+    assert compare_fits(other, one).rmse_px < 0.02
+
+
+def test_without_crs_there_are_no_metres() -> None:
+    def bare(one: FitFile) -> FitFile:
+        grid = dataclasses.replace(one.frame, crs=None)
+        return dataclasses.replace(one, frame=grid, reference=grid)
+
+    found = compare_fits(bare(fit(3, 4)), bare(fit()))
+    assert (found.rmse_px, found.rmse_m, found.max_m) == (pytest.approx(5), None, None)
+
+
+def test_fits_of_other_places_can_t_be_compared() -> None:
+    away = fit()
+    grid = dataclasses.replace(away.frame, transform=Affine(10, 0, 0, 0, -10, 100_000))
+    with pytest.raises(InputError, match="hardly a place in common"):
+        compare_fits(fit(), dataclasses.replace(away, frame=grid, reference=grid))
+
+
+def test_scans_are_compared_by_their_pixels(tmp_path: Path) -> None:
+    """Both placed by the fit: the placement is part of what differs."""
+    image = scenes.texture((400, 400))
+    scan = scenes.write(tmp_path / "scan.png", image, crs=None, driver="PNG")
+    place = fit().frame.transform
+    info = {"moving": scan}
+    one = fit(3, 4, placement=place, info=info)
+    moved = fit(placement=place @ Affine.translation(1, 1), info=info)
+    assert compare_fits(one, moved).mean_x_px == pytest.approx(2, abs=1e-6)
+    with pytest.raises(InputError, match="no such file"):
+        compare_fits(one, fit(placement=place, info={"moving": str(tmp_path / "gone.png")}))
+
+
+def test_command_line(tmp_path: Path) -> None:
+    one, other = str(tmp_path / "one.json"), str(tmp_path / "other.json")
+    fit(3, 4).save(one)
+    fit().save(other)
+    good = run("check", one, "--reference", other, "--max-error", "6")
+    assert good.code == 0, good.err
+    assert good.err == ""
+    assert good.out.startswith("difference   5.000 px RMSE (50 m), CE90 5.000 px")
+    bad = run("check", one, "--reference", other, "--max-error", "4", "--json")
+    assert bad.code == 3
+    assert json.loads(bad.out)["error"]["rmse_px"] == pytest.approx(5)
+    assert "the two alignments differ by 5.00 px, more than --max-error 4" in bad.line
+    mixed = run("check", one, "--reference", tmp_path / "a.tif")
+    assert mixed.code == 2
+    assert "compare two rasters, or two fits" in mixed.line
+    assert run("check", one, "--reference", other, "--report", tmp_path / "r.html").code == 2
+    (tmp_path / "no.json").write_text("{}")
+    assert run("check", one, "--reference", tmp_path / "no.json").code == 4
