@@ -3,9 +3,9 @@
     python benchmarks/batch.py --data /work/shared/data/pairs/naip --jobs 200 --kills 20
 
 Real jobs: windows of NAIP images of four dates, aligned to the same window of another date; every
-tenth job is bad, in each way that tests/batch_cases.py knows. One undisturbed run; one that is killed
-(SIGKILL) at random moments, so many times, and then run to its end: the two end states are compared
-file by file. Then the same good jobs on a Dask cluster of separate processes on loopback, with one
+tenth job is bad, in each way that tests/batch_cases.py knows. One undisturbed run; one that is
+killed (SIGKILL) at random moments, so many times, and then run to its end: the two end states are
+compared file by file. Then good jobs on a Dask cluster of separate processes on loopback, with one
 worker and with two. Writes benchmarks/results/batch.md and .json.
 """
 
@@ -248,8 +248,8 @@ def save(result: dict[str, Any]) -> None:
             f"| Dask, one worker | {found['one_worker']:.2f} jobs/s |",
             f"| Dask, two workers | {found['two_workers']:.2f} jobs/s, {found['ratio']:.2f} times "
             "as many |",
-            f"| rasters that differ from the local executor's | {len(found['different_from_local'])}"
-            f" of {found['jobs']} |",
+            "| rasters that differ from the local executor's | "
+            f"{len(found['different_from_local'])} of {found['jobs']} |",
         ]
     (RESULTS / "batch.md").write_text("\n".join(lines) + "\n")
 
