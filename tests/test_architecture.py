@@ -166,7 +166,7 @@ def test_command_line_imports_itself_relatively() -> None:
         ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
         ("dask", ("georeg.batch.executors.dask", "georeg.xarray")),
-        ("distributed", ("georeg.batch.executors.dask",)),
+        ("distributed", ("georeg.batch.executors.dask", "georeg.remote")),
         ("pystac_client", ("georeg.batch.manifests.stac",)),
         ("xarray", ("georeg.xarray",)),
         ("jinja2", ("georeg.batch.summary", "georeg.report.")),

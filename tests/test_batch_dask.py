@@ -13,10 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import batch_cases as cases
 import scenes
+from georeg.align import align
 from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
 from georeg.batch.run import Event, run_batch
@@ -127,6 +129,27 @@ def parent_of_worker(pid: int) -> bool:
         if int(words[1]) == pid and b"georeg.batch.worker" in line:
             return True
     return False
+
+
+def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
+    """The same tie points, and bytes, as here; both workers matched some of the tiles."""
+    from distributed import Client
+
+    pair = scenes.make_pair(tmp_path / "in", scenes.waves(2.0, 400, 6.0, 4.0), (420, 740))
+    made = {}
+    for name, device in (("here", "cpu"), ("there", f"dask:{cluster.address}")):
+        out = str(tmp_path / f"{name}.tif")
+        found = align(pair.moving, pair.reference, out, Settings(threads=1, device=device),
+                      OutputSettings(driver="GTiff"))  # fmt: skip
+        assert found.verdict.ok
+        made[name] = (found, Path(out).read_bytes())
+    np.testing.assert_array_equal(
+        made["here"][0].matches.reference_xy, made["there"][0].matches.reference_xy
+    )
+    assert made["here"][1] == made["there"][1]
+    with Client(cluster.address) as client:
+        loaded = client.run(lambda: len(__import__("georeg.remote").remote._matchers))
+    assert list(loaded.values()) == [1, 1]
 
 
 def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
