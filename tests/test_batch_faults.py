@@ -117,8 +117,11 @@ def test_one_read_only_folder_of_several(
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     out = tmp_path / "out"
     good, bad = jobs_in(out, pair)[0], replace(jobs_in(small_disk, pair)[0], id="bad")
-    result = run([bad, good], out)
-    assert [record.status for record in result.records] == ["failed", "done"]
+    third = replace(good, id="no_gpu", output=str(out / "g.tif"), base=str(out / "g.tif"),
+                    settings=replace(QUICK, device="cuda:77"))  # fmt: skip
+    result = run([bad, good, third], out)
+    assert [record.status for record in result.records] == ["failed", "done", "failed"]
+    assert "cuda:77" in result.records[2].message
     assert "Read-only file system" in result.records[0].message or "can't be written" in (
         result.records[0].message
     )

@@ -464,3 +464,25 @@ def test_entries_without_a_place() -> None:
         lambda options: (Settings(), OutputSettings()),
     )  # fmt: skip
     assert (job.problem, job.moving, job.inputs()) == ("p", "", ())
+
+
+def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One queue for each GPU, and CPU workers by cores and memory for jobs that want none."""
+    from georeg.batch import slots
+
+    def on(device: str) -> Job:
+        return replace(job, settings=Settings(device=device))
+
+    monkeypatch.setattr(slots, "processors", lambda: 8)
+    monkeypatch.setattr(slots, "available_memory", lambda: 4000.0)
+    jobs = [on("auto"), on("cuda"), on("cuda:1"), on("cpu"), on("cpu")]
+    found = slots.plan_slots(jobs, None, 2)
+    assert [slot.device for slot in found] == ["cuda:0", "cuda:1", "cpu", "cpu"]
+    assert [found[0].takes(j) for j in jobs] == [True, True, False, False, False]
+    assert [found[1].takes(j) for j in jobs] == [True, True, True, False, False]
+    assert [found[2].takes(j) for j in jobs] == [False, False, False, True, True]
+    assert found[0].fit(jobs[1]).settings.device == "cuda:0"
+    assert found[2].fit(jobs[3]).settings.threads == 4
+    assert len(slots.plan_slots([on("auto")] * 50, None, 0)) == 3  # 4000 MB: 1212 MB for each
+    assert len(slots.plan_slots([on("auto")] * 50, 5, 0)) == 5
+    assert len(slots.plan_slots([on("auto")], None, 0)) == 1

@@ -23,16 +23,18 @@ class Slot:
     Attributes:
         device: what `auto` and `cuda` mean here: cpu, or one GPU.
         threads: CPU threads of its job.
+        spare: whether there are GPUs beside it, for which jobs wait that may use one.
     """
 
     device: str
     threads: int
+    spare: bool = False
 
     def takes(self, job: Job) -> bool:
         """Whether a job belongs into this slot's queue."""
         wanted = job.settings.device
         if not self.device.startswith("cuda"):
-            return not wanted.startswith("cuda")
+            return not wanted.startswith("cuda") and not (self.spare and wanted == "auto")
         return wanted in ("auto", "cuda", self.device)
 
     def fit(self, job: Job) -> Job:
@@ -59,7 +61,7 @@ def plan_slots(jobs: list[Job], workers: int | None, gpus: int) -> tuple[Slot, .
     rest = [job for job in jobs if not any(slot.takes(job) for slot in slots)]
     if rest:
         count = workers or _fitting(rest, cores)
-        slots += [Slot("cpu", max(1, cores // count))] * count
+        slots += [Slot("cpu", max(1, cores // count), bool(slots))] * count
     return tuple(slots)
 
 

@@ -32,6 +32,7 @@ class Local:
         self._children: list[Child] = []
         self._threads: list[threading.Thread] = []
         self._slots: tuple[Slot, ...] = ()
+        self._anywhere: set[str] = set()
 
     def __enter__(self) -> Local:
         """This executor."""
@@ -56,6 +57,10 @@ class Local:
         if not jobs:
             return
         self._slots = plan_slots(list(jobs), self._count, count_gpus(list(jobs)))
+        # Jobs that want a GPU that isn't there go anywhere, to fail with that reason.
+        self._anywhere = {
+            job.id for job in jobs if not any(slot.takes(job) for slot in self._slots)
+        }
         waiting: deque[Job] = deque(jobs)
         taking = threading.Lock()
         ended: queue.SimpleQueue[Record | BaseException] = queue.SimpleQueue()
@@ -92,7 +97,8 @@ class Local:
         try:
             while not self._ending.is_set():
                 with taking:
-                    job = next((job for job in waiting if slot.takes(job)), None)
+                    mine = (j for j in waiting if slot.takes(j) or j.id in self._anywhere)
+                    job = next(mine, None)
                     if job is None:
                         break
                     waiting.remove(job)
