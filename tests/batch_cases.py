@@ -18,7 +18,7 @@ from affine import Affine
 import scenes
 from cli_cases import snapshot
 
-QUICK = ("--transform", "shift", "--threads", "1")
+QUICK = ("--transform", "shift", "--threads", "1", "--device", "cpu", "--workers", "1")
 SHAPE = (160, 160)
 # What a record says of each kind of bad input.
 KINDS = {

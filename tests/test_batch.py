@@ -15,7 +15,7 @@ import pytest
 
 import batch_cases as cases
 
-GOOD = 5
+GOOD = 4
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(manifest: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """An undisturbed run."""
     out = manifest.parent / "out"
-    return out, cases.batch(manifest, out, "--metrics", manifest.parent / "georeg.prom", "--stac")
+    return out, cases.batch(manifest, out, "--metrics", manifest.parent / "georeg.prom", "--stac",
+                            "--workers", 2)  # fmt: skip
 
 
 Done = tuple[Path, subprocess.CompletedProcess[str]]
@@ -137,7 +138,7 @@ def test_killed_again_and_again(done: Done, manifest: Path) -> None:
 
 def killed(command: list[str], rng: np.random.Generator) -> None:
     """Run, and kill some moments after the first jobs have ended."""
-    wanted = int(rng.integers(4, 8))
+    wanted = int(rng.integers(4, 7))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -50,8 +50,9 @@ class Cluster:
         return process
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -66,7 +67,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         stack.callback(process.kill)
         made = Cluster(f"tcp://127.0.0.1:{port}", stack)
         for number in range(2):
-            made.add_worker(tmp_path / f"worker{number}")
+            made.add_worker(folder / f"worker{number}")
         wait_for(made.address, 2)
         yield made
 
@@ -82,53 +83,6 @@ def wait_for(address: str, workers: int) -> None:
         except OSError:
             time.sleep(0.5)
     raise AssertionError("no cluster")
-
-
-def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
-
-    def jobs(folder: Path) -> list[Job]:
-        names = [pair.moving] * 5 + [str(tmp_path / "no.tif")]
-        return [
-            Job(f"job{n}", name, pair.reference, str(folder / f"job{n}.tif"),
-                str(folder / f"job{n}.tif"), Settings(transform="shift", threads=1),
-                OutputSettings(driver="GTiff"))
-            for n, name in enumerate(names)
-        ]  # fmt: skip
-
-    killed: list[str] = []
-
-    def tell(event: Event) -> None:
-        if event.event == "log" and "located" in event.message and not killed:
-            # The worker is in the middle of this job.
-            victim = next(w for w in cluster.workers if parent_of_worker(w.pid))
-            os.kill(victim.pid, signal.SIGKILL)
-            killed.append(event.job)
-
-    by_dask = run_batch(
-        jobs(tmp_path / "dso"), str(tmp_path / "dso"),
-        BatchOptions(executor="dask", scheduler=cluster.address), tell=tell,
-    )  # fmt: skip
-    local = run_batch(jobs(tmp_path / "loc"), str(tmp_path / "loc"))
-    assert killed
-    assert local.counts == by_dask.counts
-    assert by_dask.counts["done"] == 5
-    assert cases.state(tmp_path / "dso") == cases.state(tmp_path / "loc")
-
-
-def parent_of_worker(pid: int) -> bool:
-    """Whether a Dask worker has a process of ours beside it."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = path.read_text().rpartition(")")[2].split()
-            line = (path.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(words[1]) == pid and b"georeg.batch.worker" in line:
-            return True
-    return False
 
 
 def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
@@ -150,6 +104,53 @@ def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
     with Client(cluster.address) as client:
         loaded = client.run(lambda: len(__import__("georeg.remote").remote._matchers))
     assert list(loaded.values()) == [1, 1]
+
+
+def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+
+    def jobs(folder: Path) -> list[Job]:
+        names = [pair.moving] * 3 + [str(tmp_path / "no.tif")]
+        return [
+            Job(f"job{n}", name, pair.reference, str(folder / f"job{n}.tif"),
+                str(folder / f"job{n}.tif"), Settings(transform="shift", threads=1),
+                OutputSettings(driver="GTiff"))
+            for n, name in enumerate(names)
+        ]  # fmt: skip
+
+    killed: list[str] = []
+
+    def tell(event: Event) -> None:
+        if event.event == "log" and "located" in event.message and not killed:
+            # The worker is in the middle of this job.
+            victim = next(w for w in cluster.workers if parent_of_worker(w.pid))
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(event.job)
+
+    by_dask = run_batch(
+        jobs(tmp_path / "dso"), str(tmp_path / "dso"),
+        BatchOptions(executor="dask", scheduler=cluster.address), tell=tell,
+    )  # fmt: skip
+    local = run_batch(jobs(tmp_path / "loc"), str(tmp_path / "loc"), BatchOptions(workers=1))
+    assert killed
+    assert local.counts == by_dask.counts
+    assert by_dask.counts["done"] == 3
+    assert cases.state(tmp_path / "dso") == cases.state(tmp_path / "loc")
+
+
+def parent_of_worker(pid: int) -> bool:
+    """Whether a Dask worker has a process of ours beside it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+            line = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(words[1]) == pid and b"georeg.batch.worker" in line:
+            return True
+    return False
 
 
 def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
