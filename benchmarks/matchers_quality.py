@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="simil")
     parser.add_argument("--most", type=int, default=1000, help="cases of a set")
-    parser.add_argument("--matchers", nargs="+", default=["structural", "sift"])
+    parser.add_argument("--matchers", nargs="*", default=["structural", "sift"], help="to run")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds a case may take")
     parser.add_argument("--rate", action="store_true", help="write georeg/ratings.json")
     args = parser.parse_args()

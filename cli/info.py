@@ -72,6 +72,7 @@ def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:
             "bounds": None if grid is None else list(grid.bounds()),
             "gsd_m": _gsd(header),
             "modality": None if look is None else look.modality,
+            "evidence": None if look is None else look.why,
             "looks_at_bands": None if look is None else list(look.bands),
             "problem": problem,
         }
@@ -109,13 +110,14 @@ def _gsd(header: Header) -> list[float] | None:
 
 
 def _text(seen: dict[str, Any]) -> str:
-    gsd = seen["gsd_m"]
+    gsd, bounds = seen["gsd_m"], seen["bounds"]
     hints = [name for name in ("palette", "mask") if seen[name]]
     rows = [
         ("file", seen["name"]),
         ("size", f"{seen['width']} x {seen['height']} pixels"),
         ("crs", seen["crs"] or "none"),
         ("georeference", seen["georeference"] + (", RPCs" if seen["rpcs"] else "")),
+        ("bounds", "unknown" if bounds is None else ", ".join(f"{v:.10g}" for v in bounds)),
         ("pixel size", "unknown" if gsd is None else f"{gsd[0]:.6g} x {gsd[1]:.6g} m"),
         ("bands", f"{len(seen['bands'])}{' with ' + ' and '.join(hints) if hints else ''}"),
     ]
@@ -125,5 +127,5 @@ def _text(seen: dict[str, Any]) -> str:
         rows.append((f"  band {band['band']}", f"{band['dtype']}, {band['colour']}{nodata}{name}"))
     if seen["modality"] is not None:
         bands = ", ".join(map(str, seen["looks_at_bands"]))
-        rows.append(("seen as", f"{seen['modality']}, by band {bands}"))
+        rows.append(("seen as", f"{seen['modality']}, by band {bands} ({seen['evidence']})"))
     return "\n".join(f"{name:<13} {value}" for name, value in rows)

@@ -68,6 +68,8 @@ def ranked(
     """
     known = table() if ratings is None else ratings
     usable = [rating for rating in known if gpu or not rating.gpu_only]
-    unmeasured = [r for r in usable if r.figure(modalities) is None]
-    measured = [r for r in usable if r not in unmeasured]
-    return unmeasured + sorted(measured, key=lambda r: -(r.figure(modalities) or 0.0))
+    measured = [r for r in usable if r.figure(modalities) is not None]
+    others = [r for r in usable if r not in measured]
+    first = [r for r in others if r.gpu_only]  # what the design wants where there is a GPU
+    ordered = sorted(measured, key=lambda r: -(r.figure(modalities) or 0.0))
+    return [*first, *ordered, *(r for r in others if not r.gpu_only)]

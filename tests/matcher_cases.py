@@ -9,7 +9,7 @@ import numpy as np
 
 import network_cases
 import scenes
-from georeg import matching
+from georeg import choosing, matching
 from georeg.matching.protocol import (
     Array,
     Device,
@@ -22,15 +22,16 @@ from georeg.matching.protocol import (
     Weights,
 )
 from georeg.matching.running import run
-from georeg.models import recognise
+from georeg.models import catalogue, recognise
 from georeg.peaks import read_peaks
 from model_cases import SHIPPED, packaged
 
 STEP = 1 / 32  # pixels; scenes.sample places its samples on multiples of that
 SHIFT = (76 * STEP, -115 * STEP)  # 2.375, -3.59375
 
-UNTRAINED = [name for name in matching.available() if not matching.kind(name).layouts]
-TRAINED = [name for name in matching.available() if matching.kind(name).layouts]
+BUILT_IN = [name for name in matching.available() if not matching.kind(name).layouts]
+BUILT_IN += [e.name for e in catalogue.ENTRIES if e.shipped]
+TRAINED = [name for name in matching.available() if name not in BUILT_IN]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,8 @@ class Subject:
 def subject(name: str, device: Device | None = None) -> Subject:
     """The test is skipped if the matcher needs weights and there are none recorded."""
     device = device or Device()
-    if name in UNTRAINED:
-        return Subject(matching.load(name, device))
+    if name in BUILT_IN:
+        return Subject(choosing.loader(name)(device))
     return Subject(matching.load(name, device, weights(name)), 128, (8.0, -16.0), 24.0)
 
 

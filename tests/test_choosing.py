@@ -19,6 +19,9 @@ from georeg.settings import MODALITIES, Settings
 OPTICAL = ("optical", "optical")
 
 
+BUILT_IN = ("structural", "embedded")
+
+
 @pytest.fixture(autouse=True)
 def empty_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
@@ -65,10 +68,11 @@ def test_measured_matchers_rank_by_what_was_measured() -> None:
         ratings.Rating("a", False, {"sar": 40.0, "all": 80.0}),
         ratings.Rating("b", False, {"sar": 60.0, "all": 70.0}),
         ratings.Rating("c", True, {}),
+        ratings.Rating("d", False, {}),
     )
-    assert [r.matcher for r in ratings.ranked(False, ("sar", "optical"), table)] == ["b", "a"]
-    assert [r.matcher for r in ratings.ranked(False, OPTICAL, table)] == ["a", "b"]
-    assert [r.matcher for r in ratings.ranked(True, OPTICAL, table)] == ["c", "a", "b"]
+    assert [r.matcher for r in ratings.ranked(False, ("sar", "optical"), table)] == ["b", "a", "d"]
+    assert [r.matcher for r in ratings.ranked(False, OPTICAL, table)] == ["a", "b", "d"]
+    assert [r.matcher for r in ratings.ranked(True, OPTICAL, table)] == ["c", "a", "b", "d"]
     assert "60 %" in table[1].why(("optical", "sar"))
 
 
@@ -76,7 +80,7 @@ def test_the_table_names_matchers_that_exist() -> None:
     assert {r.matcher for r in ratings.table()} <= set(matching.available())
 
 
-@pytest.mark.parametrize("name", [n for n in matching.available() if n != "structural"])
+@pytest.mark.parametrize("name", [n for n in matching.available() if n not in BUILT_IN])
 def test_missing_weights_say_which_command_gets_them(name: str) -> None:
     choice = choose(name, "", False, OPTICAL)
     if not matching.kind(name).layouts:

@@ -131,7 +131,12 @@ def test_info(scene: tuple[str, str]) -> None:
     result = run("info", scene[0], "--json")
     assert result.code == 0
     assert "32633" in result.out
-    json.loads(result.out)
+    seen = json.loads(result.out)
+    assert seen["modality"] == "optical"
+    assert seen["evidence"]
+    said = run("info", scene[0]).out
+    assert f"optical, by band 1 ({seen['evidence']})" in said
+    assert "bounds        500000, 4997000, 503000, 5000000" in said
 
 
 def test_unknown_command_and_version() -> None:

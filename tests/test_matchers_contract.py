@@ -18,9 +18,9 @@ from georeg.matching.protocol import Device, Mask, Matcher, Surfaces, TileBatch
 from georeg.matching.running import one_thread_each
 from georeg.voting import vote
 from matcher_cases import (
+    BUILT_IN,
     SHIFT,
     TRAINED,
-    UNTRAINED,
     Subject,
     batch_of,
     displacement,
@@ -30,12 +30,12 @@ from matcher_cases import (
 )
 
 
-@pytest.fixture(params=UNTRAINED)
+@pytest.fixture(params=BUILT_IN)
 def matcher(request: pytest.FixtureRequest) -> Matcher:
     return matching.load(request.param, Device())
 
 
-@pytest.fixture(params=[n for n in [*UNTRAINED, *TRAINED] if n != "minima_roma"], scope="module")
+@pytest.fixture(params=[n for n in [*BUILT_IN, *TRAINED] if n != "minima_roma"], scope="module")
 def any_one(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """In one thread, as in georeg's own runs of small batches."""
     with one_thread_each(Device()):

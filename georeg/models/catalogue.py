@@ -96,11 +96,11 @@ def _minima(
 
 ENTRIES = (
     Entry(
-        "embedded", "embedded", "embedded.safetensors", 430_000, APACHE, shipped=True,
+        "embedded", "embedded", "embedded.safetensors", 104_848, APACHE, shipped=True,
         note="comes with georeg",
     ),
     Entry(
-        "embedded_own", "embedded", "embedded_own.safetensors", 430_000,
+        "embedded_own", "embedded", "embedded_own.ckpt", 104_848,
         "yours, as far as the images that it was trained on allow", page="georeg train --help",
         note="the embedded matcher as you trained it",
     ),

@@ -97,7 +97,7 @@ class EmbeddedNet(nn.Module):
 
     reliability: Tensor
 
-    def __init__(self, width: int = 16, deep: int = 32, deepest: int = 48) -> None:
+    def __init__(self, width: int = 8, deep: int = 16, deepest: int = 24) -> None:
         """Gates all of 1: untrained, it is the structural matcher.
 
         Args:
@@ -134,7 +134,7 @@ class EmbeddedNet(nn.Module):
         widths = [
             int(state[name].shape[0]) if name in state else default
             for name, default in (
-                ("enter.0.weight", 16), ("down.0.0.weight", 32), ("deepest.0.0.weight", 48)
+                ("enter.0.weight", 8), ("down.0.0.weight", 16), ("deepest.0.0.weight", 24)
             )
         ]  # fmt: skip
         net = made(lambda: cls(*widths), state, "georeg's embedded matcher")
