@@ -45,6 +45,9 @@ from georeg.writers.points import PointTable, write_points
 
 log = logging.getLogger(__name__)
 
+# Kinds of failure that tell nothing about the rasters.
+_OUTSIDE = ("Timeout", "MemoryLimit", "Crash", "MemoryError")
+
 
 def do(job: Job, tell: Progress | None = None) -> Record:
     """Do a job; whatever goes wrong is in the record, which is stored beside the output.
@@ -133,8 +136,7 @@ def _stored(job: Job, record: Record) -> Record:
             other = load_record(job.record_path)
             if other is not None and other.status == DONE and other.run.get("id") == job.run:
                 return other
-        kept = (record.error or {}).get("passing")
-        if record.status != DONE and record.owns and not kept:
+        if record.owns and _says_no(record):
             _remove_old(job)
         clear_leftovers((job.output,))
         store_record(job.record_path, record)
@@ -146,6 +148,13 @@ def _stored(job: Job, record: Record) -> Record:
                 error=_caught(error), run=record.run,
             )  # fmt: skip
     return record
+
+
+def _says_no(record: Record) -> bool:
+    """Whether the rasters themselves are the reason, so that an older output is wrong, too."""
+    error = record.error or {}
+    outside = error.get("passing") or error.get("kind") in _OUTSIDE
+    return record.status != DONE and not outside
 
 
 def _ready(job: Job) -> None:
