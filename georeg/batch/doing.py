@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
+from pyproj import CRS
 
 from georeg.align import Alignment, align, measure
 from georeg.applying import Progress, apply_fit
@@ -31,7 +32,7 @@ from georeg.batch.records import (
     record_of,
     store_record,
 )
-from georeg.crs import to_lonlat
+from georeg.crs import CrsPath
 from georeg.errors import EXIT_REFUSED, EXIT_UNEXPECTED, GeoregError, OutputError, SettingsError
 from georeg.fitfile import load_fit
 from georeg.georef import AffineGeoref
@@ -287,7 +288,8 @@ def footprint_of(name: str) -> list[list[float]] | None:
         return None
     rows, columns = header.shape
     sides = 2 if isinstance(header.georef, AffineGeoref) else 5
-    lonlat = to_lonlat(header.crs, header.georef.to_map(outline(columns, rows, sides)))
+    edge = header.georef.to_map(outline(columns, rows, sides))
+    lonlat = CrsPath(header.crs, CRS.from_epsg(4326)).forward(edge)
     if not np.isfinite(lonlat).all():
         return None
     ring = [[round(float(x), 8), round(float(y), 8)] for x, y in lonlat]

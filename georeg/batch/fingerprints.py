@@ -56,7 +56,10 @@ def unchanged(name: str, known: Fingerprint | None) -> bool:
             return False
         if state.st_mtime_ns == known["mtime_ns"]:
             return True
-        return bool(_contents(name, state.st_size) == known["blake2b"])
+        try:
+            return bool(_contents(name, state.st_size) == known["blake2b"])
+        except OSError:  # the job will say what is wrong with it
+            return False
     now = fingerprint(name)
     return now is not None and known is not None and dict(now) == dict(known)
 
