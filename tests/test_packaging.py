@@ -74,6 +74,7 @@ def test_type_markers(names: set[str]) -> None:
 def test_data_of_the_engine(names: set[str]) -> None:
     layouts = {f"georeg/models/layouts/{p.name}" for p in ROOT.glob("georeg/models/layouts/*.json")}
     page = {f"georeg/report/{name}" for name in ("page.html.j2", "page.css", "page.js")}
+    page.add("georeg/batch/summary.html.j2")
     assert layouts | page | {"georeg/ratings.json"} <= names
 
 
