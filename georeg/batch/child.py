@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from georeg.batch.doing import give_up
+from georeg.batch.ending import give_up
 from georeg.batch.job import Job
 from georeg.batch.records import Record
 

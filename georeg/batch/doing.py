@@ -6,9 +6,7 @@ import logging
 import os
 import socket
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -18,10 +16,10 @@ from pyproj import CRS
 
 from georeg.align import Alignment, align, measure
 from georeg.applying import Progress, apply_fit
+from georeg.batch.ending import caught, conclude, failure, fenced
 from georeg.batch.fingerprints import fingerprint
 from georeg.batch.items import write_item
 from georeg.batch.job import ALIGN, APPLY, PAIR, Job
-from georeg.batch.lock import holds
 from georeg.batch.records import (
     DONE,
     FAILED,
@@ -33,7 +31,7 @@ from georeg.batch.records import (
     store_record,
 )
 from georeg.crs import CrsPath
-from georeg.errors import EXIT_REFUSED, EXIT_UNEXPECTED, GeoregError, OutputError, SettingsError
+from georeg.errors import EXIT_REFUSED, GeoregError, OutputError, SettingsError
 from georeg.fitfile import load_fit
 from georeg.georef import AffineGeoref
 from georeg.grid import outline
@@ -41,13 +39,10 @@ from georeg.provenance import versions
 from georeg.raster import Raster
 from georeg.scene import reference_georef
 from georeg.settings import OutputSettings
-from georeg.writers.place import clear_leftovers, exists, is_virtual
+from georeg.writers.place import exists, is_virtual
 from georeg.writers.points import PointTable, write_points
 
 log = logging.getLogger(__name__)
-
-# Kinds of failure that tell nothing about the rasters.
-_OUTSIDE = ("Timeout", "MemoryLimit", "Crash", "MemoryError")
 
 
 def do(job: Job, tell: Progress | None = None) -> Record:
@@ -88,74 +83,17 @@ def do(job: Job, tell: Progress | None = None) -> Record:
                 "give another name, or --overwrite"
             )
         _ready(job)
-        _fenced(job)
+        fenced(job)
         store_record(job.record_path, record(STARTED))
         result = _ACTIONS[job.action](job, tell)
         status = DONE if result["files"] else REFUSED
         error = None
         if status == REFUSED:
-            error = _error("RefusedError", f"{job.moving}: {result['sentence']}", EXIT_REFUSED)
+            error = failure("RefusedError", f"{job.moving}: {result['sentence']}", EXIT_REFUSED)
         done = record(status, result=result, error=error)
     except Exception as error:
-        done = record(FAILED, error=_caught(error))
-    return _stored(job, done)
-
-
-def give_up(job: Job, kind: str, message: str) -> Record:
-    """Record a job whose worker had to be killed, or died; clears up behind it.
-
-    Args:
-        job: the job.
-        kind: Timeout, MemoryLimit or Crash.
-        message: what happened.
-    """
-    before = load_record(job.record_path)
-    mine = before is not None and before.run.get("id") == job.run
-    return _stored(
-        job,
-        record_of(
-            job, FAILED,
-            owns=before is not None and before.owns,
-            inputs=before.inputs if before is not None and mine else {},
-            versions=versions(),
-            error=_error(kind, message, EXIT_UNEXPECTED),
-            run={
-                "id": job.run,
-                "host": socket.gethostname(),
-                "attempts": 1 + (before.attempts if before is not None else 0),
-            },
-        ),
-    )  # fmt: skip
-
-
-def _stored(job: Job, record: Record) -> Record:
-    """Store a record at the end, and see to it that the output is what it says."""
-    try:
-        _fenced(job)
-        if record.status == FAILED:
-            # Dask may have taken a worker for dead that wasn't, and had the job done by another.
-            other = load_record(job.record_path)
-            if other is not None and other.status == DONE and other.run.get("id") == job.run:
-                return other
-        if record.owns and _says_no(record):
-            _remove_old(job)
-        clear_leftovers((job.output,))
-        store_record(job.record_path, record)
-    except OutputError as error:
-        log.warning("%s", error)
-        if record.status == DONE:
-            return record_of(
-                job, FAILED, owns=record.owns, inputs=record.inputs, versions=record.versions,
-                error=_caught(error), run=record.run,
-            )  # fmt: skip
-    return record
-
-
-def _says_no(record: Record) -> bool:
-    """Whether the rasters themselves are the reason, so that an older output is wrong, too."""
-    error = record.error or {}
-    outside = error.get("passing") or error.get("kind") in _OUTSIDE
-    return record.status != DONE and not outside
+        done = record(FAILED, error=caught(error))
+    return conclude(job, done)
 
 
 def _ready(job: Job) -> None:
@@ -166,41 +104,6 @@ def _ready(job: Job) -> None:
                 os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
             except OSError as error:
                 raise OutputError(f"{name} can't be written: {error.strerror}") from None
-
-
-def _fenced(job: Job) -> None:
-    """Nothing is put in place by a job of a run that has lost its lock.
-
-    Raises:
-        OutputError: the run is over.
-    """
-    if job.lock and not holds(job.lock, job.run):
-        raise OutputError(f"{job.output}: run {job.run} is over, so nothing of it is kept")
-
-
-def _remove_old(job: Job) -> None:
-    """What an earlier run wrote from other inputs or settings would contradict the record."""
-    for path in (job.output, job.beside(".fit.json"), job.beside(".item.json")):
-        if not is_virtual(path):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-
-def _caught(error: Exception) -> dict[str, Any]:
-    if isinstance(error, GeoregError):
-        passing = isinstance(error, OutputError)
-        return _error(type(error).__name__, str(error), error.exit_code, passing=passing)
-    kind = type(error).__name__
-    log.info("%s", traceback.format_exc())
-    if isinstance(error, MemoryError):
-        return _error(kind, "not enough memory: give a smaller --memory", EXIT_UNEXPECTED)
-    return _error(kind, f"unexpected {kind}: {error}", EXIT_UNEXPECTED)
-
-
-def _error(kind: str, message: str, code: int, *, passing: bool = False) -> dict[str, Any]:
-    """`passing`: the reason lies outside of the job (a full disk), so the next run tries again."""
-    found: dict[str, Any] = {"kind": kind, "message": " ".join(message.split()), "exit_code": code}
-    return {**found, "passing": True} if passing else found
 
 
 def _align(job: Job, tell: Progress) -> dict[str, Any]:

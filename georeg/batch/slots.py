@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -93,6 +94,13 @@ def count_gpus(jobs: list[Job]) -> int:
     """GPUs that the jobs may use; asks torch only where a job wants one."""
     from georeg.matching.running import pick_devices
 
-    if all(job.settings.device == "cpu" for job in jobs):
+    if all(job.settings.device == "cpu" for job in jobs) or not _may_have_gpus():
         return 0
     return sum(device.name.startswith("cuda") for device in pick_devices("auto"))
+
+
+def _may_have_gpus() -> bool:
+    """Whether there is a driver of NVIDIA's or AMD's; torch takes seconds to say so."""
+    if sys.platform != "linux":
+        return True
+    return any(map(os.path.exists, ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")))

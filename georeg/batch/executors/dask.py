@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from georeg.batch.child import Child, Limits
-from georeg.batch.doing import give_up
+from georeg.batch.ending import give_up
 from georeg.batch.executors.protocol import Hear
 from georeg.batch.job import Job
 from georeg.batch.records import Record
