@@ -11,6 +11,7 @@ _LABELS = {
     "fit": "Fitting",
     "check": "Checking",
     "write": "Writing",
+    "jobs": "Jobs",
 }
 
 
@@ -27,14 +28,14 @@ class Bars:
         """Whether bars are on the screen."""
         return self._progress is not None
 
-    def show(self, step: str, share: float) -> None:
-        """Draw how far a step is (0..1)."""
+    def show(self, step: str, share: float, message: str = "") -> None:
+        """Draw how far a step is (0..1), and say more about it."""
         if self._progress is None:
             self._progress = _start()
         if step not in self._tasks:
             label = _LABELS.get(step, step.capitalize())
-            self._tasks[step] = self._progress.add_task(label, total=1.0)
-        self._progress.update(self._tasks[step], completed=min(max(share, 0.0), 1.0))
+            self._tasks[step] = self._progress.add_task(label, total=1.0, more="")
+        self._progress.update(self._tasks[step], completed=min(max(share, 0.0), 1.0), more=message)
 
     def write(self, line: str) -> None:
         """A line above the bars."""
@@ -62,6 +63,7 @@ def _start() -> Any:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[more]}"),
         console=Console(file=sys.stderr, force_terminal=True),
         transient=True,
         redirect_stdout=False,

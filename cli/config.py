@@ -37,7 +37,7 @@ def load(path: str, command: click.Command) -> dict[str, Any]:
         data = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
-    known = dict(_keys(command))
+    known = dict(keys_of(command))
     values: dict[str, Any] = {}
     for key, value in data.items():
         plain = key.replace("_", "-")
@@ -55,7 +55,7 @@ def load(path: str, command: click.Command) -> dict[str, Any]:
     return values
 
 
-def _keys(command: click.Command) -> Iterator[tuple[str, tuple[click.Parameter, bool]]]:
+def keys_of(command: click.Command) -> Iterator[tuple[str, tuple[click.Parameter, bool]]]:
     """All names of all parameters that may stand in a file; True for names that negate."""
     for param in command.params:
         if param.name in _NOT_STORED:

@@ -56,6 +56,11 @@ class Console:
         self.bars = Bars() if progress and style == "text" else None
         self.progress_events = progress and style == "json"
         self._last = ("", -1.0, 0.0)
+        self._bound: dict[str, Any] = {}
+
+    def bind(self, **details: Any) -> None:
+        """From now on all lines of JSON have these details, too: the id of a run, for instance."""
+        self._bound |= details
 
     def event(self, level: int, event: str, message: str, **details: Any) -> None:
         """Tell something; `details` are for JSON."""
@@ -71,10 +76,10 @@ class Console:
         """The one line about what went wrong."""
         self.event(40, "error", message, exit_code=exit_code, kind=kind)
 
-    def progress(self, step: str, share: float) -> None:
-        """Show how far a step is (0..1)."""
+    def progress(self, step: str, share: float, message: str = "", **details: Any) -> None:
+        """Show how far a step is (0..1); `message` says it in words, `details` are for JSON."""
         if self.bars is not None:
-            self.bars.show(step, share)
+            self.bars.show(step, share, message)
         if not self.progress_events:
             return
         last_step, last_share, last_time = self._last
@@ -82,7 +87,8 @@ class Console:
         due = share - last_share >= _STEP and now - last_time >= _PAUSE
         if step != last_step or due or (share >= 1.0 and last_share < 1.0):
             self._last = (step, share, now)
-            line = self._format(20, "progress", step, {"step": step, "share": round(share, 4)})
+            known = {"step": step, "share": round(share, 4), **details}
+            line = self._format(20, "progress", message or step, known)
             self._write(line)
 
     def _format(
@@ -95,6 +101,7 @@ class Console:
         stamped: bool = False,
     ) -> str:
         name = _LEVELS.get(level, "info")
+        details = {**self._bound, **details}
         if self.style == "json":
             head = {"time": _now(), "level": name, "event": event, "message": message}
             return json.dumps({**head, **finite(details)}, ensure_ascii=False, default=str)

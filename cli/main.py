@@ -22,8 +22,8 @@ from .values import nearest
 
 PROTOCOL = 2  # of the JSON lines and of `--version --json`; raised when they change
 COMMANDS = (
-    "align", "ortho", "match", "fit", "warp", "convert", "export", "check", "plot", "info", "demo",
-    "models", "data", "train", "evaluate",
+    "align", "ortho", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+    "demo", "models", "data", "train", "evaluate",
 )  # fmt: skip
 
 
@@ -94,7 +94,8 @@ def cli(ctx: click.Context, version: bool, show_versions: bool, as_json: bool) -
     """Align georeferenced rasters of any modality, and say honestly how well.
 
     Exit codes: 0 aligned, 1 unexpected error, 2 wrong usage, 3 no trustworthy alignment (nothing
-    is written but the report), 4 an input can't be read or the inputs don't overlap.
+    is written but the report), 4 an input can't be read or the inputs don't overlap, 5 some jobs of
+    a batch failed or were refused.
     """
     if version or show_versions:
         click.echo(_versions(everything=show_versions, as_json=as_json))

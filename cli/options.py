@@ -281,8 +281,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         help="CPU threads.",
     ),
     "device": _setting(
-        "device", "--device", section=_RUN, metavar="auto|cpu|cuda[:N,...]",
-        help="Where to match; cuda is all GPUs.",
+        "device", "--device", section=_RUN, metavar="auto|cpu|cuda[:N,...]|dask:ADDRESS",
+        help="Where to match; cuda is all GPUs, dask: and a scheduler's address a whole cluster.",
     ),
     "precision": _setting(
         "precision", "--precision", section=_RUN, type=click.Choice(PRECISIONS),

@@ -125,6 +125,7 @@ BANDS = NumbersType(int, "n,n,...")
 SIZE = NumbersType(float, "size|x,y")
 THREADS = ThreadsType()
 PAIR = PairType()
+BBOX = NumbersType(float, "w,s,e,n")
 
 
 def nearest(name: str, names: Sequence[str]) -> str:

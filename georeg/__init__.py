@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from georeg.align import align as align
     from georeg.alignment import Alignment as Alignment
     from georeg.applying import apply_fit as apply_fit
+    from georeg.batch.many import align_many as align_many
+    from georeg.batch.options import BatchOptions as BatchOptions
+    from georeg.batch.run import BatchResult as BatchResult
     from georeg.fitfile import load_fit as load_fit
     from georeg.grid import Grid as Grid
     from georeg.raster import Raster as Raster
@@ -24,23 +27,29 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Alignment": "alignment",
+    "BatchOptions": "batch.options",
+    "BatchResult": "batch.run",
     "Grid": "grid",
     "OutputSettings": "settings",
     "Raster": "raster",
     "Settings": "settings",
     "align": "align",
+    "align_many": "batch.many",
     "apply_fit": "applying",
     "load_fit": "fitfile",
 }
 
 __all__ = [
     "Alignment",
+    "BatchOptions",
+    "BatchResult",
     "Grid",
     "OutputSettings",
     "Raster",
     "Settings",
     "__version__",
     "align",
+    "align_many",
     "apply_fit",
     "load_fit",
 ]

@@ -13,11 +13,12 @@ from typing import Any
 from georeg import matching, ratings
 from georeg.errors import InputError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Weights
-from georeg.matching.running import pick_devices
+from georeg.matching.running import REMOTE, pick_devices
 from georeg.matching.symmetric import Symmetric
 from georeg.matching.team import Team
 from georeg.models import catalogue, store
 from georeg.refining import Refined
+from georeg.remote import Remote
 from georeg.settings import Settings, processors
 
 log = logging.getLogger(__name__)
@@ -122,21 +123,32 @@ def team_of(choice: Choice, devices: Sequence[Device], settings: Settings) -> Te
     Raises:
         SettingsError, InputError: as `weights_of` and `matching.load`.
     """
+    wanted = (choice.name, choice.weights, settings.symmetric, settings.subpixel)
+    if devices[0].name.startswith(REMOTE):
+        far = Remote(partial(_whole, *wanted), str(wanted), devices[0])
+        return Team([(far, devices[0])], threads=far.at_once, memory=settings.memory)
     load = loader(choice.name, choice.weights)
-
-    def made(device: Device) -> Matcher:
-        matcher = load(device)
-        if settings.symmetric:
-            matcher = Symmetric(matcher)
-        if settings.subpixel:
-            matcher = Refined(matcher, matching.load(BUILT_IN, device))
-        return matcher
-
     return Team(
-        [(made(device), device) for device in devices],
+        [(_wrapped(load, *wanted[2:], device), device) for device in devices],
         threads=processors(settings.threads),
         memory=settings.memory,
     )
+
+
+def _whole(name: str, weights: str, symmetric: bool, subpixel: bool, device: Device) -> Matcher:
+    """A matcher with all that belongs to it; by names only, so that it can be made elsewhere."""
+    return _wrapped(loader(name, weights), symmetric, subpixel, device)
+
+
+def _wrapped(
+    load: Callable[[Device], Matcher], symmetric: bool, subpixel: bool, device: Device
+) -> Matcher:
+    matcher = load(device)
+    if symmetric:
+        matcher = Symmetric(matcher)
+    if subpixel:
+        matcher = Refined(matcher, matching.load(BUILT_IN, device))
+    return matcher
 
 
 def loader(matcher: str, weights: str = "") -> Callable[[Device], Matcher]:

@@ -68,7 +68,8 @@ class Settings:
         force: deliver even what isn't trustworthy, and mark it.
         seed: of everything random.
         threads: None for all processors.
-        device: auto, cpu, cuda (all GPUs), cuda:N, or several of these with commas between them.
+        device: auto, cpu, cuda (all GPUs), cuda:N, or several of these with commas between them;
+            `dask:` and the address of a scheduler, to match on the workers of a cluster.
         precision: of networks: float32, float16, bfloat16, or auto: float16 on GPUs.
         compiled: whether networks go through torch.compile.
         memory: megabytes that tiles and blocks in the works may take.

@@ -165,8 +165,12 @@ def test_command_line_imports_itself_relatively() -> None:
         ("rasterio", ("georeg.raster", "georeg.warping", "georeg.writers.")),
         ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
+        ("dask", ("georeg.batch.executors.dask", "georeg.xarray")),
+        ("distributed", ("georeg.batch.executors.dask", "georeg.remote")),
+        ("pystac_client", ("georeg.batch.manifests.stac",)),
+        ("xarray", ("georeg.xarray",)),
+        ("jinja2", ("georeg.batch.summary", "georeg.report.")),
         ("rich", ("georeg_cli.",)),
-        ("jinja2", ("georeg.report.",)),
         ("resvg_py", ("georeg.report.",)),
     ],
 )

@@ -18,7 +18,7 @@ from georeg.report.rereading import read_report
 from georeg_cli.main import cli
 
 # Options of other programs, and what starts like one.
-FOREIGN = {"--check", "--index-url"}
+FOREIGN = {"--check", "--index-url", "--nthreads"}
 ERROR = 1.0  # metres: below a pixel of the guides' reference
 
 

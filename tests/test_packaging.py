@@ -74,6 +74,7 @@ def test_type_markers(names: set[str]) -> None:
 def test_data_of_the_engine(names: set[str]) -> None:
     layouts = {f"georeg/models/layouts/{p.name}" for p in ROOT.glob("georeg/models/layouts/*.json")}
     page = {f"georeg/report/{name}" for name in ("page.html.j2", "page.css", "page.js")}
+    page.add("georeg/batch/summary.html.j2")
     assert layouts | page | {"georeg/ratings.json"} <= names
 
 
@@ -95,7 +96,7 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Version"] == georeg.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
-    extras = {"dask", "stac", "train", "plot", "docs", "dev"}
+    extras = {"dask", "s3", "stac", "xarray", "train", "plot", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     needed = [r for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in r]
     assert any(r.startswith("torch>=") for r in needed)

@@ -60,7 +60,8 @@ def test_command_line_examples(sample: Path) -> None:
             assert "at 609 points, in reference pixels" in result.out
             assert str(sample) in result.out
     assert names == {
-        "align", "match", "fit", "warp", "convert", "export", "check", "plot", "info", "demo",
+        "align", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+        "demo",
     }  # fmt: skip
     assert (sample / "points.geojson").exists()
     assert not (sample / "planned.tif").exists()

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 # By type, the operator with which torch says whether oneDNN can do with it on this CPU.
 _HALVES = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}
 
+REMOTE = "dask:"
+"""How the names of devices begin that are clusters."""
+
 
 def pick_devices(
     name: str, *, precision: str = "auto", seed: int = 0, compiled: bool = False
@@ -26,7 +29,7 @@ def pick_devices(
 
     Args:
         name: cpu, cuda:N, several of these with commas between them, cuda for all GPUs; auto is
-            all GPUs, or the CPU where there are none.
+            all GPUs, or the CPU where there are none. With `dask:` and a scheduler, that cluster.
         precision: of networks: float32, float16, bfloat16; auto is float16 on GPUs.
         seed: see `Device`.
         compiled: see `Device`.
@@ -34,6 +37,8 @@ def pick_devices(
     Raises:
         SettingsError: there is no such device.
     """
+    if name.startswith(REMOTE):
+        return (Device(name, precision, seed, compiled),)
     import torch
 
     if name == "auto":

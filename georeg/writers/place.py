@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -27,6 +28,23 @@ def is_virtual(name: str) -> bool:
     return name.startswith("/vsi") or "://" in name
 
 
+def exists(name: str) -> bool:
+    """Whether there is something of that name, wherever it is.
+
+    Raises:
+        OutputError: the cloud doesn't let us look.
+    """
+    if not is_virtual(name):
+        return os.path.lexists(name)
+    try:
+        return bool(rasterio.shutil.exists(name))
+    except GDAL_ERRORS as error:
+        # With credentials, GDAL raises where S3 says that there is no such object.
+        if "NotFound" in type(error).__name__ or "does not exist" in str(error):
+            return False
+        raise OutputError(f"{name} can't be looked for: {_reason(error)}") from None
+
+
 def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = False) -> None:
     """Find out early whether an output may be written.
 
@@ -38,7 +56,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         if _same(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
     if is_virtual(output):
-        if not overwrite and rasterio.shutil.exists(output):
+        if not overwrite and exists(output):
             raise _exists(output)
         return
     if os.path.isdir(output):
@@ -85,8 +103,8 @@ def placed(
     """
     check_output(output, inputs, overwrite=overwrite)
     virtual = is_virtual(output)
-    parent = tempfile.gettempdir() if virtual else os.path.dirname(os.path.abspath(output))
-    folder = os.path.join(parent, f".georeg-{uuid.uuid4().hex}")
+    parent, prefix = _workplace(output)
+    folder = os.path.join(parent, prefix + uuid.uuid4().hex)
     # Known before it exists: a signal may arrive between any two instructions.
     _unfinished.add(folder)
     try:
@@ -108,6 +126,27 @@ def placed(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
+
+
+def _workplace(output: str) -> tuple[str, str]:
+    """Where an output is made: a folder, and how the hidden folders in it begin."""
+    whole = output if is_virtual(output) else os.path.abspath(output)
+    key = hashlib.blake2b(os.fsencode(whole), digest_size=6).hexdigest()
+    parent = tempfile.gettempdir() if is_virtual(output) else os.path.dirname(whole)
+    return parent, f".georeg-{key}-"
+
+
+def clear_leftovers(outputs: Sequence[str]) -> None:
+    """Remove what processes that were killed left of these outputs; nobody may be writing them."""
+    wanted: dict[str, set[str]] = {}
+    for output in outputs:
+        parent, prefix = _workplace(output)
+        wanted.setdefault(parent, set()).add(prefix)
+    for parent, prefixes in wanted.items():
+        names = os.listdir(parent) if os.path.isdir(parent) else []
+        for name in names:
+            if name.startswith(".georeg-") and name[: name.rfind("-") + 1] in prefixes:
+                shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
 
 
 def abandon() -> None:

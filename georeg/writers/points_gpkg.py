@@ -40,7 +40,7 @@ Array = npt.NDArray[np.float64]
 Fields = Mapping[str, npt.NDArray[Any]]
 
 POINTS = "points"
-_ERRORS = (
+GPKG_ERRORS = (
     pyogrio.errors.DataSourceError,
     pyogrio.errors.DataLayerError,
     pyogrio.errors.GeometryError,
@@ -62,12 +62,12 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
     if sides.reference is not None or not np.isfinite(table.reference_xy).all():
         table = table.on_map(sides.reference, path)
     ground = on_the_ground(table, sides)
-    with placed(path, overwrite=overwrite) as (_, temporary), _without_time():
+    with placed(path, overwrite=overwrite) as (_, temporary), without_time():
         try:
             for layer, kind, geometry, fields in _layers(table, ground):
-                _write_layer(temporary, layer, kind, geometry, fields, ground.crs)
-            _write_layer(temporary, "layer_styles", None, None, style_rows(), None)
-        except _ERRORS as error:
+                write_layer(temporary, layer, kind, geometry, fields, ground.crs)
+            write_layer(temporary, "layer_styles", None, None, style_rows(), None)
+        except GPKG_ERRORS as error:
             raise OutputError(f"{path} can't be written: {error}") from None
 
 
@@ -144,7 +144,7 @@ def _objects(wkb: Any, known: npt.NDArray[np.bool_] | None = None) -> npt.NDArra
     return values
 
 
-def _write_layer(
+def write_layer(
     path: str,
     layer: str,
     kind: str | None,
@@ -152,6 +152,16 @@ def _write_layer(
     fields: Fields,
     crs: CRS | None,
 ) -> None:
+    """One layer, or table without geometry, of a GeoPackage that is made step by step.
+
+    Args:
+        path: of the GeoPackage; made if it isn't there.
+        layer: name.
+        kind: of geometry; None for a table.
+        geometry: WKB, None where there is none.
+        fields: columns by name.
+        crs: of the geometry.
+    """
     exists = os.path.exists(path)
     pyogrio.raw.write(
         path,
@@ -169,7 +179,8 @@ def _write_layer(
 
 
 @contextmanager
-def _without_time() -> Iterator[None]:
+def without_time() -> Iterator[None]:
+    """GeoPackages that don't say when they were made."""
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_TIME})
     try:
@@ -193,7 +204,7 @@ def read(path: str, sides: Sides) -> PointTable:
             raise PointsError(f"{path} holds no tie points")
         layer = POINTS if POINTS in layers else layers[0]
         meta, ids, wkb, columns = pyogrio.raw.read(path, layer=layer, return_fids=True)
-    except _ERRORS as error:
+    except GPKG_ERRORS as error:
         reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
         raise InputError(f"{path} is not a GeoPackage that can be read: {reason}") from None
     names = [str(name).lower() for name in meta["fields"]]

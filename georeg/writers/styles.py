@@ -32,12 +32,20 @@ _COMMON = {"f_table_catalog": "", "f_table_schema": "", "f_geometry_column": "ge
 
 def style_rows() -> dict[str, npt.NDArray[Any]]:
     """Columns of the table `layer_styles`, one row for every layer that has a style."""
-    styles = {
+    return _rows({
         "points": ("tie points by residual", _points()),
         "displacements": ("from claimed to true", _displacements()),
         "tiles": ("tiles that were matched", _tiles()),
         "footprints": ("what the rasters cover", _footprints()),
-    }
+    })  # fmt: skip
+
+
+def batch_style(layer: str) -> dict[str, npt.NDArray[Any]]:
+    """The same for the footprints of a batch, whose attribute `status` says what came of them."""
+    return _rows({layer: ("jobs by what came of them", _jobs())})
+
+
+def _rows(styles: dict[str, tuple[str, str]]) -> dict[str, npt.NDArray[Any]]:
     count = len(styles)
     columns: dict[str, npt.NDArray[Any]] = {
         name: np.array([value] * count, object) for name, value in _COMMON.items()
@@ -48,6 +56,14 @@ def style_rows() -> dict[str, npt.NDArray[Any]]:
     columns["description"] = np.array([about for about, _ in styles.values()], object)
     columns["useAsDefault"] = np.ones(count, np.bool_)
     return columns
+
+
+def _jobs() -> str:
+    names = (("done", _GREEN, "solid"), ("refused", _VERMILLION, "dash"),
+             ("failed", _BLACK, "dot"), ("not run", _GREY, "dot"))  # fmt: skip
+    return _rules(
+        "fill", *((name, f"\"status\" = '{name}'", [_edge(c, style)]) for name, c, style in names)
+    )
 
 
 def _points() -> str:
@@ -98,17 +114,18 @@ def _tiles() -> str:
     )
 
 
-def _footprints() -> str:
-    def edge(color: str, style: str) -> Xml.Element:
-        return _layer("SimpleFill", style="no", color=_NONE, outline_color=color,
-                      outline_style=style, outline_width=0.6)  # fmt: skip
+def _edge(color: str, style: str) -> Xml.Element:
+    return _layer("SimpleFill", style="no", color=_NONE, outline_color=color,
+                  outline_style=style, outline_width=0.6)  # fmt: skip
 
+
+def _footprints() -> str:
     names = (
         ("reference", _BLACK, "solid"),
         ("moving, as it claims", _VERMILLION, "dash"),
         ("moving, aligned", _GREEN, "solid"),
     )
-    return _rules("fill", *((n, f"\"raster\" = '{n}'", [edge(c, s)]) for n, c, s in names))
+    return _rules("fill", *((n, f"\"raster\" = '{n}'", [_edge(c, s)]) for n, c, s in names))
 
 
 def _arrow(color: str, width: float) -> list[Xml.Element]:

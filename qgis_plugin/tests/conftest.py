@@ -49,13 +49,20 @@ def naip(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     from osgeo import gdal
 
     gdal.UseExceptions()
-    moved = str(tmp_path_factory.mktemp("naip") / "naip 2014, moved.tif")
-    source = gdal.Open(str(folder / "naip_20140720.tif"))
-    a, b, c, d, e, f = source.GetGeoTransform()
-    copy = gdal.Translate(moved, source, noData="none")
-    copy.SetGeoTransform((a + 60.0, b, c, d, e, f))
-    del copy, source
-    return moved, str(folder / "naip_20100629.tif")
+    out = tmp_path_factory.mktemp("naip")
+    # A part of them; all for pictures.
+    part = {} if os.environ.get("GEOREG_PICTURES") else {"srcWin": [200, 100, 480, 480]}
+    names = []
+    for year, source, east in (
+        ("2014, moved", "naip_20140720", 60.0),
+        ("2010", "naip_20100629", 0),
+    ):
+        names.append(str(out / f"naip {year}.tif"))
+        copy = gdal.Translate(names[-1], gdal.Open(str(folder / f"{source}.tif")), **part)
+        a, b, c, d, e, f = copy.GetGeoTransform()
+        copy.SetGeoTransform((a + east, b, c, d, e, f))
+        del copy
+    return names[0], names[1]
 
 
 @pytest.fixture(scope="session")

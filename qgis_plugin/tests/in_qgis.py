@@ -30,7 +30,7 @@ def note(step, **more):
         json.dump(found, file)
 
 
-def until(condition, seconds=180.0):
+def until(condition, seconds=600.0):
     """Let Qt work until a condition holds."""
     loop, end = QEventLoop(), time.monotonic() + seconds
     timer = QTimer()
@@ -119,13 +119,13 @@ def work():
     note("clicked")
     panel.inputs.moving.set_layer(layers[0])
     panel.inputs.reference.set_layer(layers[1])
-    until(lambda: panel._helper is None, 60)
+    until(lambda: panel._helper is None)
     note("engine", engine=panel.engine_label.text())
     if PICTURES:
         picture("panel_inputs.png")
     click(panel.run_button)
     if PICTURES:
-        until(lambda: panel.bar.value() > 20 or panel.job is None, 120)
+        until(lambda: panel.bar.value() > 20 or panel.job is None)
         picture("panel_running.png")
     until(lambda: panel.job is None)
     note("ran", said=panel.results.headline.text(), log=panel.log.toPlainText())
@@ -135,7 +135,7 @@ def work():
         pictures(panel, layers)
     # QGIS is left while the engine works.
     click(panel.run_button)
-    until(lambda: panel.bar.value() > 0, 60)
+    until(lambda: panel.bar.value() > 0)
     from georeg_qgis.engine import running
 
     note("done", pids=[run.pid for run in running._running])
@@ -159,7 +159,7 @@ def pictures(panel, layers):
     picture("setup.png")
     panel.setup.close()
     panel.open_models()
-    until(lambda: panel.models._task is None and panel.models.rows, 60)
+    until(lambda: panel.models._task is None and panel.models.rows)
     picture("models.png")
     panel.models.close()
 

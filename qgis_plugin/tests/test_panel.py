@@ -129,7 +129,7 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
 def test_gui_thread_is_free_while_running(panel: Any) -> None:
     """No longer away than 100 ms; what the machine's other processes take doesn't count."""
     worst, work = [], []
-    for _ in range(3):
+    for _ in range(6):
         with Heartbeat() as heart:
             click(panel.run_button)
             until(lambda: panel.bar.value() > 15)
@@ -149,7 +149,7 @@ def test_cancel(panel: Any, tmp_path: Path) -> None:
     until(lambda: panel.bar.value() > 0)
     (run,) = running._running
     click(panel.cancel_button)
-    until(lambda: panel.job is None, 20)
+    until(lambda: panel.job is None)
     assert "Cancelled" in panel.stage.text()
     assert panel.results.current is None
     assert panel.run_button.isEnabled()

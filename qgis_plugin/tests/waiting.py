@@ -9,7 +9,7 @@ from typing import Any
 from qgis.PyQt.QtCore import QEventLoop, QTimer
 
 
-def until(condition: Callable[[], Any], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], Any], seconds: float = 600.0) -> None:
     """Let Qt work until a condition holds."""
     loop, end = QEventLoop(), time.monotonic() + seconds
     timer = QTimer()

@@ -24,7 +24,8 @@ from .environment import clean
 from .errors import N_, EngineError
 from .protocol import Event, parse
 
-GRACE = 5.0  # seconds to end in order
+GRACE = 20.0  # seconds to end in order; killed, it can't clear up
+_HURRY = 5.0  # the same while QGIS ends
 _TICK = 0.05
 _LAST = 12  # lines to tell after a crash
 REFUSED = 3  # exit code: no trustworthy alignment, a normal outcome
@@ -233,7 +234,7 @@ def crashed(code: int, tail: Sequence[str]) -> str:
     return f"The engine crashed ({how}); nothing was written.{last}"
 
 
-def stop_all(patience: float = GRACE) -> None:
+def stop_all(patience: float = _HURRY) -> None:
     """End all runs, as QGIS is about to end: in order if they listen, else by force."""
     with _lock:
         left = list(_running)

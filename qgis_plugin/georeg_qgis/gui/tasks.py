@@ -129,11 +129,11 @@ class Function(QObject):
             result = self._function(self._say, self._cancelled.is_set)
         except Exception as caught:  # told to the user; a thread must not end QGIS
             error = said(caught)
-        self._emit(self.ended, result, error)
+        self._emit("ended", result, error)
 
     def _say(self, text: str) -> None:
-        self._emit(self.said, text)
+        self._emit("said", text)
 
-    def _emit(self, signal: Any, *values: Any) -> None:
+    def _emit(self, signal: str, *values: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the panel is gone, and with it who would listen
-            signal.emit(*values)
+            getattr(self, signal).emit(*values)

@@ -1,0 +1,1 @@
+"""Many alignments: manifests, resumable jobs, executors, time series."""

@@ -1,0 +1,157 @@
+"""What a manifest says about one job, before its names and options are made sense of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from georeg.batch.job import Job
+from georeg.errors import GeoregError, SettingsError
+from georeg.settings import OutputSettings, Settings
+from georeg.writers.place import is_virtual
+
+Resolve = Callable[[Mapping[str, Any]], tuple[Settings, OutputSettings]]
+"""Options of a job (names as on the command line, values as a file has them) to settings."""
+
+AUTO = "auto"
+KNOWN = ("id", "moving", "reference", "output", "datetime", "cloud_cover")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a manifest.
+
+    Attributes:
+        moving: name of the raster to be aligned.
+        source: where it stands, for messages: 'jobs.csv, line 3'.
+        reference: name of the raster that it is aligned to; the batch's if empty.
+        output: name of the result, below the output folder unless absolute; follows from `id` or
+            `moving` if empty.
+        id: of the job; follows from the output if empty.
+        options: that differ from the batch's.
+        facts: see `Job.facts`.
+        folder: that relative names of inputs are relative to.
+        problem: why it can't become a job that works; empty if it can.
+    """
+
+    moving: str
+    source: str
+    reference: str = ""
+    output: str = ""
+    id: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    problem: str = ""
+
+
+def entry_of(values: Mapping[str, Any], source: str, folder: str) -> Entry:
+    """An entry from names and values; unknown names are options."""
+    said = {k.strip().replace("-", "_"): v for k, v in values.items() if _given(v)}
+    problem = "" if said.get("moving") else f"{source}: 'moving' is missing: name a raster"
+    facts: dict[str, Any] = {k: said[k] for k in ("datetime", "cloud_cover") if k in said}
+    options = {name: value for name, value in said.items() if name not in KNOWN}
+    names = {k: str(said.get(k, "")) for k in ("moving", "reference", "output", "id")}
+    if problem:
+        names["id"] = names["id"] or os.path.basename(source).replace(", ", "-").replace(" ", "-")
+    return Entry(
+        source=source, folder=folder, options=options, facts=facts, problem=problem, **names
+    )
+
+
+def _given(value: Any) -> bool:
+    return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def jobs_of(
+    entries: Sequence[Entry],
+    output_dir: str,
+    reference: str | None,
+    resolve: Resolve,
+    *,
+    state: str | None = None,
+    item: bool = False,
+    suffix: str = ".tif",
+) -> list[Job]:
+    """Jobs from entries.
+
+    Args:
+        entries: of all manifests.
+        output_dir: folder of the outputs, or what GDAL takes for one (/vsis3/bucket/prefix).
+        reference: for entries that name none.
+        resolve: makes settings of an entry's options.
+        state: local folder for records and reports; None for beside the outputs.
+        item: whether STAC Items are written.
+        suffix: of outputs that aren't named.
+
+    Raises:
+        SettingsError: there is no local place for records.
+    """
+    return [_job(e, output_dir, reference, resolve, state, item, suffix) for e in entries]
+
+
+def _job(
+    entry: Entry,
+    output_dir: str,
+    reference: str | None,
+    resolve: Resolve,
+    state: str | None,
+    item: bool,
+    suffix: str,
+) -> Job:
+    other = located(entry.reference, entry.folder) if entry.reference else reference
+    problem = entry.problem
+    if not other and not problem:
+        problem = f"{entry.source}: no reference: name one there, or give --reference"
+    name = entry.output or (entry.id or stem(entry.moving)) + suffix
+    output = name if is_virtual(name) else join(output_dir, name)
+    inside = name if not (is_virtual(name) or os.path.isabs(name)) else os.path.basename(name)
+    base = output if state is None else os.path.join(state, inside)
+    if is_virtual(base):
+        raise SettingsError(
+            f"{output} is no local file: give a local folder for records with --state"
+        )
+    try:
+        settings, wanted = resolve(entry.options)
+    except GeoregError as error:
+        problem = problem or f"{entry.source}: {error}"
+        settings, wanted = resolve({})
+    return Job(
+        entry.id or os.path.splitext(inside)[0].replace(os.sep, "/"),
+        located(entry.moving, entry.folder) if entry.moving else "",
+        other or "",
+        output if is_virtual(output) else os.path.abspath(output),
+        os.path.abspath(base),
+        settings,
+        replace(wanted, grid=_grid(wanted.grid, entry.folder)),
+        source=entry.source,
+        problem=problem,
+        item=item,
+        facts=dict(entry.facts),
+    )
+
+
+def join(folder: str, name: str) -> str:
+    """A name in a folder, which may be GDAL's; absolute names stay."""
+    if is_virtual(folder):
+        return f"{folder.rstrip('/')}/{name}"
+    return os.path.join(folder, name)
+
+
+def stem(name: str) -> str:
+    """The file's name without folders, query and suffix."""
+    last = name.partition("?")[0].rstrip("/").replace("\\", "/").rpartition("/")[2]
+    return os.path.splitext(last)[0] or "raster"
+
+
+def located(name: str, folder: str = "") -> str:
+    """An absolute name: workers may have another working folder."""
+    if is_virtual(name) or name == AUTO or ":" in name.partition("/")[0]:
+        return name  # GDAL's, such as NETCDF:"file":variable
+    return os.path.abspath(os.path.join(folder, name))
+
+
+def _grid(grid: str, folder: str) -> str:
+    return grid if grid in ("auto", "reference", "moving") else located(grid, folder)

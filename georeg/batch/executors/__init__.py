@@ -1,0 +1,1 @@
+"""Where jobs are done: one file per executor; file name = --executor value."""

@@ -1,0 +1,177 @@
+"""xarray in and out: `import georeg.xarray`, then `image.georeg.align_to(reference)`.
+
+DataArrays carry their place as rioxarray has it (`rio.crs`, `rio.transform()`, `rio.nodata`).
+Where the array is made of dask arrays nothing is computed until the result is: it has the
+reference's grid, which is known before.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+import numpy as np
+import rioxarray  # noqa: F401 - registers the accessor `rio`
+import xarray as xr
+
+from georeg.align import Alignment, align
+from georeg.errors import RefusedError, SettingsError
+from georeg.raster import Raster
+from georeg.settings import OutputSettings, Settings
+from georeg.writers.place import is_virtual
+
+
+@xr.register_dataarray_accessor("georeg")
+class GeoregAccessor:
+    """What georeg does with a DataArray."""
+
+    def __init__(self, array: xr.DataArray) -> None:
+        """Keep the array."""
+        self._array = array
+
+    def align_to(
+        self,
+        reference: xr.DataArray | str,
+        settings: Settings | None = None,
+        *,
+        resampling: str = "auto",
+        nodata: float | None = None,
+    ) -> xr.DataArray:
+        """The array aligned to a reference, on the reference's pixel grid.
+
+        Args:
+            reference: a DataArray with a place, or the name of a raster.
+            settings: how to find the alignment.
+            resampling: as in `OutputSettings`.
+            nodata: value of pixels without data; the array's own if None. An array without one
+                is filled with 0 where there is nothing.
+
+        Returns:
+            A DataArray with the bands and type of this one; `attrs` has the verdict under
+            `georeg_*`, unless it is still to be computed.
+
+        Raises:
+            RefusedError: no trustworthy alignment (when it is computed).
+            SettingsError: an array has no place, or not the shape of an image.
+            InputError: the rasters don't meet.
+        """
+        moving = _image(self._array)
+        wanted = OutputSettings(grid="reference", resampling=resampling, dst_nodata=nodata,
+                                driver="GTiff")  # fmt: skip
+        settings = settings or Settings()
+        like = _image(reference) if isinstance(reference, xr.DataArray) else _opened(reference)
+        if self._array.chunks is None:
+            values, found = _aligned(moving, reference, settings, wanted)
+            result = _like(self._array, moving, like, values)
+            accuracy = found.verdict.accuracy
+            result.attrs["georeg_verdict"] = found.verdict.sentence()
+            if accuracy is not None:
+                result.attrs["georeg_rmse_px"] = accuracy.rmse_px
+            return result
+        import dask.array as da
+        from dask.delayed import delayed
+
+        shape = (moving.sizes[moving.dims[0]], like.rio.height, like.rio.width)
+        task = delayed(_values)(moving, reference, settings, wanted)
+        return _like(self._array, moving, like, da.from_delayed(task, shape, moving.dtype))
+
+
+def _values(
+    moving: xr.DataArray, reference: xr.DataArray | str, settings: Settings, wanted: OutputSettings
+) -> Any:
+    """(bands, rows, columns): dask's task."""
+    return _aligned(moving, reference, settings, wanted)[0]
+
+
+def _aligned(
+    moving: xr.DataArray, reference: xr.DataArray | str, settings: Settings, wanted: OutputSettings
+) -> tuple[Any, Alignment]:
+    """By files: what is larger than memory goes through the disk in chunks.
+
+    Raises:
+        RefusedError: no trustworthy alignment.
+    """
+    with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
+        source = _stored(moving, folder, "moving")
+        target = (
+            reference if isinstance(reference, str)
+            else _stored(_image(reference), folder, "reference")
+        )  # fmt: skip
+        output = os.path.join(folder, "aligned.tif")
+        found = align(source, target, output, settings, wanted)
+        if found.output is None:
+            raise RefusedError(found.verdict.sentence())
+        with Raster(output) as raster:
+            dataset = raster.dataset()
+            values = dataset.read(list(range(1, moving.shape[0] + 1)))
+    return values.astype(moving.dtype, copy=False), found
+
+
+def _stored(array: xr.DataArray, folder: str, name: str) -> str:
+    path = os.path.join(folder, f"{name}.tif")
+    array.rio.to_raster(path, tiled=True, BIGTIFF="IF_SAFER")
+    return path
+
+
+def _opened(name: str) -> xr.DataArray:
+    """The grid of a raster; its pixels are left where they are."""
+    with Raster(name if is_virtual(name) else os.path.abspath(name)) as raster:
+        grid = raster.header.grid
+    if grid is None:
+        raise SettingsError(f"{name} has no geotransform, so it gives no grid")
+    empty = xr.DataArray(
+        np.broadcast_to(np.uint8(0), (1, *grid.shape)), dims=("band", "y", "x")
+    )  # fmt: skip
+    placed: xr.DataArray = empty.rio.write_transform(grid.transform)
+    if grid.crs is not None:
+        placed = placed.rio.write_crs(grid.crs.to_wkt())
+    return placed
+
+
+def _image(array: xr.DataArray) -> xr.DataArray:
+    """The same as (bands, rows, columns).
+
+    Raises:
+        SettingsError: it has other dimensions, or no place.
+    """
+    try:
+        y, x = array.rio.y_dim, array.rio.x_dim
+    except Exception as error:
+        raise SettingsError(f"the array has no spatial dimensions: {error}") from None
+    others = [name for name in array.dims if name not in (y, x)]
+    if len(others) > 1:
+        raise SettingsError(
+            f"the array has dimensions {', '.join(map(str, array.dims))}: align one time at a time"
+        )
+    if array.rio.crs is None:
+        raise SettingsError("the array has no CRS: set one with array.rio.write_crs(...)")
+    if not others:
+        array = array.expand_dims("band")
+    image: xr.DataArray = array.transpose(*(others or ["band"]), y, x)
+    return image
+
+
+def _like(
+    original: xr.DataArray, moving: xr.DataArray, like: xr.DataArray, values: Any
+) -> xr.DataArray:
+    """A DataArray of aligned values, named like the original and placed like the reference."""
+    first = moving.dims[0]
+    y, x = original.rio.y_dim, original.rio.x_dim
+    grid = like.rio.transform()
+    coords: dict[Any, Any] = {}
+    if first in original.dims and first in original.coords:
+        coords[first] = original.coords[first]
+    if grid.b == 0 and grid.d == 0:
+        coords[x] = grid.c + (np.arange(values.shape[2]) + 0.5) * grid.a
+        coords[y] = grid.f + (np.arange(values.shape[1]) + 0.5) * grid.e
+    made = xr.DataArray(
+        values, dims=(first, y, x), coords=coords, name=original.name, attrs=dict(original.attrs)
+    )
+    made = made.rio.write_transform(grid)
+    if like.rio.crs is not None:
+        made = made.rio.write_crs(like.rio.crs)
+    if original.rio.nodata is not None:
+        made = made.rio.write_nodata(original.rio.nodata)
+    found: xr.DataArray = made if first in original.dims else made.isel({first: 0}, drop=True)
+    return found

@@ -1,0 +1,165 @@
+"""A Dask cluster of separate processes on loopback: the same bytes as local, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import batch_cases as cases
+import scenes
+from georeg.align import align
+from georeg.batch.job import Job
+from georeg.batch.options import BatchOptions
+from georeg.batch.run import Event, run_batch
+from georeg.settings import OutputSettings, Settings
+
+pytest.importorskip("distributed", reason="Dask isn't installed")
+
+# Nanny processes start workers anew; here a worker that is killed stays dead.
+WORKER = ("worker", "--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0")
+
+
+@dataclass
+class Cluster:
+    """A scheduler and workers, each a process of its own."""
+
+    address: str
+    stack: ExitStack
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def add_worker(self, folder: Path) -> subprocess.Popen[bytes]:
+        process = self.stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", *WORKER, self.address, "--local-directory", folder],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+        self.stack.callback(process.kill)
+        self.workers.append(process)
+        return process
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ExitStack() as stack:
+        command = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "dask", *command],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+        stack.callback(process.kill)
+        made = Cluster(f"tcp://127.0.0.1:{port}", stack)
+        for number in range(2):
+            made.add_worker(folder / f"worker{number}")
+        wait_for(made.address, 2)
+        yield made
+
+
+def wait_for(address: str, workers: int) -> None:
+    from distributed import Client
+
+    for _ in range(120):
+        try:
+            with Client(address, timeout=2) as client:
+                client.wait_for_workers(workers, timeout=60)
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("no cluster")
+
+
+def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
+    """The same tie points, and bytes, as here; both workers matched some of the tiles."""
+    from distributed import Client
+
+    pair = scenes.make_pair(tmp_path / "in", scenes.waves(2.0, 400, 6.0, 4.0), (420, 740))
+    made = {}
+    for name, device in (("here", "cpu"), ("there", f"dask:{cluster.address}")):
+        out = str(tmp_path / f"{name}.tif")
+        found = align(pair.moving, pair.reference, out, Settings(threads=1, device=device),
+                      OutputSettings(driver="GTiff"))  # fmt: skip
+        assert found.verdict.ok
+        made[name] = (found, Path(out).read_bytes())
+    np.testing.assert_array_equal(
+        made["here"][0].matches.reference_xy, made["there"][0].matches.reference_xy
+    )
+    assert made["here"][1] == made["there"][1]
+    with Client(cluster.address) as client:
+        loaded = client.run(lambda: len(__import__("georeg.remote").remote._matchers))
+    assert list(loaded.values()) == [1, 1]
+
+
+def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+
+    def jobs(folder: Path) -> list[Job]:
+        names = [pair.moving] * 3 + [str(tmp_path / "no.tif")]
+        return [
+            Job(f"job{n}", name, pair.reference, str(folder / f"job{n}.tif"),
+                str(folder / f"job{n}.tif"), Settings(transform="shift", threads=1),
+                OutputSettings(driver="GTiff"))
+            for n, name in enumerate(names)
+        ]  # fmt: skip
+
+    killed: list[str] = []
+
+    def tell(event: Event) -> None:
+        if event.event == "log" and "located" in event.message and not killed:
+            # The worker is in the middle of this job.
+            victim = next(w for w in cluster.workers if parent_of_worker(w.pid))
+            os.kill(victim.pid, signal.SIGKILL)
+            killed.append(event.job)
+
+    by_dask = run_batch(
+        jobs(tmp_path / "dso"), str(tmp_path / "dso"),
+        BatchOptions(executor="dask", scheduler=cluster.address), tell=tell,
+    )  # fmt: skip
+    local = run_batch(jobs(tmp_path / "loc"), str(tmp_path / "loc"), BatchOptions(workers=1))
+    assert killed
+    assert local.counts == by_dask.counts
+    assert by_dask.counts["done"] == 3
+    assert cases.state(tmp_path / "dso") == cases.state(tmp_path / "loc")
+
+
+def parent_of_worker(pid: int) -> bool:
+    """Whether a Dask worker has a process of ours beside it."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+            line = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(words[1]) == pid and b"georeg.batch.worker" in line:
+            return True
+    return False
+
+
+def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from georeg.batch.executors import dask
+    from georeg.errors import InputError
+
+    monkeypatch.setattr(dask, "_PATIENCE", 1.0)
+    job = Job("x", "a.tif", "b.tif", str(tmp_path / "x.tif"), str(tmp_path / "x.tif"))
+    with pytest.raises(InputError, match="can't be reached"):
+        run_batch(
+            [job], str(tmp_path), BatchOptions(executor="dask", scheduler="tcp://127.0.0.1:9")
+        )

@@ -1,0 +1,260 @@
+"""Full disks, read-only folders, limits, crashes: the reason is recorded, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import batch_cases as cases
+import scenes
+from cli_cases import snapshot
+from georeg.batch.child import resident
+from georeg.batch.job import Job
+from georeg.batch.options import BatchOptions
+from georeg.batch.records import load_record
+from georeg.batch.run import BatchResult, Event, run_batch
+from georeg.settings import OutputSettings, Settings
+
+QUICK = Settings(transform="shift", threads=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> scenes.Pair:
+    return scenes.make_pair(
+        tmp_path_factory.mktemp("pair"), scenes.shift(3.3, -2.1), cases.SHAPE, seed=5
+    )
+
+
+def jobs_in(folder: Path, pair: scenes.Pair, count: int = 1) -> list[Job]:
+    return [
+        Job(f"job{n}", pair.moving, pair.reference, str(folder / f"job{n}.tif"),
+            str(folder / f"job{n}.tif"), QUICK, OutputSettings(driver="GTiff"))
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def run(jobs: list[Job], folder: Path, **how: object) -> BatchResult:
+    return run_batch(jobs, str(folder), BatchOptions(workers=1, **how))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "georeg-batch", str(folder)],
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_then_space(small_disk: Path, pair: scenes.Pair) -> None:
+    """The reason is recorded as one outside of the job, so that the next run does it."""
+    big = replace(jobs_in(small_disk, pair)[0], output_settings=OutputSettings(
+        driver="GTiff", resolution=(0.1,),
+    ))  # fmt: skip
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(300_000))
+    first = run([big], small_disk)
+    assert first.exit_code == 5
+    assert "summary" in first.trouble or not first.trouble
+    (record,) = first.records
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error["kind"] == "OutputError"
+    assert record.error["passing"]
+    assert "MB left" in record.message
+    assert not (small_disk / "job0.tif").exists()
+    assert not list(small_disk.glob(".georeg*"))
+    ballast.unlink()
+    small = replace(big, output_settings=OutputSettings(driver="GTiff"))
+    second = run([small], small_disk)
+    assert second.counts["done"] == 1
+
+
+def test_disk_full_to_the_last_byte(small_disk: Path, pair: scenes.Pair) -> None:
+    """Not even the lock fits: one clear error, no traceback, nothing left behind."""
+    manifest = small_disk.parent / "jobs.csv"
+    manifest.write_text(f"moving,reference\n{pair.moving},{pair.reference}\n")
+    with (small_disk / "ballast").open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+    result = cases.batch(manifest, small_disk)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "No space left" in result.stderr
+    assert set(snapshot(small_disk)) == {"ballast"}
+
+
+def test_read_only_folder(small_disk: Path, pair: scenes.Pair) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    manifest = small_disk.parent / "jobs.csv"
+    manifest.write_text(f"moving,reference\n{pair.moving},{pair.reference}\n")
+    result = cases.batch(manifest, small_disk)
+    assert result.returncode == 1
+    assert "Read-only file system" in result.stderr
+    assert snapshot(small_disk) == {}
+
+
+def test_one_read_only_folder_of_several(
+    small_disk: Path, tmp_path: Path, pair: scenes.Pair
+) -> None:
+    """The other jobs are done; the record can't be written, but the summary knows."""
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    out = tmp_path / "out"
+    good, bad = jobs_in(out, pair)[0], replace(jobs_in(small_disk, pair)[0], id="bad")
+    third = replace(good, id="no_gpu", output=str(out / "g.tif"), base=str(out / "g.tif"),
+                    settings=replace(QUICK, device="cuda:77"))  # fmt: skip
+    result = run([bad, good, third], out)
+    assert [record.status for record in result.records] == ["failed", "done", "failed"]
+    assert "cuda:77" in result.records[2].message
+    assert "Read-only file system" in result.records[0].message or "can't be written" in (
+        result.records[0].message
+    )
+
+
+def test_quota(tmp_path: Path, pair: scenes.Pair) -> None:
+    """A limit on the size of files, as quotas are: EFBIG instead of ENOSPC."""
+    manifest, out = tmp_path / "jobs.csv", tmp_path / "out"
+    manifest.write_text(f"moving,reference,resolution\n{pair.moving},{pair.reference},0.1\n")
+    line = " ".join(map(repr, cases.command(manifest, out, "--driver", "GTiff")))
+    result = subprocess.run(
+        ["bash", "-c", f"ulimit -f 300; exec {line}"], capture_output=True, text=True
+    )
+    assert result.returncode == 5, result.stderr
+    (record,) = cases.records(out).values()
+    assert record["status"] == "failed"
+    assert not list(out.glob("*.tif"))
+    assert not list(out.glob(".georeg*"))
+
+
+def test_timeout(tmp_path: Path, pair: scenes.Pair) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")  # opening it takes forever
+    (slow,) = jobs_in(tmp_path, pair)
+    slow = replace(slow, moving=str(tmp_path / "pipe.tif"))
+    result = run([slow], tmp_path, timeout=2)
+    assert result.records[0].error is not None
+    assert result.records[0].error["kind"] == "Timeout"
+    assert "--timeout of 2 s" in result.records[0].message
+    assert not list(tmp_path.glob(".georeg*"))
+    assert not (tmp_path / "job0.tif").exists()
+
+
+def test_memory_limit_and_crash(tmp_path: Path, pair: scenes.Pair) -> None:
+    """A limit that no job keeps; and a worker that dies without a word."""
+    result = run(jobs_in(tmp_path, pair), tmp_path, memory_limit=60)
+    (record,) = result.records
+    assert record.error is not None
+    assert record.error["kind"] == "MemoryLimit"
+    assert "more than the --memory-limit of 60 MB" in record.message
+    killed: list[int] = []
+
+    def tell(event: Event) -> None:
+        if event.event == "log" and "located" in event.message and not killed:
+            (pid,) = workers_of(os.getpid())
+            assert (resident(pid) or 0) > 60
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    again = run_batch(
+        jobs_in(tmp_path, pair, 2), str(tmp_path), BatchOptions(workers=1, retry=True), tell=tell
+    )
+    assert killed
+    assert [r.status for r in again.records] == ["failed", "done"]
+    assert "SIGKILL" in again.records[0].message
+
+
+def workers_of(parent: int) -> list[int]:
+    """Process numbers of our workers."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+            line = (path.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(words[1]) == parent and b"georeg.batch.worker" in line:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_workers_die_with_their_parent(tmp_path: Path, pair: scenes.Pair) -> None:
+    manifest = tmp_path / "jobs.csv"
+    manifest.write_text(f"moving,reference\n{pair.moving},{pair.reference}\n")
+    with subprocess.Popen(
+        cases.command(manifest, tmp_path / "out", "-v"), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "located" in line or "to do" in line:
+                break
+        for _ in range(100):
+            pids = workers_of(process.pid)
+            if pids:
+                break
+            time.sleep(0.05)
+        assert pids
+        process.kill()
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return
+        time.sleep(0.05)
+    raise AssertionError("a worker outlived its parent")
+
+
+def test_terminated_in_order(tmp_path: Path, pair: scenes.Pair) -> None:
+    """SIGTERM: exit code 143, no lock, no half files, and the job in flight is not a failure."""
+    manifest, out = tmp_path / "jobs.csv", tmp_path / "out"
+    rows = "".join(f"{n},{pair.moving},{pair.reference}\n" for n in range(9))
+    manifest.write_text(f"id,moving,reference\n{rows}")
+    with subprocess.Popen(
+        cases.command(manifest, out, "-v", "--workers", 1), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "located" in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 143, rest
+    assert not list(out.glob(".georeg*"))
+    statuses = {load_record(str(p)).status for p in out.glob("*.job.json")}  # type: ignore[union-attr]
+    assert statuses <= {"started", "done"}
+    assert "started" in statuses
+
+
+def test_max_failures_and_fail_fast(tmp_path: Path, pair: scenes.Pair) -> None:
+    jobs = [replace(j, moving=str(tmp_path / "no.tif")) for j in jobs_in(tmp_path, pair, 6)]
+    result = run(jobs, tmp_path, max_failures=2)
+    assert result.counts["failed"] >= 3
+    assert result.counts["not run"] >= 1
+    other = tmp_path / "other"
+    jobs = [replace(j, moving=str(tmp_path / "no.tif")) for j in jobs_in(other, pair, 6)]
+    result = run(jobs, other, fail_fast=True)
+    assert result.counts["failed"] >= 1
+    assert result.counts["not run"] >= 1
+    assert result.exit_code == 5
+
+
+def test_notify(tmp_path: Path, pair: scenes.Pair) -> None:
+    out, heard = tmp_path / "out", tmp_path / "heard"
+    job = replace(jobs_in(out, pair)[0], moving=str(tmp_path / "no.tif"))
+    run([job], out, notify=f"(echo $GEOREG_EXIT_CODE $GEOREG_FAILED; cat) > {heard}; exit 3")
+    first, second = heard.read_text().splitlines()
+    assert first == "5 1"
+    assert json.loads(second)["message"] == "0 of 1 jobs done, 1 failed"

@@ -1,0 +1,192 @@
+"""Time series: the joint adjustment, and what of it reaches the rasters."""
+
+from __future__ import annotations
+
+import json
+import os
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+import rasterio.windows
+from affine import Affine
+
+import batch_cases as cases
+import scenes
+from georeg.align import measure
+from georeg.batch.job import Job
+from georeg.batch.network import PairPoints, adjust, connected, loops
+from georeg.batch.picking import pick_reference
+from georeg.settings import Settings
+
+Array = npt.NDArray[np.float64]
+SIZE = 1000.0
+
+
+def matrices(model: str, count: int, rng: np.random.Generator) -> list[Array]:
+    """True claimed -> true matrices; raster 0 is right."""
+    found = [np.eye(3)]
+    for _ in range(count - 1):
+        m = np.eye(3)
+        m[:2, 2] = rng.uniform(-8, 8, 2)
+        if model == "similarity":
+            a, b = rng.uniform(-0.004, 0.004, 2)
+            m[:2, :2] += [[a, -b], [b, a]]
+        if model == "affine":
+            m[:2, :2] += rng.uniform(-0.004, 0.004, (2, 2))
+        found.append(m)
+    return found
+
+
+def pair_of(
+    one: int, other: int, truth: list[Array], rng: np.random.Generator, noise: float = 0.2
+) -> PairPoints:
+    true = rng.uniform(0, SIZE, (60, 2))
+
+    def claimed(n: int) -> Array:
+        back = np.linalg.inv(truth[n])
+        return np.asarray(true @ back[:2, :2].T + back[:2, 2])
+
+    return PairPoints(
+        one, other, claimed(one) + rng.normal(0, noise, (60, 2)), claimed(other), np.full(60, noise)
+    )
+
+
+@pytest.mark.parametrize("model", ["shift", "similarity", "affine"])
+def test_a_network_finds_the_truth(model: str) -> None:
+    rng = np.random.default_rng(1)
+    truth = matrices(model, 7, rng)
+    pairs = [pair_of(a, b, truth, rng) for a, b in combinations(range(7), 2) if a + b < 9]
+    found = adjust(pairs, 7, model)
+    corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]])
+    for n, matrix in found.matrices.items():
+        error = (corners @ (matrix - truth[n])[:2, :2].T) + (matrix - truth[n])[:2, 2]
+        assert np.abs(error).max() < 0.2
+    assert set(found.matrices) == set(range(1, 7))
+    for value in (*found.held_out.values(), *found.pair_rmse):
+        assert value == pytest.approx(0.2 * np.sqrt(2), rel=0.35)
+    assert np.median([loop.rmse_px for loop in loops(pairs, model)]) < 0.3
+
+
+def test_errors_do_not_drift_along_a_chain() -> None:
+    """The last raster of a chain is placed by the loops that close it, not by its neighbours."""
+    rng = np.random.default_rng(2)
+    count = 12
+    truth = matrices("shift", count, rng)
+    chain = [(n, n - 1) for n in range(1, count)]
+    biased = []
+    for a, b in chain:  # every pair of neighbours is wrong by the same half pixel
+        pair = pair_of(a, b, truth, rng)
+        biased.append(PairPoints(a, b, pair.one_xy + [0.5, 0.0], pair.other_xy, pair.sigma))
+
+    def worst(pairs: list[PairPoints]) -> float:
+        found = adjust(pairs, count, "shift").matrices
+        return max(float(np.hypot(*(found[n] - truth[n])[:2, 2])) for n in found)
+
+    assert worst(biased) > 4
+    direct = [pair_of(n, 0, truth, rng) for n in range(2, count)]
+    assert worst([*biased, *direct]) < 0.7
+    closures = [loop.rmse_px for loop in loops([*biased, *direct], "shift")]
+    assert np.median(closures) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_wrong_pair_is_outvoted() -> None:
+    rng = np.random.default_rng(3)
+    truth = matrices("shift", 5, rng)
+    pairs = [pair_of(a, b, truth, rng) for a, b in combinations(range(5), 2)]
+    bad = pairs[5]
+    pairs[5] = PairPoints(bad.one, bad.other, bad.one_xy + [12.0, -7.0], bad.other_xy, bad.sigma)
+    found = adjust(pairs, 5, "shift")
+    for n, matrix in found.matrices.items():
+        assert np.hypot(*(matrix - truth[n])[:2, 2]) < 0.25
+    assert int(np.argmax(found.pair_rmse)) == 5
+    assert found.pair_rmse[5] > 10
+
+
+def test_rasters_without_a_chain_are_left_alone() -> None:
+    rng = np.random.default_rng(4)
+    truth = matrices("shift", 5, rng)
+    pairs = [pair_of(1, 0, truth, rng), pair_of(3, 4, truth, rng)]
+    assert connected(pairs, 5) == {0, 1}
+    found = adjust(pairs, 5, "shift")
+    assert set(found.matrices) == {1}
+    assert np.isnan(found.pair_rmse[1])
+
+
+def test_reference_auto(tmp_path: Path) -> None:
+    """Coverage of the others, valid pixels, clouds and resolution decide."""
+    image = scenes.texture((100, 100))
+
+    def job(name: str, x: float, gsd: float, valid: float = 1.0, **facts: float) -> Job:
+        data = np.clip(image * 254 + 1, 1, 255).astype(np.uint8)
+        data[: int(100 * (1 - valid))] = 0
+        data = np.kron(data, np.ones((int(10 / gsd),) * 2, np.uint8))  # always the same ground
+        path = scenes.write(
+            tmp_path / f"{name}.tif", data, Affine(gsd, 0, 350000 + x, 0, -gsd, 5250000), nodata=0
+        )
+        return Job(name, path, "auto", "o", "o", facts=facts)
+
+    middle, left, right = job("middle", 0, 10), job("left", -500, 10), job("right", 500, 10)
+    assert pick_reference([left, middle, right]) is middle
+    assert pick_reference([job("cloudy", 0, 10, cloud_cover=70), left, middle]) is middle
+    assert pick_reference([job("gaps", 0, 10, valid=0.4), middle]) is middle
+    fine = job("fine", 0, 5)
+    assert pick_reference([job("same_ground", 0, 10), fine]) is fine
+
+
+def test_a_stack_of_files(tmp_path: Path) -> None:
+    """Three dates, each displaced; the program picks the reference and places the others."""
+    image = scenes.texture((260, 260), 4)
+    shifts = {"2020": (0.0, 0.0), "2021": (3.5, -2.0), "2022": (-2.5, 4.0)}
+    inside = slice(30, 230)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n, (name, (dx, dy)) in enumerate(shifts.items()):
+        place = scenes.shift(dx, dy)(scenes.pixels(image.shape))
+        moved = scenes.sample(image, place, image.shape)
+        seen = scenes.other_sensor(moved, n) if n == 1 else moved
+        transform = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+        scenes.write(folder / f"{name}.tif", np.clip(seen[inside, inside], 0, 1), transform)
+    out = tmp_path / "out"
+    run = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
+    assert run.returncode == 0, run.stderr
+    found = cases.records(out)
+    done = {r["id"]: r for r in found.values() if r["action"] == "apply"}
+    assert len(done) == 2
+    (kept,) = {"2020", "2021", "2022"} - set(done)
+    for name, record in done.items():
+        fit = json.loads((out / "stack" / f"{name}.fit.json").read_text())
+        matrix = np.array(fit["transform"]["matrix"])
+        expected = np.subtract(shifts[name], shifts[kept])
+        np.testing.assert_allclose(matrix[:2, 2], expected, atol=0.15)
+        assert record["result"]["verdict"]["accuracy"]["rmse_px"] < 0.3
+        with rasterio.open(out / f"{name}.tif") as file:
+            assert file.read(1).any()
+    page = (out / "summary.html").read_text()
+    assert "Loops before it" in page
+    again = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
+    assert again.returncode == 0
+    assert "(5 before)" in again.stderr or "before" in again.stderr
+
+
+NAIP = Path(os.environ.get("GEOREG_SHARED", "/nowhere")) / "data/pairs/naip"
+
+
+@pytest.mark.skipif(not NAIP.exists(), reason="GEOREG_SHARED has no data/pairs/naip")
+def test_three_years_of_naip(tmp_path: Path) -> None:
+    """Real dates: the two that were aligned agree with each other as with the reference."""
+    for year in ("20100629", "20140720", "20200831"):
+        with rasterio.open(NAIP / f"naip_{year}.tif") as file:
+            window = rasterio.windows.Window(200, 200, 220, 220)
+            place = {"width": 220, "height": 220, "transform": file.window_transform(window)}
+            with rasterio.open(tmp_path / f"{year}.tif", "w", **{**file.profile, **place}) as part:
+                part.write(file.read(window=window))
+    out = tmp_path / "out"
+    run = cases.batch(tmp_path / "*.tif", out, "--reference", "auto", "--stack")
+    assert run.returncode == 0, run.stderr
+    one, other = sorted(out.glob("*.tif"))
+    result = measure(str(one), str(other), Settings(transform="shift"))
+    assert result.verdict.displacement_px < 0.7
