@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georeg.errors import RefusedError
+from georeg.errors import RefusedError, SettingsError
 
 from .command import Command, Session
 from .console import RESULT
 from .explaining import explained
 from .options import (
+    GROUND,
     INPUTS,
     MATCHING,
     OUTPUT,
@@ -20,6 +21,7 @@ from .options import (
     TALK,
     argument,
     options,
+    ortho_settings_of,
     output_settings_of,
     required,
     settings_of,
@@ -28,14 +30,15 @@ from .repeating import command_line
 
 if TYPE_CHECKING:
     from georeg.alignment import Alignment
-    from georeg.settings import Settings
+    from georeg.settings import OrthoSettings, OutputSettings, Settings
 
 
 @click.command("align", cls=Command)
 @argument("moving")
 @required("--reference", metavar="REF", help="The raster that MOVING is aligned to.")
 @required("-o", "--output", metavar="OUT", help="The aligned raster.")
-@options("fit", "report", "points", *MATCHING, "force", *INPUTS, *OUTPUT, *RESOURCES)
+@options("fit", "report", "points", "rpc-output", "image-output")
+@options(*MATCHING, "force", *INPUTS, *GROUND, *OUTPUT, *RESOURCES)
 @click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
 @options("explain", *TALK)
 @click.pass_obj
@@ -43,13 +46,26 @@ def command(session: Session, /, **params: Any) -> None:
     """Align MOVING to a reference, of whatever modality, and write it.
 
     MOVING is never changed. The report is always written; where no trustworthy alignment is
-    found (exit code 3), nothing else is. `--report out.html` makes it a page to look at.
+    found (exit code 3), nothing else is. `--report out.html` makes it a page to look at. With a
+    --dem, a MOVING that has RPCs is orthorectified, and its RPCs are refined.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings, wanted = settings_of(params), output_settings_of(params)
+    ortho = ortho_settings_of(params)
+    if ortho is None:
+        given = [n for n in ("rpc", "geoid", "max_stretch", "rpc_output", "image_output")
+                 if params[n] is not None]  # fmt: skip
+        if given:
+            raise SettingsError(f"--{given[0].replace('_', '-')} goes with --dem or --height")
+    else:
+        from georeg.align import has_rpc
+
+        if has_rpc(moving, ortho, settings):
+            _by_sensor(session, params, ortho, settings, wanted)
+            return
     from georeg import align as engine
 
-    from .outputs import check_outputs, report_paths
+    from .outputs import check_outputs, check_points, report_paths
 
     reports = report_paths(output, params["report"])
     texts = {"--fit": params["fit"]} | {f"--report {path}": path for path in reports}
@@ -91,6 +107,34 @@ def command(session: Session, /, **params: Any) -> None:
     )
 
 
+def _by_sensor(
+    session: Session,
+    params: dict[str, Any],
+    ortho: OrthoSettings,
+    settings: Settings,
+    wanted: OutputSettings,
+) -> None:
+    """MOVING has RPCs.
+
+    Raises:
+        SettingsError: an option makes no sense for them.
+    """
+    from .ortho import Run
+
+    if params["fit"] is not None:
+        raise SettingsError(
+            "--fit: RPCs aren't corrected by a transform of the map; the refined RPCs "
+            "(--rpc-output) serve 'georeg ortho --rpc'"
+        )
+    if params["explain"]:
+        raise SettingsError("--explain: RPCs are refined without a record of decisions; see -v")
+    run = Run(session, params, ortho, settings, wanted)
+    if params["dry_run"]:
+        click.echo(json.dumps(run.plan(params["moving"], params["output"]), indent=1))
+        return
+    run.one(params["moving"], params["output"], None)
+
+
 def judged(session: Session, result: Alignment, nothing: str, settings: Settings) -> None:
     """Say what must be kept in mind.
 
@@ -111,19 +155,6 @@ def judged(session: Session, result: Alignment, nothing: str, settings: Settings
     if result.fit is None or not settings.force:
         raise RefusedError(f"{result.report['moving']}: {sentence}; {nothing}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
-
-
-def check_points(paths: tuple[str, ...]) -> None:
-    """Look at the suffixes.
-
-    Raises:
-        SettingsError: there is no such format.
-    """
-    if paths:
-        from georeg.writers.points import check_suffix
-
-        for path in paths:
-            check_suffix(path)
 
 
 def store_points(

@@ -83,6 +83,7 @@ class Command(click.Command):
         take = ctx.params.pop
         style, verbosity = take("log_format", "text"), take("verbose", 0) - take("quiet", 0)
         progress, log_path = take("progress", None), take("log_file", None)
+        with_stdin = take("stop_with_stdin", False)
         with ExitStack() as stack:
             try:
                 log_file = open_log(log_path)
@@ -93,12 +94,12 @@ class Command(click.Command):
                 stack.enter_context(log_file)
             console = Console(style, verbosity, progress, log_file)
             stack.enter_context(logged(console))
-            code = self._run(ctx, console)
+            code = self._run(ctx, console, with_stdin)
         if code:
             ctx.exit(code)
         return None
 
-    def _run(self, ctx: click.Context, console: Console) -> int:
+    def _run(self, ctx: click.Context, console: Console, with_stdin: bool) -> int:
         """The command's exit code."""
 
         def last_words(stopped: Stopped) -> None:
@@ -106,7 +107,7 @@ class Command(click.Command):
 
         trace = ""  # taken where the exception is caught: afterwards there is none
         try:
-            with stoppable(last_words) as stopping:
+            with stoppable(last_words, with_stdin=with_stdin) as stopping:
                 ctx.obj = Session(console, stopping)
                 level = 10 if console.style == "text" else 20
                 console.event(level, "start", ctx.command_path, version=__version__)

@@ -12,7 +12,7 @@ import click
 
 from georeg.errors import PointsError
 
-from .align import check_points, judged
+from .align import judged
 from .command import Argument, Command, Session
 from .console import RESULT
 from .explaining import explained
@@ -47,7 +47,7 @@ def command(session: Session, /, **params: Any) -> None:
     from georeg.writers.points import read_points, write_points
     from georeg.writers.sides import Sides, open_side
 
-    from .outputs import check_outputs
+    from .outputs import check_outputs, check_points
 
     source, stored = params["source"], params["points"]
     check_points((source, *stored))

@@ -20,9 +20,9 @@ from .command import STYLE, fail
 from .stopping import Stopped
 from .values import nearest
 
-PROTOCOL = 1  # of the JSON lines and of `--version --json`; raised when they change
+PROTOCOL = 2  # of the JSON lines and of `--version --json`; raised when they change
 COMMANDS = (
-    "align", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+    "align", "batch", "ortho", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
     "demo", "models", "data", "train", "evaluate",
 )  # fmt: skip
 
@@ -117,6 +117,10 @@ def _versions(*, everything: bool, as_json: bool) -> str:
         from georeg.provenance import versions
 
         data["packages"] = versions() | _libraries()
+    if everything and as_json:
+        from .offers import offers
+
+        data |= offers()
     if as_json:
         return json.dumps(data)
     if not everything:

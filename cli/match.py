@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .align import check_points, judged, store_points
+from .align import judged, store_points
 from .command import Command, Session
 from .console import RESULT
 from .explaining import explained
@@ -36,10 +36,10 @@ def command(session: Session, /, **params: Any) -> None:
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)
+    from .outputs import check_outputs, check_points
+
     check_points((output,))
     from georeg.align import measure
-
-    from .outputs import check_outputs
 
     check_outputs(None, {"--output": output}, (moving, reference), overwrite=params["overwrite"])
     result = measure(moving, reference, settings, session.tell)

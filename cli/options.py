@@ -9,11 +9,16 @@ from typing import Any, TypeVar
 import click
 
 from georeg.settings import (
+    BIASES,
+    DATUMS,
     DRIVERS,
+    GCP_ROLES,
     MODALITIES,
     PRECISIONS,
     RESAMPLINGS,
     SEARCHES,
+    VOIDS,
+    OrthoSettings,
     OutputSettings,
     Settings,
 )
@@ -49,8 +54,9 @@ def _defaults(kind: type) -> dict[str, Any]:
     return {name: None if value is MISSING else value for name, value in found.items()}
 
 
-_OURS = {**_defaults(Settings), **_defaults(OutputSettings)}
+_OURS = {**_defaults(Settings), **_defaults(OutputSettings), **_defaults(OrthoSettings)}
 _MATCH, _INPUT, _OUT = "Matching", "Inputs", "Output"
+_GROUND = "Images with RPCs"
 _RUN, FILES, _TALK = "Resources", "Further files", "Messages and configuration"
 POINTS_HELP = (
     "the suffix is the format: .csv, .geojson, .gpkg (GIS, styled), .points (QGIS' Georeferencer), "
@@ -98,6 +104,10 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "working_resolution", "--working-resolution", section=_MATCH, type=float,
         help="Pixel size to match at, in map units of the reference.  "
         "[default: the coarser one of the two]",
+    ),
+    "area": _setting(
+        "area", "--area", section=_MATCH, type=float, nargs=4, metavar="LEFT BOTTOM RIGHT TOP",
+        help="Look at this part only, in the reference's CRS.  [default: all that both cover]",
     ),
     "max-tiles": _setting(
         "max_tiles", "--max-tiles", section=_MATCH, type=int,
@@ -160,6 +170,52 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "reference-crs": _setting(
         "reference_crs", "--reference-crs", section=_INPUT, metavar="CRS",
         help="The same of the reference.",
+    ),
+    # Images with RPCs
+    "dem": _setting(
+        "dem", "--dem", section=_GROUND, metavar="DEM",
+        help="The ground: any raster of heights that GDAL reads.",
+    ),
+    "height": _setting(
+        "height", "--height", section=_GROUND, type=float, metavar="METRES",
+        help="One height above the ellipsoid for all of the ground instead.",
+    ),
+    "dem-datum": _setting(
+        "dem_datum", "--dem-datum", section=_GROUND, type=click.Choice(DATUMS),
+        help="What the DEM's heights are counted from; auto: by its CRS.",
+    ),
+    "geoid": _setting(
+        "geoid", "--geoid", section=_GROUND, metavar="FILE",
+        help="Geoid grid for the DEM's datum (GTX or GeoTIFF).  [default: PROJ's]",
+    ),
+    "dem-voids": _setting(
+        "dem_voids", "--dem-voids", section=_GROUND, type=click.Choice(VOIDS),
+        help="Fill voids of the DEM from around them, or mask what lies over them.",
+    ),
+    "rpc": _setting(
+        "rpc", "--rpc", section=_GROUND, metavar="FILE",
+        help="The RPCs: .RPB, _RPC.TXT, DIMAP XML, .geom, or a raster.  [default: the image's own]",
+    ),
+    "gcps": _setting(
+        "gcps", "--gcps", section=_GROUND, type=click.Choice(GCP_ROLES),
+        help="What GCPs in the image's file are for: to check the result, or as control.",
+    ),
+    "bias": _setting(
+        "bias", "--bias", section=_GROUND, type=click.Choice(BIASES),
+        help="How the RPCs may be corrected in the image; auto is the simplest that predicts well.",
+    ),
+    "max-stretch": _setting(
+        "max_stretch", "--max-stretch", section=_GROUND, type=float, metavar="TIMES",
+        help="Mask where relief stretches the image more than that, or hides the ground.  "
+        "[default: only reported]",
+    ),
+    "rpc-output": _option(
+        "--rpc-output", section=FILES, metavar="FILE",
+        help="Where refined RPCs go (.RPB, _RPC.TXT).  [default: OUTPUT.refined_RPC.TXT]",
+    ),
+    "image-output": _option(
+        "--image-output", section=FILES, metavar="FILE.tif",
+        help="Store a copy of the image with the refined RPCs in its tags.",
     ),
     # Output
     "grid": _setting(
@@ -265,25 +321,36 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "--log-format", section=_TALK, type=click.Choice(("text", "json")), default="text",
         is_eager=True, callback=take_style, help="json: one object per line on stderr.",
     ),
+    "stop-with-stdin": _option(
+        "--stop-with-stdin", section=_TALK, is_flag=True,
+        help="End when standard input does: for programs that start georeg, to cancel it, and not "
+        "to leave it behind.",
+    ),
     "log-file": _option(
         "--log-file", section=_TALK, metavar="FILE", help="Append messages to a file, too."
     ),
 }  # fmt: skip
 
 MATCHING = (
-    "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "max-tiles",
-    "max-rmse", "symmetric", "subpixel", "seed",
+    "matcher", "weights", "transform", "search", "max-shift", "working-resolution", "area",
+    "max-tiles", "max-rmse", "symmetric", "subpixel", "seed",
 )  # fmt: skip
 INPUTS = (
     "georef", "moving-bands", "reference-bands", "modality", "moving-modality",
     "reference-modality", "moving-nodata", "reference-nodata", "moving-crs", "reference-crs",
+)  # fmt: skip
+GROUND = (
+    "dem", "height", "dem-datum", "geoid", "dem-voids", "rpc", "gcps", "bias", "max-stretch",
 )  # fmt: skip
 OUTPUT = (
     "grid", "resolution", "bounds", "dst-crs", "resampling", "driver", "co", "dst-nodata",
     "shift-only", "embed-gcps", "overwrite",
 )  # fmt: skip
 RESOURCES = ("threads", "device", "precision", "compile", "memory")
-TALK = ("config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file")
+TALK = (
+    "config", "print-config", "verbose", "quiet", "progress", "log-format", "log-file",
+    "stop-with-stdin",
+)  # fmt: skip
 
 
 def options(*names: str) -> Callable[[F], F]:
@@ -297,9 +364,9 @@ def options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-def argument(name: str) -> Callable[[F], F]:
-    """A positional argument."""
-    return click.argument(name, cls=Argument)
+def argument(name: str, *, many: bool = False) -> Callable[[F], F]:
+    """A positional argument, or one or more of them."""
+    return click.argument(name, cls=Argument, nargs=-1 if many else 1, required=True)
 
 
 def option(*names: str, **kwargs: Any) -> Callable[[F], F]:
@@ -335,6 +402,17 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     if isinstance(shift, Length):
         chosen |= {"max_shift": shift.value, "max_shift_unit": shift.unit}
     return Settings(**chosen)
+
+
+def ortho_settings_of(params: Mapping[str, Any]) -> OrthoSettings | None:
+    """What stands for the ground, from a command's parameters; None if nothing does.
+
+    Raises:
+        SettingsError: a value makes no sense.
+    """
+    if params.get("dem") is None and params.get("height") is None:
+        return None
+    return OrthoSettings(**{f.name: params[f.name] for f in fields(OrthoSettings)})
 
 
 def output_settings_of(params: Mapping[str, Any]) -> OutputSettings:

@@ -22,6 +22,21 @@ def report_paths(output: str, given: Sequence[str]) -> tuple[str, ...]:
     return (os.path.splitext(output)[0] + ".report.json",)
 
 
+def rpc_path(output: str, given: str | None) -> str:
+    """Where refined RPCs go: beside the output unless they are named.
+
+    Not as OUTPUT_RPC.TXT: GDAL would take them for RPCs of the orthoimage.
+
+    Raises:
+        SettingsError: the output has no local folder that they could go to.
+    """
+    if given is not None:
+        return given
+    if is_virtual(output):
+        raise SettingsError(f"{output} is no local file: name one for the RPCs with --rpc-output")
+    return os.path.splitext(output)[0] + ".refined_RPC.TXT"
+
+
 def check_outputs(
     raster: str | None,
     texts: Mapping[str, str | None],
@@ -56,3 +71,16 @@ def check_outputs(
             continue  # a pipe or /dev/stdout
         taken[place] = option
         check_output(path, inputs, overwrite=overwrite or option.startswith("--report"))
+
+
+def check_points(paths: tuple[str, ...]) -> None:
+    """Look at the suffixes.
+
+    Raises:
+        SettingsError: there is no such format.
+    """
+    if paths:
+        from georeg.writers.points import check_suffix
+
+        for path in paths:
+            check_suffix(path)

@@ -27,7 +27,8 @@ def command_line(ctx: click.Context) -> str:
         if name in _SILENT or name not in ctx.params:
             continue
         if isinstance(param, click.Argument):
-            words.append(str(ctx.params[name]))
+            value = ctx.params[name]
+            words += map(str, value if isinstance(value, tuple) else (value,))
         elif ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             named += _option(param, ctx.params[name])
     return shlex.join([*words, *named])

@@ -3,10 +3,14 @@
 A signal becomes an exception in the main thread, so that every `with` and `finally` on the way
 out does its work. Python can't raise it while GDAL is inside a long call: then, after a moment, a
 watching thread removes what is unfinished and ends the process (GDAL's calls release the GIL).
+
+A program that started this one can also close its standard input. That works where signals don't,
+and happens by itself when that program dies.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -88,9 +92,29 @@ def abandon() -> None:
         place.abandon()
 
 
+def _follow_stdin() -> None:
+    """Wait for the end of standard input; then the main thread gets SIGTERM."""
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass  # there is none: as good as ended
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
+
+
 @contextmanager
-def stoppable(last_words: Callable[[Stopped], None]) -> Iterator[Stopping]:
+def stoppable(
+    last_words: Callable[[Stopped], None], *, with_stdin: bool = False
+) -> Iterator[Stopping]:
     """Let signals end the block by an exception; outside the main thread nothing is changed.
+
+    Args:
+        last_words: what to do before a process that doesn't listen is ended.
+        with_stdin: whether the end of standard input counts as SIGTERM.
 
     Raises:
         Stopped: a signal came.
@@ -111,6 +135,8 @@ def stoppable(last_words: Callable[[Stopped], None]) -> Iterator[Stopping]:
             # nohup and shells' background jobs ignore some signals on purpose.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, state.handle)
+        if with_stdin:
+            threading.Thread(target=_follow_stdin, name="georeg-stdin", daemon=True).start()
         yield state
     except Stopped:
         abandon()

@@ -17,17 +17,18 @@ from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.checking import check_alignment
-from georeg.choosing import BUILT_IN, Choice, choose, team_of
+from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
-from georeg.matching.running import pick_devices
-from georeg.matching.team import Team
+from georeg.ortho.orthorectify import orthorectify
+from georeg.ortho.rpcfiles import find_rpc
 from georeg.outcome import Outcome
 from georeg.provenance import python_call
+from georeg.raster import Raster
 from georeg.scene import Scene, open_scene
-from georeg.settings import OutputSettings, Settings
+from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import is_page
 from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import judge, no_verdict
@@ -46,6 +47,9 @@ def align(
     *,
     fit_path: str | None = None,
     report_path: str | Sequence[str] | None = None,
+    ortho: OrthoSettings | None = None,
+    rpc_path: str | None = None,
+    image_path: str | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Alignment:
@@ -60,6 +64,10 @@ def align(
         fit_path: where to store the fit, to be applied to other files of the scene.
         report_path: where to store the report, one or more: a page for people where the name ends
             in .html, else JSON.
+        ortho: the ground; where the moving raster has RPCs, it is orthorectified, and there is
+            no fit.
+        rpc_path: where to store refined RPCs.
+        image_path: where to store a copy of the moving raster with refined RPCs.
         progress: told what is being done.
         command: that repeats the run, for the report; the call of this function if empty.
 
@@ -76,6 +84,19 @@ def align(
     output_settings = output_settings or OutputSettings()
     reports = (report_path,) if isinstance(report_path, str) else tuple(report_path or ())
     tell = progress or (lambda step, share: None)
+    if ortho is not None and has_rpc(moving, ortho, settings):
+        if fit_path is not None:
+            raise SettingsError("RPCs aren't corrected by a fit of the map: there is none to store")
+        made = orthorectify(
+            moving, output, ortho,
+            reference=reference, settings=settings, output_settings=output_settings,
+            report_path=reports, rpc_path=rpc_path, image_path=image_path, progress=progress,
+            command=command,
+        )  # fmt: skip
+        verdict = made.verdict or no_verdict("nothing was looked at", "give a reference")
+        return Alignment(
+            verdict, None, made.matches, made.inlier, made.residuals, made.output, made.report
+        )
     if output is not None:
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
         check_wanted(moving, output_settings, settings)
@@ -109,6 +130,19 @@ def align(
     return result
 
 
+def has_rpc(moving: str, ortho: OrthoSettings, settings: Settings) -> bool:
+    """Whether a raster is to be laid over the ground by RPCs, rather than by its header.
+
+    Raises:
+        InputError: it can't be read, or its RPCs are malformed.
+    """
+    with Raster(moving, nodata=settings.moving_nodata) as raster:
+        if find_rpc(raster, ortho.rpc) is not None:
+            return True
+    log.warning("%s has no RPCs: the ground isn't needed, and not looked at", moving)
+    return False
+
+
 def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
     """Only a shift can be written without touching a pixel."""
     if not wanted.shift_only or settings.transform == "shift":
@@ -139,10 +173,10 @@ def measure(
         InputError, SettingsError: as `align`.
     """
     tell = progress or (lambda step, share: None)
-    devices = _devices(settings)
+    devices = devices_of(settings)
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("locate", 0.0)
-        choice = _choice(scene, devices, settings)
+        choice = choice_for(scene.modalities, devices, settings)
         outcome = _measured(scene, choice, devices, settings, tell)
         return alignment_of(outcome, pictures=pictures)
 
@@ -177,7 +211,7 @@ def _measured(
             len(points),
         )
         return done(verdict=verdict)
-    with _judges(devices, settings) as judges:
+    with judges_of(devices, settings) as judges:
         check = check_alignment(
             scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
         )
@@ -185,31 +219,6 @@ def _measured(
     verdict = judge(scene.frame, start, points, fit, check, settings)
     log.info("%s", verdict.sentence())
     return done(verdict=verdict)
-
-
-def _devices(settings: Settings) -> tuple[Device, ...]:
-    return pick_devices(
-        settings.device,
-        precision=settings.precision,
-        seed=settings.seed,
-        compiled=settings.compiled,
-    )
-
-
-def _choice(scene: Scene, devices: Sequence[Device], settings: Settings) -> Choice:
-    """The matcher to run; says which and why."""
-    modalities = (scene.moving_look.modality, scene.reference_look.modality)
-    gpu = devices[0].name.startswith("cuda")
-    choice = choose(settings.matcher, settings.weights, gpu, modalities)
-    log.info("matcher %s on %s: %s", choice.name, devices[0].name, choice.why)
-    if choice.better:
-        log.info("%s", choice.better)
-    return choice
-
-
-def _judges(devices: Sequence[Device], settings: Settings) -> Team:
-    plain = replace(settings, symmetric=False, subpixel=False)
-    return team_of(Choice(BUILT_IN, "", ""), devices, plain)
 
 
 def fit_matches(
@@ -252,7 +261,7 @@ def fit_matches(
         tell("fit", 1.0)
         # Nobody had to search for these points, so there is no rival estimate to beat.
         start = survey(scene, fit.transform, math.inf)
-        with _judges(_devices(settings), settings) as judges:
+        with judges_of(devices_of(settings), settings) as judges:
             check = check_alignment(
                 scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
             )

@@ -29,7 +29,7 @@ def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> Non
         SettingsError: a value makes no sense, or doesn't suit the raster.
         InputError: the raster, or the one that gives the grid, can't be read.
     """
-    _options(wanted, settings)
+    warp_and_write_options(wanted, settings)
     if wanted.dst_crs is not None:
         parse_crs(wanted.dst_crs)
     if wanted.grid not in GRIDS:
@@ -39,7 +39,14 @@ def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> Non
         layout_of(source, wanted.dst_nodata)
 
 
-def _options(wanted: OutputSettings, settings: Settings) -> tuple[WarpOptions, WriteOptions]:
+def warp_and_write_options(
+    wanted: OutputSettings, settings: Settings
+) -> tuple[WarpOptions, WriteOptions]:
+    """What the user wants of an output, as `warp` and `write` take it.
+
+    Raises:
+        SettingsError: a value makes no sense.
+    """
     warp = WarpOptions(
         wanted.resampling,
         wanted.dst_nodata,
@@ -81,7 +88,7 @@ def apply_fit(
     wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
-    warp, write = _options(wanted, settings)
+    warp, write = warp_and_write_options(wanted, settings)
     tags = raster_tags(fit.info)
     with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
         if wanted.shift_only:

@@ -69,6 +69,7 @@ def check_alignment(
     transform: Transform,
     left_out: Sequence[Transform | None],
     fold: Any,
+    before: Scene | None = None,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -79,6 +80,7 @@ def check_alignment(
         transform: claimed -> true.
         left_out: one model per fold; the transform itself where that is empty.
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
+        before: the scene on the same frame as it was placed at first, if not like `scene`.
     """
     pairs = plan(
         scene.frame.grid.shape,
@@ -93,8 +95,8 @@ def check_alignment(
         to_reference=scene.frame.to_reference,
     )
     after = _surfaces(scene, judges, pairs, transform, _RADIUS)
-    before = _surfaces(scene, judges, pairs, None, 2.0)
-    similarity_before = _central(before) if before is not None else 0.0
+    first = _surfaces(before or scene, judges, pairs, None, 2.0)
+    similarity_before = _central(first) if first is not None else 0.0
     if after is None:
         return Check(0, 0.0, 0.0, 1.0, similarity_before, 0.0)
     telling = np.isfinite(after.score).mean(axis=(1, 2)) >= _TELLING

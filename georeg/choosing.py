@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 from georeg import matching, ratings
 from georeg.errors import InputError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Weights
-from georeg.matching.running import REMOTE
+from georeg.matching.running import REMOTE, pick_devices
 from georeg.matching.symmetric import Symmetric
 from georeg.matching.team import Team
 from georeg.models import catalogue, store
 from georeg.refining import Refined
 from georeg.remote import Remote
 from georeg.settings import Settings, processors
+
+log = logging.getLogger(__name__)
 
 BUILT_IN = "structural"
 
@@ -76,6 +79,42 @@ def _best(gpu: bool, modalities: tuple[str, str]) -> Choice:
             f"{store.how_to_get(catalogue.get(rating.matcher))}"
         )
     return Choice(BUILT_IN, "", "it is built in", missing)
+
+
+def devices_of(settings: Settings) -> tuple[Device, ...]:
+    """Where to match.
+
+    Raises:
+        SettingsError: there is no such device.
+    """
+    return pick_devices(
+        settings.device,
+        precision=settings.precision,
+        seed=settings.seed,
+        compiled=settings.compiled,
+    )
+
+
+def choice_for(
+    modalities: tuple[str, str], devices: Sequence[Device], settings: Settings
+) -> Choice:
+    """The matcher to run; says which and why.
+
+    Raises:
+        SettingsError: as `choose`.
+    """
+    gpu = devices[0].name.startswith("cuda")
+    choice = choose(settings.matcher, settings.weights, gpu, modalities)
+    log.info("matcher %s on %s: %s", choice.name, devices[0].name, choice.why)
+    if choice.better:
+        log.info("%s", choice.better)
+    return choice
+
+
+def judges_of(devices: Sequence[Device], settings: Settings) -> Team:
+    """The built-in matcher, which looks at what any other has found."""
+    plain = replace(settings, symmetric=False, subpixel=False)
+    return team_of(Choice(BUILT_IN, "", ""), devices, plain)
 
 
 def team_of(choice: Choice, devices: Sequence[Device], settings: Settings) -> Team:

@@ -61,5 +61,11 @@ class RefusedError(GeoregError):
     exit_code = EXIT_REFUSED
 
 
+class BatchError(GeoregError):
+    """Some of several inputs failed; what came of the others is written."""
+
+    exit_code = EXIT_BATCH
+
+
 class OutOfDeviceMemoryError(GeoregError, MemoryError):
     """Not even one tile fits into the device's memory."""

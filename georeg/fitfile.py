@@ -102,6 +102,32 @@ class FitFile:
             )
         return header.georef, crs
 
+    @property
+    def crs(self) -> CRS | None:
+        """The frame's, which is the reference's."""
+        return self.frame.crs
+
+    def pixel_size(self, header: Header, name: str, crs: CRS | None) -> tuple[float, float]:
+        """A raster's own pixel size (x, y), in units of `crs`.
+
+        Raises:
+            InputError: it can't be expressed there.
+        """
+        grid = header.grid
+        if self.placement is None and grid is not None and grid.crs == crs:
+            t = grid.transform
+            if t.b == 0 and t.d == 0:
+                return abs(t.a), abs(t.e)
+        rows, columns = header.shape
+        middle = np.array([columns / 2, rows / 2])
+        steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        at = self.corrected(header, name, middle + steps, crs)
+        edges = at[1:] - at[0]
+        size = math.sqrt(abs(float(np.linalg.det(edges))))
+        if not 0 < size < math.inf:
+            raise InputError(f"{name}: its pixel size can't be expressed in the output's CRS")
+        return size, size
+
     def mapping(self, header: Header, name: str, grid: Grid) -> Any:
         """(N, 2) pixels of an output grid -> (N, 2) pixels of a raster of the scene.
 

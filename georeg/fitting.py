@@ -43,6 +43,7 @@ _KERNEL = 1.0  # pixels; least scale of the robust kernel, so that it can't lock
 _GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
 _ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
 _INLIER = 2.0  # pixels
+_KERNEL_SPREAD = 2.0  # standard deviations of what is to be averaged: the kernel's scale
 _PLAUSIBLE = 2.5  # noise scales within which a point counts as inlier
 
 
@@ -159,6 +160,8 @@ def fit_transform(
     *,
     models: Sequence[str] = ("shift",),
     block: float | None = None,
+    importance: Array | None = None,
+    tolerant: bool = False,
 ) -> Fit:
     """Fit the best of the models.
 
@@ -170,6 +173,9 @@ def fit_transform(
         models: names, from stiff to flexible; with only one there is no choice.
         block: least side of the blocks that are left out, frame pixels; points closer than that
             (overlapping templates) aren't independent.
+        importance: (N,) further factors of the weights; 1 if None.
+        tolerant: whether what a model can't follow is spread around it (relief that a DEM has
+            wrong) and is to be averaged, rather than another population to keep away from.
 
     Raises:
         PointsError: too few points for the stiffest model, or degenerate ones.
@@ -179,6 +185,8 @@ def fit_transform(
     if not len(claimed):
         raise PointsError("there are no tie points to fit")
     prior = score**2 / (sigma**2 + _FLOOR**2)
+    if importance is not None:
+        prior = prior * importance
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local
     folding = Folding.over(true, block or 0.0)
@@ -186,7 +194,9 @@ def fit_transform(
     ladder: list[Rung] = []
     for name in models:
         try:
-            candidate = _candidate(name, claimed, true, base, folding, _GAP * (block or 0.0))
+            candidate = _candidate(
+                name, claimed, true, base, folding, _GAP * (block or 0.0), tolerant
+            )
         except PointsError as error:
             ladder.append(Rung(name, math.inf, str(error)))
             continue
@@ -205,7 +215,10 @@ def fit_transform(
     model = transforms.load(chosen.name).from_points(claimed, true, weights, **chosen.options)
     residuals = model.forward(claimed) - true
     distance = np.hypot(*residuals.T)
-    inlier = (weights > 0) & (distance <= max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER))
+    least = max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER)
+    if tolerant:
+        least = max(least, _PLAUSIBLE * _spread(distance, base))
+    inlier = (weights > 0) & (distance <= least)
     return Fit(
         model,
         weights,
@@ -229,10 +242,16 @@ def _beaten(rung: Rung, old: str, new: str) -> Rung:
 
 
 def _candidate(
-    name: str, claimed: Array, true: Array, base: Array, folding: Folding, gap: float
+    name: str,
+    claimed: Array,
+    true: Array,
+    base: Array,
+    folding: Folding,
+    gap: float,
+    tolerant: bool,
 ) -> _Candidate:
     options = _options(name, claimed, true, base)
-    weights = base * consensus_weights(name, options, claimed, true, base)
+    weights = base * consensus_weights(name, options, claimed, true, base, tolerant)
     fold = folding.fold(true)
     models = tuple(
         _without(fold == k, name, options, claimed, true, weights, gap)
@@ -274,21 +293,33 @@ def _without(
 
 
 def consensus_weights(
-    name: str, options: dict[str, Any], claimed: Array, true: Array, base: Array
+    name: str,
+    options: dict[str, Any],
+    claimed: Array,
+    true: Array,
+    base: Array,
+    tolerant: bool = False,
 ) -> Array:
     """Weights in [0, 1] by agreement with one model: the densest agreement, not the mean.
 
     Where what is seen has several populations (roofs that lean, and the ground) the mean of all
-    belongs to none.
+    belongs to none. But if `tolerant`, the kernel is never narrower than what lies around.
     """
     kind = transforms.load(name)
     robust = np.ones(len(claimed))
     for scale in _ANNEALING:
         model = kind.from_points(claimed, true, base * robust, **options)
         distance = np.hypot(*(model.inverse(true) - claimed).T)
+        if tolerant:
+            scale = max(scale, _KERNEL_SPREAD * _spread(distance, base))
         robust = 1 / (1 + (distance / scale) ** 2) ** 2
         robust[~(distance <= 3 * scale)] = 0
     return robust
+
+
+def _spread(distance: Array, weights: Array) -> float:
+    """Standard deviation along one axis of what lies around a model, by the median distance."""
+    return _weighted_median(distance, weights) / 1.1774
 
 
 def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:

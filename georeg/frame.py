@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from shapely import box
 from shapely.affinity import scale
 
 from georeg.crs import CrsPath, metres_per_unit
@@ -89,6 +90,7 @@ def build_frame(
     *,
     resolution: float | None = None,
     max_shift: float | None = None,
+    area: tuple[float, float, float, float] | None = None,
 ) -> tuple[Frame, float]:
     """The working frame of two rasters, and the largest shift to look for, in frame pixels.
 
@@ -102,6 +104,7 @@ def build_frame(
         path: moving CRS -> reference CRS.
         resolution: working pixel size in reference map units instead of the coarser GSD.
         max_shift: in frame pixels; 5 % of the overlap's diagonal, at least 64 px, if None.
+        area: (left, bottom, right, top) in the reference's CRS; beyond it nothing is looked at.
 
     Raises:
         NoOverlapError: the rasters lie further apart than the largest shift.
@@ -110,6 +113,13 @@ def build_frame(
     (reference_georef, reference_shape) = reference
     ground = reference_georef.to_map(lattice(reference_shape))
     here = footprint(reference_georef, reference_shape, CrsPath(path.target, path.target))
+    if area is not None:
+        here = here.intersection(box(*area))
+        if here.area <= 0:
+            raise NoOverlapError(
+                f"the reference doesn't reach into the area {' '.join(f'{v:.12g}' for v in area)}: "
+                "give --area in the reference's CRS"
+            )
     try:
         there = footprint(*moving, path, ground)
     except NoOverlapError:
@@ -124,10 +134,10 @@ def build_frame(
     left, bottom, right, top = common.bounds
     if max_shift is None:
         max_shift = max(64.0, 0.05 * math.hypot(right - left, top - bottom))
-    area = there.buffer(max_shift, join_style="mitre").intersection(here)
-    if area.is_empty or area.area <= 0:
+    meeting = there.buffer(max_shift, join_style="mitre").intersection(here)
+    if meeting.is_empty or meeting.area <= 0:
         raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))
-    left, bottom, right, top = area.bounds
+    left, bottom, right, top = meeting.bounds
     bounds = (left * rx, bottom * ry, right * rx, top * ry)
     grid = _grid(bounds, (rx, ry), reference_georef, reference_shape, path)
     return Frame(grid, moving[0], reference_georef, path), max_shift

@@ -161,8 +161,12 @@ class Grid:
 
 def apply_affine(transform: Affine, xy: Array) -> Array:
     """(N, 2) positions through an affine transform, in double precision."""
-    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
-    return np.asarray(xy @ matrix.T + [transform.c, transform.f])
+    t = transform
+    out = np.empty(xy.shape)
+    x, y = xy[:, 0], xy[:, 1]  # NumPy multiplies long and thin arrays by matrices slowly
+    out[:, 0] = t.a * x + t.b * y + t.c if t.b else t.a * x + t.c
+    out[:, 1] = t.d * x + t.e * y + t.f if t.d else t.e * y + t.f
+    return out
 
 
 def outline(width: float, height: float, per_side: int = 21) -> Array:

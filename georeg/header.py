@@ -78,6 +78,7 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         raise InputError(f"{name} has no bands{hint}")
     crs = crs if crs is not None else _crs(name, dataset)
     own = tuple(dataset.nodatavals)
+    rpcs = bool(dataset.tags(ns="RPC"))  # rasterio's own reading trips over malformed ones
     given = own if nodata is None else (float(nodata),) * len(own)
     interp = tuple(c.name for c in dataset.colorinterp)
     # A mask that is neither nothing nor nodata is alpha or a mask band.
@@ -89,10 +90,10 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         colorinterp=interp,
         descriptions=tuple(dataset.descriptions),
         crs=crs,
-        georef=_georef(name, dataset, crs),
+        georef=_georef(name, dataset, crs, rpcs),
         palette=_palette(dataset) if interp[0] == "palette" else None,
         masked=any(not band & {"all_valid", "nodata"} for band in flags),
-        has_rpcs=dataset.rpcs is not None,
+        has_rpcs=rpcs,
         units=tuple(dataset.units),
         nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
     )
@@ -123,8 +124,11 @@ def _palette(dataset: Any) -> npt.NDArray[np.uint8] | None:
     return np.concatenate([colours, np.array([[0, 0, 0, 255]], np.uint8)])
 
 
-def _georef(name: str, dataset: Any, crs: CRS | None) -> Georef | None:
-    """By geotransform, else by GCPs; None where there is neither (GDAL says identity then)."""
+def _georef(name: str, dataset: Any, crs: CRS | None, rpcs: bool) -> Georef | None:
+    """By geotransform, else by GCPs; None where there is neither (GDAL says identity then).
+
+    GCPs that can't place the raster may still check its RPCs.
+    """
     transform: Affine = dataset.transform
     if transform != Affine.identity():
         _check_transform(name, transform, dataset.shape)
@@ -140,6 +144,8 @@ def _georef(name: str, dataset: Any, crs: CRS | None) -> Georef | None:
     try:
         return GcpGeoref.from_gcps(pixel, ground)
     except InputError as error:
+        if rpcs:
+            return None
         raise InputError(f"{name}: {error}") from None
 
 

@@ -7,8 +7,9 @@ interpolating is as good, provided that somebody looks how wrong the interpolati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ Mapping = Callable[[Array], Array]
 ((0, 0) is the outer corner of the upper-left pixel); not finite where undefined."""
 
 MIN_STEP = 4
+_FIRST = 64  # step to begin with
+_FINEST = 2  # step over a surface, before every pixel gets a node
 _FAR = 1e9  # further out than any raster, and still a whole number that an int can hold
 
 
@@ -37,6 +40,8 @@ class Nodes:
         xy: (rows, columns, 2) source positions (x, y); not finite where undefined.
         error: the largest error of bilinear interpolation that was seen at the check points, in
             source pixels, infinite where the mapping ends inside a cell.
+        centred: whether there is a node at the centre of every pixel instead of at corners; then
+            the first one is that of column x, row y, and the step is 1.
     """
 
     x: int
@@ -44,9 +49,20 @@ class Nodes:
     step: int
     xy: Array
     error: float
+    centred: bool = False
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """Output position (x, y) of the first node."""
+        half = 0.5 if self.centred else 0.0
+        return self.x + half, self.y + half
 
     def crop(self, window: Window) -> Nodes:
         """The nodes of the cells that cover a window within these nodes."""
+        if self.centred:
+            top, left = window.y - self.y, window.x - self.x
+            xy = self.xy[top : top + window.height, left : left + window.width]
+            return Nodes(window.x, window.y, 1, xy, self.error, True)
         left, top, right, bottom = _cells(window, self.step)
         left, right = left - self.x // self.step, right - self.x // self.step
         top, bottom = top - self.y // self.step, bottom - self.y // self.step
@@ -55,13 +71,17 @@ class Nodes:
 
     def source_window(self, margin: int = 0) -> Window | None:
         """The source pixels that lie under the cells, with a margin; None if there are none."""
-        seen = np.clip(self.xy[self._used()], -_FAR, _FAR)
-        return Window.around(seen, margin) if len(seen) else None
+        used = self._used()
+        seen = self.xy.reshape(-1, 2) if used.all() else self.xy[used]
+        if not len(seen):
+            return None
+        ends = np.stack([seen.min(axis=0), seen.max(axis=0)])
+        return Window.around(np.clip(ends, -_FAR, _FAR), margin)
 
     def interpolate(self, xy: Array) -> Array:
         """(N, 2) output positions within the nodes -> (N, 2) source positions."""
-        column, fx = _locate(xy[:, 0], self.x, self.step, self.xy.shape[1])
-        row, fy = _locate(xy[:, 1], self.y, self.step, self.xy.shape[0])
+        column, fx = _locate(xy[:, 0], self.start[0], self.step, self.xy.shape[1])
+        row, fy = _locate(xy[:, 1], self.start[1], self.step, self.xy.shape[0])
         fx, fy = fx[:, None], fy[:, None]
         top = self.xy[row, column] * (1 - fx) + self.xy[row, column + 1] * fx
         bottom = self.xy[row + 1, column] * (1 - fx) + self.xy[row + 1, column + 1] * fx
@@ -81,18 +101,25 @@ class Nodes:
             Two (rows, columns) arrays in OpenCV's convention, in which (0, 0) is the centre of
             the first pixel; NaN where undefined.
         """
-        centres_x = _ramp(window.width, window.x)[:-1] + 0.5
-        centres_y = _ramp(window.height, window.y)[:-1] + 0.5
-        column, fx = _locate(centres_x, self.x, self.step, self.xy.shape[1])
-        row, fy = _locate(centres_y, self.y, self.step, self.xy.shape[0])
-        nodes = self.xy - (np.asarray(origin, np.float64) + 0.5)
-        wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
-        full = wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None]
+        full = self.centres(window, (origin[0] + 0.5, origin[1] + 0.5))
         full[~np.isfinite(full)] = np.nan
         return full[..., 0].astype(np.float32), full[..., 1].astype(np.float32)
 
+    def centres(self, window: Window, origin: tuple[float, float] = (0.0, 0.0)) -> Array:
+        """(rows, columns, 2) source positions of a window's pixel centres, relative to `origin`."""
+        centres_x = _ramp(window.width, window.x)[:-1] + 0.5
+        centres_y = _ramp(window.height, window.y)[:-1] + 0.5
+        column, fx = _locate(centres_x, self.start[0], self.step, self.xy.shape[1])
+        row, fy = _locate(centres_y, self.start[1], self.step, self.xy.shape[0])
+        nodes = self.xy - np.asarray(origin, np.float64)
+        wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
+        return np.asarray(wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None])
+
     def defined(self, window: Window) -> Mask | None:
         """(rows, columns) mask of the pixels in cells that are wholly defined; None for all."""
+        if self.centred:
+            there = _finite(self.crop(window).xy)
+            return None if there.all() else there
         cells = self.defined_cells()
         if cells.all():
             return None
@@ -102,11 +129,13 @@ class Nodes:
 
     def defined_cells(self) -> Mask:
         """(rows - 1, columns - 1) whether all four corners of a cell are defined."""
-        ok = np.asarray(np.isfinite(self.xy).all(axis=2))
+        ok = _finite(self.xy)
         return np.asarray(ok[:-1, :-1] & ok[1:, :-1] & ok[:-1, 1:] & ok[1:, 1:])
 
     def _used(self) -> Mask:
         """The corners of the defined cells."""
+        if self.centred:
+            return _finite(self.xy)
         cells = self.defined_cells()
         used = np.zeros(self.xy.shape[:2], np.bool_)
         for corner in np.ndindex(2, 2):
@@ -115,12 +144,19 @@ class Nodes:
 
 
 def sample_nodes(
-    mapping: Mapping, window: Window, tolerance: float = 0.05, step: int = 64
+    mapping: Mapping,
+    window: Window,
+    tolerance: float = 0.05,
+    step: int = _FIRST,
+    *,
+    finest: int = MIN_STEP,
+    every_pixel: bool = False,
+    give_up: bool = False,
 ) -> Nodes:
     """The mapping at nodes that cover a window, close enough for bilinear interpolation.
 
     Interpolation is checked at the centres and edge midpoints of all cells; cells where it is
-    wrong by more than the tolerance are halved, down to `MIN_STEP`. The points of the check are
+    wrong by more than the tolerance are halved, down to `finest`. The points of the check are
     kept as nodes, so what is returned is finer, and better, than what passed.
 
     Nodes lie on multiples of the step in the output image, and whether a cell is halved depends
@@ -132,34 +168,103 @@ def sample_nodes(
         window: output pixels; not empty.
         tolerance: source pixels.
         step: output pixels, a power of two times `MIN_STEP`.
+        finest: least step, a power of two.
+        every_pixel: where that isn't fine enough (a mapping over a surface model jumps from pixel
+            to pixel), evaluate every pixel's centre; the nodes are centred then.
+        give_up: where that isn't fine enough, stop at once, with an error above the tolerance.
     """
     left, top, right, bottom = _cells(window, step)
     # One more cell on every side: a halved neighbour moves the nodes on the common edge.
     x0, y0 = (left - 1) * step, (top - 1) * step
     rows, columns = bottom - top + 2, right - left + 2
     xy = _evaluate(mapping, *np.meshgrid(_ramp(columns, x0, step), _ramp(rows, y0, step)))
-    active = np.ones((rows, columns), np.bool_)
-    spacing, seen = step, 0.0
-    while spacing > MIN_STEP and active.any():
+    active, rough = np.ones((rows, columns), np.bool_), np.zeros((rows, columns), np.bool_)
+    spacing, seen, missed = step, 0.0, 0.0
+    while spacing > finest and active.any():
         spacing //= 2
-        fine, known = _halve(xy)
-        parts = step // spacing
-        wanted = _spread(active, parts) & ~known
-        i, j = np.nonzero(wanted)
-        at_x, at_y = _ramp(columns * parts, x0, spacing)[j], _ramp(rows * parts, y0, spacing)[i]
-        exact = _evaluate(mapping, at_x, at_y)
-        error = np.zeros(wanted.shape)
-        error[i, j] = _distance(exact, fine[i, j])
-        fine[i, j] = exact
-        finite = np.asarray(np.isfinite(fine).all(axis=2))
-        ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
-        worst = np.where(ends_inside, np.inf, _per_cell(error, parts))
-        done = active & ((worst <= tolerance) | (spacing == MIN_STEP))
-        seen = max(seen, float(worst[done].max(initial=0.0)))
-        active &= ~done
-        xy = fine
+        xy, worst = _finer(mapping, xy, active, (x0, y0), spacing, step // spacing)
+        done = active & ((worst <= tolerance) | (spacing == finest))
+        new = done & (worst > tolerance)
+        if every_pixel or give_up:
+            # Jumps shrink with the step at best: where that won't do, why go on?
+            new |= active & (worst * finest / (2 * spacing) > tolerance)
+        rough |= new
+        seen = max(seen, float(worst[done & ~rough].max(initial=0.0)))
+        missed = max(missed, float(worst[new].max(initial=0.0)))
+        active &= ~(done | new)
+        if give_up and rough[1:-1, 1:-1].any():
+            break
     ring = step // spacing
-    return Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
+    inner = Nodes(left * step, top * step, spacing, xy[ring:-ring, ring:-ring], seen)
+    if not rough[1:-1, 1:-1].any():
+        return inner
+    if every_pixel:
+        return _centred(mapping, window, inner, rough[1:-1, 1:-1], step)
+    return replace(inner, error=missed)
+
+
+def surface_nodes(
+    mapping: Mapping, window: Window, tolerance: float, detail: float, *, every_pixel: bool = True
+) -> Nodes | None:
+    """The mapping over a surface that may bend from one of its pixels to the next.
+
+    Nodes that are further apart than the surface's pixels would miss what stands between them, so
+    the first ones aren't; where interpolation between them is wrong, every pixel is evaluated.
+    The result does not depend on how the output is cut into windows.
+
+    Args:
+        mapping: as for `sample_nodes`.
+        window: output pixels; not empty.
+        tolerance: source pixels.
+        detail: output pixels that are one pixel of the surface.
+        every_pixel: whether every pixel may be evaluated, which takes memory; else None is
+            returned where it would be.
+    """
+    if detail < _FINEST:
+        if not every_pixel:
+            return None
+        x, y = np.meshgrid(_ramp(window.width, window.x), _ramp(window.height, window.y))
+        xy = _evaluate(mapping, x[:-1, :-1] + 0.5, y[:-1, :-1] + 0.5)
+        return Nodes(window.x, window.y, 1, xy, 0.0, True)
+    step = max(MIN_STEP, min(_FIRST, 2 ** int(math.log2(detail))))
+    # A bend that shows at the middle between two nodes may be twice as large beside it.
+    nodes = sample_nodes(
+        mapping, window, tolerance / 2, step,
+        finest=_FINEST, every_pixel=every_pixel, give_up=not every_pixel,
+    )  # fmt: skip
+    return nodes if every_pixel or nodes.error <= tolerance / 2 else None
+
+
+def _finer(
+    mapping: Mapping, xy: Array, active: Mask, start: tuple[int, int], spacing: int, parts: int
+) -> tuple[Array, Array]:
+    """Nodes at half the step, exact ones in active cells; and how wrong each cell had been."""
+    rows, columns = active.shape
+    fine, known = _halve(xy)
+    wanted = _spread(active, parts) & ~known
+    i, j = np.nonzero(wanted)
+    at_x = _ramp(columns * parts, start[0], spacing)[j]
+    at_y = _ramp(rows * parts, start[1], spacing)[i]
+    exact = _evaluate(mapping, at_x, at_y)
+    error = np.zeros(wanted.shape)
+    error[i, j] = _distance(exact, fine[i, j])
+    fine[i, j] = exact
+    finite = _finite(fine)
+    ends_inside = _per_cell(finite, parts) & _per_cell(~finite, parts)
+    return fine, np.where(ends_inside, np.inf, _per_cell(error, parts))
+
+
+def _centred(mapping: Mapping, window: Window, nodes: Nodes, rough: Mask, step: int) -> Nodes:
+    """Positions at the pixels' centres: exact ones in rough cells, interpolated ones elsewhere."""
+    x = np.arange(window.x, window.x + window.width) // step - nodes.x // step
+    y = np.arange(window.y, window.y + window.height) // step - nodes.y // step
+    exact = rough[y[:, None], x[None, :]]
+    xy = nodes.centres(window)
+    row, column = np.nonzero(exact)
+    centre_x = _ramp(window.width, window.x)[:-1] + 0.5
+    centre_y = _ramp(window.height, window.y)[:-1] + 0.5
+    xy[exact] = _evaluate(mapping, centre_x[column], centre_y[row])
+    return Nodes(window.x, window.y, 1, xy, nodes.error, True)
 
 
 def sampling_ratio(
@@ -205,8 +310,13 @@ def _evaluate(mapping: Mapping, x: Array, y: Array) -> Array:
         return np.empty((*x.shape, 2))
     with np.errstate(all="ignore"):
         xy = np.array(mapping(np.stack([x.ravel(), y.ravel()], axis=1)), np.float64)
-    xy[~np.isfinite(xy).all(axis=1)] = np.nan
+    xy[~_finite(xy)] = np.nan
     return xy.reshape(*x.shape, 2)
+
+
+def _finite(xy: Array) -> Mask:
+    """Where both coordinates are; NumPy is slow along short axes."""
+    return np.asarray(np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1]))
 
 
 def _halve(xy: Array) -> tuple[Array, Mask]:
@@ -246,9 +356,9 @@ def _per_cell(values: npt.NDArray[Any], parts: int) -> npt.NDArray[Any]:
 
 
 def _locate(
-    position: Array, start: int, step: int, count: int
+    position: Array, start: float, step: int, count: int
 ) -> tuple[npt.NDArray[np.int64], Array]:
     """Index of the node before a position, and how far it is to the next one (0..1)."""
     at = (position - start) / step
-    index = np.clip(np.floor(at).astype(np.int64), 0, count - 2)
+    index = np.clip(np.floor(at).astype(np.int64), 0, max(0, count - 2))
     return index, at - index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,6 @@ from pyproj import CRS
 
 from georeg.crs import parse_crs
 from georeg.errors import InputError, SettingsError
-from georeg.fitfile import FitFile
 from georeg.grid import Grid, outline
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
@@ -20,7 +20,29 @@ Array = npt.NDArray[np.float64]
 _MOST = 2_000_000  # pixels along a side: beyond that something is wrong
 
 
-def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSettings) -> Grid:
+class Placement(Protocol):
+    """How a raster is aligned: by a fit, or by a sensor model."""
+
+    @property
+    def crs(self) -> CRS | None:
+        """The CRS that an output has unless another one is wanted."""
+        ...
+
+    @property
+    def reference(self) -> Grid | None:
+        """Grid of the reference raster, where that has one."""
+        ...
+
+    def corrected(self, header: Header, name: str, xy: Array, crs: CRS | None) -> Array:
+        """(N, 2) pixels of the raster -> (N, 2) corrected map positions in `crs`."""
+        ...
+
+    def pixel_size(self, header: Header, name: str, crs: CRS | None) -> tuple[float, float]:
+        """The raster's own pixel size (x, y), in units of `crs`."""
+        ...
+
+
+def output_grid(fit: Placement, header: Header, name: str, settings: OutputSettings) -> Grid:
     """The grid of an aligned raster.
 
     Args:
@@ -37,7 +59,7 @@ def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSetting
     crs = (
         parse_crs(settings.dst_crs)
         if settings.dst_crs
-        else (base.crs if base is not None else fit.frame.crs)
+        else (base.crs if base is not None else fit.crs)
     )
     if base is not None and crs == base.crs:
         if settings.bounds is None and not settings.resolution:
@@ -47,7 +69,7 @@ def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSetting
         size = (resolution[0], resolution[-1])
         return _checked(Grid.from_bounds(settings.bounds or base.bounds(), size, crs), name)
     footprint = _footprint(fit, header, name, crs)
-    resolution = settings.resolution or _resolution(fit, header, name, crs)
+    resolution = settings.resolution or fit.pixel_size(header, name, crs)
     size = (resolution[0], resolution[-1])
     low, high = footprint.min(axis=0), footprint.max(axis=0)
     bounds = settings.bounds or (low[0], low[1], high[0], high[1])
@@ -55,7 +77,7 @@ def output_grid(fit: FitFile, header: Header, name: str, settings: OutputSetting
     return _checked(Grid.from_bounds(bounds, size, crs, align=align), name)
 
 
-def _base(fit: FitFile, header: Header, settings: OutputSettings) -> Grid | None:
+def _base(fit: Placement, header: Header, settings: OutputSettings) -> Grid | None:
     """The grid that was named, None for the automatic one."""
     if settings.grid == "auto":
         return None
@@ -74,31 +96,13 @@ def _base(fit: FitFile, header: Header, settings: OutputSettings) -> Grid | None
     return grid
 
 
-def _footprint(fit: FitFile, header: Header, name: str, crs: CRS | None) -> Array:
+def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Array:
     rows, columns = header.shape
     xy = fit.corrected(header, name, outline(columns, rows, 41), crs)
     xy = xy[np.isfinite(xy).all(axis=1)]
     if len(xy) < 8:
         raise InputError(f"{name}: its corrected outline can't be expressed in the output's CRS")
     return xy
-
-
-def _resolution(fit: FitFile, header: Header, name: str, crs: CRS | None) -> tuple[float, float]:
-    """The moving raster's own pixel size, in units of the output's CRS."""
-    grid = header.grid
-    if fit.placement is None and grid is not None and grid.crs == crs:
-        t = grid.transform
-        if t.b == 0 and t.d == 0:
-            return abs(t.a), abs(t.e)
-    rows, columns = header.shape
-    middle = np.array([columns / 2, rows / 2])
-    steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    at = fit.corrected(header, name, middle + steps, crs)
-    edges = at[1:] - at[0]
-    size = math.sqrt(abs(float(np.linalg.det(edges))))
-    if not 0 < size < math.inf:
-        raise InputError(f"{name}: its pixel size can't be expressed in the output's CRS")
-    return size, size
 
 
 def _checked(grid: Grid, name: str) -> Grid:

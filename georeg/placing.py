@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,9 @@ from georeg.settings import Settings
 Array = npt.NDArray[np.float64]
 
 _WIDE = 0.5  # turns of longitude
+
+SensorPlace = Callable[[Raster, CRS], Georef]
+"""Where a sensor's image lies, by its sensor model: from the raster and the CRS wanted for it."""
 
 
 def _corners(raster: Raster) -> Array:
@@ -50,15 +54,27 @@ class Places:
     path: CrsPath
 
 
-def place(moving: Raster, reference: Raster, settings: Settings) -> Places:
+def place(
+    moving: Raster, reference: Raster, settings: Settings, sensor: SensorPlace | None = None
+) -> Places:
     """Where two rasters claim to lie.
+
+    Args:
+        moving: the raster to be aligned.
+        reference: the raster that it is aligned to.
+        settings: CRSs, and whether to trust the moving raster's georeference.
+        sensor: places the moving raster, in the reference's CRS, instead of its header.
 
     Raises:
         InputError: a georeference or CRS is missing, or can't be true.
     """
     reference_georef = place_reference(reference, settings)
     target = reference.header.crs
-    moving_georef, source = _moving_georef(moving, reference, reference_georef, settings)
+    if sensor is not None and target is not None:
+        moving_georef: Georef = sensor(moving, target)
+        source: CRS | None = target
+    else:
+        moving_georef, source = _moving_georef(moving, reference, reference_georef, settings)
     for raster, georef, crs in (
         (moving, moving_georef, source),
         (reference, reference_georef, target),
@@ -78,8 +94,9 @@ def place_reference(reference: Raster, settings: Settings) -> Georef:
     if header.georef is None:
         if settings.georef:
             raise InputError(
-                f"{reference.name} has no georeference{_rpc_hint(reference)}: choose another "
-                "reference, or --no-georef to align in its pixels"
+                f"{reference.name} has no georeference"
+                f"{_rpc_hint(reference, 'lay it over a DEM first (georeg ortho)')}: choose "
+                "another reference, or --no-georef to align in its pixels"
             )
         # Rows count downwards, map coordinates upwards: so the frame is the reference itself.
         return AffineGeoref(Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
@@ -98,7 +115,7 @@ def _moving_georef(
         return _placed(moving, reference, reference_georef), reference.header.crs
     if header.georef is None:
         raise InputError(
-            f"{moving.name} has no georeference{_rpc_hint(moving)}: "
+            f"{moving.name} has no georeference{_rpc_hint(moving, 'give --dem')}: "
             "use --no-georef to search for it in the reference"
         )
     if header.crs is None:
@@ -106,8 +123,8 @@ def _moving_georef(
     return header.georef, header.crs
 
 
-def _rpc_hint(raster: Raster) -> str:
-    return " but RPCs, which need orthorectification first" if raster.header.has_rpcs else ""
+def _rpc_hint(raster: Raster, then: str) -> str:
+    return f" but RPCs, which need the ground: {then}" if raster.header.has_rpcs else ""
 
 
 def _placed(moving: Raster, reference: Raster, georef: Georef) -> AffineGeoref:

@@ -11,6 +11,7 @@ from georeg.choosing import choose
 from georeg.crs import crs_name
 from georeg.locating import from_matrix, survey
 from georeg.matching.protocol import Matcher
+from georeg.placing import SensorPlace
 from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
 from georeg.tiling import SIDE, level_factors
@@ -18,7 +19,12 @@ from georeg.tracking import plan_level
 from georeg.warping import gdal_env
 
 
-def plan_alignment(moving: str, reference: str, settings: Settings | None = None) -> dict[str, Any]:
+def plan_alignment(
+    moving: str,
+    reference: str,
+    settings: Settings | None = None,
+    sensor: SensorPlace | None = None,
+) -> dict[str, Any]:
     """Levels and tiles, placed by the georeference alone (the true ones follow the estimate).
 
     Of the pixels only one decimated view of either raster is read.
@@ -27,6 +33,7 @@ def plan_alignment(moving: str, reference: str, settings: Settings | None = None
         moving: the raster to be aligned.
         reference: the raster that it would be aligned to.
         settings: how.
+        sensor: places the moving raster instead of its header, see `SensorPlace`.
 
     Returns:
         Plain JSON. Windows are [x, y, width, height]: that of a tile in pixels of its level,
@@ -37,7 +44,7 @@ def plan_alignment(moving: str, reference: str, settings: Settings | None = None
         SettingsError: a setting makes no sense or doesn't suit the rasters.
     """
     settings = settings or Settings()
-    with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
+    with gdal_env(settings.threads), open_scene(moving, reference, settings, sensor) as scene:
         modalities = (scene.moving_look.modality, scene.reference_look.modality)
         choice = choose(settings.matcher, settings.weights, False, modalities)
         matcher = matching.kind(choice.name)

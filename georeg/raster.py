@@ -30,7 +30,16 @@ from georeg.grid import Window
 from georeg.header import Header, read_header
 from georeg.overview import Overview
 
-__all__ = ["GDAL_ERRORS", "Header", "Image", "Mask", "Pixels", "Raster", "decoding"]
+__all__ = [
+    "GDAL_ERRORS",
+    "Header",
+    "Image",
+    "Mask",
+    "Pixels",
+    "Raster",
+    "decoding",
+    "with_vertical_crs",
+]
 
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
@@ -286,6 +295,13 @@ def _as_dtype(value: float, dtype: np.dtype[Any]) -> Any:
         with np.errstate(over="ignore"):
             return dtype.type(value)
     return value
+
+
+@contextmanager
+def with_vertical_crs() -> Iterator[None]:
+    """Rasters opened in here tell of the vertical part of their CRS, too; GDAL hides it in some."""
+    with rasterio.Env(GTIFF_REPORT_COMPD_CS="YES"):
+        yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from georeg.errors import InputError, SettingsError
 from georeg.frame import Frame, build_frame
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Window, outline
-from georeg.placing import place, place_reference
+from georeg.placing import SensorPlace, place, place_reference
 from georeg.radiometry import Radiometry, default_bands, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
@@ -49,6 +50,7 @@ class Scene:
         frame: the common working grid.
         max_shift: largest shift to look for, in frame pixels.
         warnings: what the user should know about the inputs.
+        area: (left, bottom, right, top) in the reference's CRS that is looked at; None for all.
     """
 
     moving: Raster
@@ -58,6 +60,12 @@ class Scene:
     frame: Frame
     max_shift: float
     warnings: tuple[str, ...]
+    area: tuple[float, float, float, float] | None = None
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """Of the moving raster and of the reference."""
+        return self.moving_look.modality, self.reference_look.modality
 
     def reference_view(self) -> View:
         """The reference on the frame."""
@@ -86,17 +94,43 @@ class Scene:
         grid = self.frame.grid.transform
         (a, b, c), (d, e, f), _ = matrix.tolist()
         better = grid @ Affine(a, b, c, d, e, f) @ ~grid @ georef.transform
+        return self.with_georef(AffineGeoref(better))
+
+    def with_georef(
+        self, georef: Georef, resolution: float | None = None, max_shift: float | None = None
+    ) -> Scene:
+        """The scene with another georeference of the moving raster, on a frame that suits it.
+
+        Args:
+            georef: in the same CRS.
+            resolution: as for `build_frame`.
+            max_shift: as for `build_frame`.
+
+        Raises:
+            InputError, NoOverlapError: as `build_frame`.
+        """
         frame, max_shift = build_frame(
-            (AffineGeoref(better), self.moving.header.shape),
+            (georef, self.moving.header.shape),
             (self.frame.reference, self.reference.header.shape),
             self.frame.path,
+            resolution=resolution,
+            max_shift=max_shift,
+            area=self.area,
         )
         return replace(self, frame=frame, max_shift=max_shift)
 
 
 @contextmanager
-def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scene]:
+def open_scene(
+    moving: str, reference: str, settings: Settings, sensor: SensorPlace | None = None
+) -> Iterator[Scene]:
     """Open both rasters and place them.
+
+    Args:
+        moving: name of the raster to be aligned.
+        reference: name of the raster that it is aligned to.
+        settings: how.
+        sensor: places a moving raster that isn't placed by its header, see `SensorPlace`.
 
     Raises:
         InputError: a raster can't be used; NoOverlapError where the two don't meet.
@@ -117,7 +151,7 @@ def open_scene(moving: str, reference: str, settings: Settings) -> Iterator[Scen
                     f"less than {_LEAST} x {_LEAST}"
                 )
             pair.append(raster)
-        yield _place(pair[0], pair[1], settings)
+        yield _place(pair[0], pair[1], settings, sensor)
 
 
 def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:
@@ -131,17 +165,19 @@ def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]
         return place_reference(raster, settings), raster.header.crs
 
 
-def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
-    places = place(moving, reference, settings)
+def _place(
+    moving: Raster, reference: Raster, settings: Settings, sensor: SensorPlace | None
+) -> Scene:
+    places = place(moving, reference, settings, sensor)
     pair = ((places.moving, moving.header.shape), (places.reference, reference.header.shape))
-    resolution = settings.working_resolution
+    build = partial(
+        build_frame, *pair, places.path, resolution=settings.working_resolution, area=settings.area
+    )
     with _naming(moving, reference):
-        frame, max_shift = build_frame(*pair, places.path, resolution=resolution)
+        frame, max_shift = build()
         if settings.max_shift is not None:
             most = _frame_pixels(settings.max_shift, settings.max_shift_unit, frame)
-            frame, max_shift = build_frame(
-                *pair, places.path, resolution=resolution, max_shift=most
-            )
+            frame, max_shift = build(max_shift=most)
     target = places.path.target
     corners = to_lonlat(target, frame.grid.to_map(frame.grid.outline(2)))
     ballpark = ballpark_warning(places.path.source, target, corners, frame.metres)
@@ -157,6 +193,7 @@ def _place(moving: Raster, reference: Raster, settings: Settings) -> Scene:
         frame,
         max_shift,
         warnings,
+        settings.area,
     )
 
 

@@ -20,6 +20,10 @@ RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mo
 DRIVERS = ("COG", "GTiff")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
+DATUMS = ("auto", "ellipsoid", "egm96", "egm2008")
+VOIDS = ("fill", "mask")
+GCP_ROLES = ("check", "use", "ignore")
+BIASES = ("auto", "shift", "drift", "affine")
 
 
 def processors(threads: int | None = None) -> int:
@@ -54,6 +58,8 @@ class Settings:
         reference_crs: the same of the reference.
         working_resolution: pixel size to work with, in map units of the reference; the coarser
             one of the two rasters if None.
+        area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
+            None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
             larger ones.
         symmetric: keep only points that are found both ways; matchers with surfaces look anyway.
@@ -85,6 +91,7 @@ class Settings:
     moving_crs: str | None = None
     reference_crs: str | None = None
     working_resolution: float | None = None
+    area: tuple[float, float, float, float] | None = None
     max_tiles: int = 160
     symmetric: bool = False
     subpixel: bool = False
@@ -114,6 +121,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+        if self.area is not None:
+            left, bottom, right, top = self.area
+            if not (left < right and bottom < top and all(map(math.isfinite, self.area))):
+                raise SettingsError("--area must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.max_tiles < 1:
@@ -185,3 +196,64 @@ class OutputSettings:
             raise SettingsError("--embed-gcps keeps all pixels: give no grid, resolution or bounds")
         if self.embed_gcps and self.shift_only:
             raise SettingsError("give --embed-gcps or --shift-only, not both")
+
+
+@dataclass(frozen=True)
+class OrthoSettings:
+    """How a sensor's image with RPCs is laid over the ground.
+
+    Attributes:
+        dem: name of a DEM; None for one height everywhere.
+        height: metres above the ellipsoid, where there is no DEM.
+        dem_datum: what the DEM's heights are counted from: ellipsoid, egm96, egm2008, or auto (by
+            its CRS).
+        geoid: the user's own geoid grid (GTX or GeoTIFF); PROJ's if None.
+        dem_voids: fill voids of the DEM from their surroundings, or mask what lies over them.
+        rpc: file with the RPCs; by the image itself if None.
+        gcps: what GCPs in the image's file are for: check (report their errors), use (as control)
+            or ignore.
+        bias: model of the RPCs' error in the image: shift, drift, affine, or auto: the simplest
+            one that predicts well.
+        max_stretch: mask where relief stretches the image by more than that; no limit if None.
+    """
+
+    dem: str | None = None
+    height: float | None = None
+    dem_datum: str = "auto"
+    geoid: str | None = None
+    dem_voids: str = "fill"
+    rpc: str | None = None
+    gcps: str = "check"
+    bias: str = "auto"
+    max_stretch: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the files.
+
+        Raises:
+            SettingsError: a value makes no sense.
+        """
+        for name, known in (
+            ("dem_datum", DATUMS), ("dem_voids", VOIDS), ("gcps", GCP_ROLES), ("bias", BIASES),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value not in known:
+                option = name.replace("_", "-")
+                raise SettingsError(f"--{option} '{value}' is none of {', '.join(known)}")
+        if (self.dem is None) == (self.height is None):
+            raise SettingsError(
+                "give the ground: a --dem, or a constant --height in metres above the ellipsoid"
+                + ("" if self.dem is None else ", not both")
+            )
+        if self.dem is None and (self.geoid is not None or self.dem_datum != "auto"):
+            raise SettingsError(
+                "--height is above the ellipsoid: --dem-datum, --geoid need a --dem"
+            )
+        if self.height is not None and not -12_000 < self.height < 9_000:
+            raise SettingsError(f"--height {self.height:g} m is nowhere on Earth")
+        if self.max_stretch is not None and not 1 < self.max_stretch < math.inf:
+            raise SettingsError(f"--max-stretch must be above 1, not {self.max_stretch:g}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For reports (JSON)."""
+        return asdict(self)

@@ -134,6 +134,7 @@ def judge(
     fit: Fit,
     check: Check,
     settings: Settings,
+    displacement: float | None = None,
 ) -> Verdict:
     """Weigh all the evidence.
 
@@ -144,13 +145,15 @@ def judge(
         fit: of the points.
         check: the independent look at it.
         settings: for the user's own limit, and the search range.
+        displacement: median correction in frame pixels, where it isn't that of the fit.
     """
     pixels, metres = frame.reference_pixels, frame.metres
     accuracy = _accuracy(fit, pixels, metres)
     inliers = int(fit.inlier.sum())
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start)
-    displacement = _displacement(fit.transform, nodes)
+    if displacement is None:
+        displacement = _displacement(fit.transform, nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
     moved = displacement * pixels
     already = moved <= _ALREADY

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from rasterio.windows import Window as RioWindow
 
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
-from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio
+from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
 from georeg.raster import GDAL_ERRORS, Raster, decoding
 from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
@@ -30,6 +30,7 @@ MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
 _SIDES = (2048, 1024, 512)  # of blocks: multiples of the output's tiles
 _MIN_SIDE = 32
+_FINE = 16.0  # output pixels to a pixel of a surface below which most of its nodes are needed
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class WarpOptions:
         dst_nodata: nodata value of the output; None keeps the input's way of marking.
         tolerance: source pixels by which positions may be off for the sake of speed.
         step: output pixels between nodes to begin with, a power of two.
+        detail: output pixels that are one pixel of the surface over which the mapping leads; it is
+            evaluated at every pixel where need be. None for a smooth mapping, whose nodes are never
+            closer than `nodes.MIN_STEP`, whatever the tolerance.
         memory: bytes for all blocks that are in the works, in all threads together.
         threads: None for as many as there are processors.
     """
@@ -51,6 +55,7 @@ class WarpOptions:
     dst_nodata: float | None = None
     tolerance: float = 0.05
     step: int = 64
+    detail: float | None = None
     memory: int = 256 * MEGABYTE
     threads: int | None = None
 
@@ -159,7 +164,8 @@ def warp(
     Args:
         raster: the original pixels.
         grid: of the output; only its shape matters here.
-        mapping: from output pixels to source pixels; called from this thread only.
+        mapping: from output pixels to source pixels; called from this thread only if it is
+            smooth, else from several.
         options: how.
 
     Raises:
@@ -187,7 +193,10 @@ def _plan(
     """Large blocks, but small enough for memory, and enough of them to keep all threads busy."""
     threads = processors(options.threads)
     cache = int(get_gdal_config("GDAL_CACHEMAX")) // 4
-    for side in _SIDES:
+    sides: tuple[int, ...] = _SIDES
+    if options.detail is not None:  # nodes at every pixel take memory
+        sides = _SIDES[1:] if options.detail > _FINE else _SIDES[2:]
+    for side in sides:
         blocks = -(-grid.width // side) * -(-grid.height // side)
         workers = max(1, min(threads, blocks))
         inner = Kernel(kernel.method, kernel.ratio, max(1, threads // workers))
@@ -208,7 +217,7 @@ def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Ite
         ThreadPoolExecutor(plan.workers, "georeg-warp") as pool,
     ):
         try:
-            for job in _jobs(plan, grid, mapping, options):
+            for job in _jobs(plan, grid, mapping, options, pool):
                 pending.append(pool.submit(_warp_block, plan, reader, job))
                 if len(pending) > plan.workers + 1:
                     yield pending.popleft().result()
@@ -219,10 +228,49 @@ def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Ite
                 future.cancel()
 
 
-def _jobs(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Iterator[_Job]:
-    for window in tiles(grid.shape, plan.side):
-        nodes = sample_nodes(mapping, window, options.tolerance, options.step)
-        yield from _split(plan, window, nodes, plan.side)
+def _jobs(
+    plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions, pool: ThreadPoolExecutor
+) -> Iterator[_Job]:
+    """All jobs, in order; where sampling is work, it is done ahead in the pool, too."""
+
+    def of(window: Window) -> list[_Job]:
+        return [
+            job
+            for part, nodes in _sampled(mapping, window, options)
+            for job in _split(plan, part, nodes, plan.side)
+        ]
+
+    ahead: deque[Future[list[_Job]]] = deque()
+    try:
+        for window in tiles(grid.shape, plan.side):
+            if options.detail is None:
+                yield from of(window)
+                continue
+            ahead.append(pool.submit(of, window))
+            if len(ahead) > plan.workers:
+                yield from ahead.popleft().result()
+        while ahead:
+            yield from ahead.popleft().result()
+    finally:
+        for future in ahead:
+            future.cancel()
+
+
+def _sampled(
+    mapping: Mapping, window: Window, options: WarpOptions
+) -> Iterator[tuple[Window, Nodes]]:
+    """A block's nodes; quarters of it where every pixel must have one, for memory's sake."""
+    if options.detail is None:
+        yield window, sample_nodes(mapping, window, options.tolerance, options.step)
+        return
+    small = max(window.shape) <= _SIDES[-1]
+    nodes = surface_nodes(mapping, window, options.tolerance, options.detail, every_pixel=small)
+    if nodes is not None:
+        yield window, nodes
+        return
+    for part in tiles(window.shape, max(window.shape) // 2):
+        moved = Window(window.x + part.x, window.y + part.y, part.width, part.height)
+        yield from _sampled(mapping, moved, options)
 
 
 def tiles(shape: tuple[int, int], side: int) -> Iterator[Window]:
@@ -317,9 +365,21 @@ def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt
             plan.layout,
             plan.kernel,
         )
-        with rasterio.open(xml) as virtual:
+        with _way_back(job.nodes), rasterio.open(xml) as virtual:
             warped: npt.NDArray[Any] = virtual.read()
     return warped
+
+
+def _way_back(nodes: Nodes) -> AbstractContextManager[Any]:
+    """GDAL's settings for the way from source to output.
+
+    GDAL only looks at the source window's corners, but keeps a map as fine as the nodes are;
+    for a node at every pixel that takes longer than all the rest.
+    """
+    if not nodes.centred:
+        return nullcontext()
+    env: AbstractContextManager[Any] = rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
+    return env
 
 
 @contextmanager

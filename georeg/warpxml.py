@@ -48,6 +48,7 @@ _OPAQUE = {"uint16": 65535, "int16": 32767, "int8": 127}
 
 # Coordinates further out than any raster only have to stay outside, and finite.
 _FAR = 1e8
+_ENOUGH = 100  # nodes along a side, for a rough idea of a mapping
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def node_image(nodes: Nodes, source: Window) -> NodeImage:
     xy = nodes.xy - np.array([source.x, source.y], np.float64)
     rows, columns = xy.shape[:2]
     index = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float64)
-    finite = np.isfinite(xy).all(axis=2)
+    finite = np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1])
     distance = np.where(finite, np.abs(xy - size / 2).max(axis=2), np.inf)
     origin, steps = _affine(index, xy, distance, size.max(), nodes.step)
     xy[~finite] = origin + index[~finite] @ steps
@@ -154,6 +155,8 @@ def _affine(
 
     Plain steps where no fit can be inverted well.
     """
+    skip = slice(None, None, max(1, max(distance.shape) // _ENOUGH))
+    index, xy, distance = index[skip, skip], xy[skip, skip], distance[skip, skip]
     for limit in (near, 4 * near, _FAR):
         use = distance <= limit
         design = np.concatenate([np.ones((int(use.sum()), 1)), index[use]], axis=1)
@@ -251,8 +254,8 @@ def _transformer(positions: str, before: tuple[int, int], window: Window, nodes:
         "Y_DATASET": positions,
         "X_BAND": 1,
         "Y_BAND": 2,
-        "PIXEL_OFFSET": nodes.x - before[0] * nodes.step - window.x,
-        "LINE_OFFSET": nodes.y - before[1] * nodes.step - window.y,
+        "PIXEL_OFFSET": nodes.start[0] - before[0] * nodes.step - window.x,
+        "LINE_OFFSET": nodes.start[1] - before[1] * nodes.step - window.y,
         "PIXEL_STEP": nodes.step,
         "LINE_STEP": nodes.step,
         "GEOREFERENCING_CONVENTION": "TOP_LEFT_CORNER",

@@ -133,6 +133,10 @@ def _roma() -> dict[str, State]:
     return {"roma": ours, "dinov2_vitl14": dino}
 
 
+# Results were recorded on a CPU with AVX-512; others sum in another order, and come as close.
+ROUNDING = 1 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else 3
+
+
 def pair(known: Recorded, case: str) -> list[Tensor | None]:
     """Images and masks of a case in the order of `match`, (1, h, w) each, or None."""
     out: list[Tensor | None] = []
@@ -157,6 +161,7 @@ def agrees(
     score: str = "mconf",
 ) -> None:
     """The official matches in the official order, by tolerances in pixels and of the score."""
+    sure *= ROUNDING
     assert {values.dtype for values in found} == {np.dtype(np.float64)}
     assert_same_matches(found.xy0, known[f"{case}/mkpts0_f"], first)
     assert_same_matches(found.xy1, known[f"{case}/mkpts1_f"], second)

@@ -13,6 +13,30 @@ import pytest
 from cli_cases import pair, snapshot
 
 
+def test_stopped_by_the_end_of_standard_input(tmp_path: Path) -> None:
+    """So QGIS cancels, and leaves nothing behind when it ends."""
+    moving, reference = pair(tmp_path / "in", 500)
+    before = snapshot(tmp_path)
+    command = [
+        sys.executable, "-m", "georeg", "align", moving, "--reference", reference,
+        "-o", str(tmp_path / "a.tif"), "--log-format", "json", "--stop-with-stdin",
+        "--resolution", "2", "--threads", "1",
+    ]  # fmt: skip
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        assert process.stdin is not None
+        for line in process.stderr:
+            if json.loads(line)["event"] == "progress":
+                process.stdin.close()
+                break
+        rest = [json.loads(line) for line in process.stderr]
+        code = process.wait(60)
+    assert code == 128 + signal.SIGTERM
+    assert [event["kind"] for event in rest if event["event"] == "error"] == ["Stopped"]
+    assert snapshot(tmp_path) == before
+
+
 @pytest.mark.parametrize("step", ["locate", "match", "write"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(tmp_path: Path, number: signal.Signals, step: str) -> None:

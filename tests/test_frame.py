@@ -44,6 +44,14 @@ def test_the_references_own_pixels() -> None:
     assert shift == pytest.approx(max(64, 0.05 * np.hypot(150, 120)))
 
 
+def test_only_an_area() -> None:
+    area = (351000.0, 5247000.0, 352000.0, 5248000.0)
+    frame, _ = build_frame(side(size=3, shape=(4000, 4000)), side(), CrsPath(UTM, UTM), area=area)
+    assert corners(frame) == area
+    with pytest.raises(NoOverlapError, match="area 1 2 3 4"):
+        build_frame(side(), side(), CrsPath(UTM, UTM), area=(1, 2, 3, 4))
+
+
 def test_the_coarser_size_counts() -> None:
     frame, _ = build_frame(side(size=25), side(size=10), CrsPath(UTM, UTM))
     assert frame.grid.transform.a == pytest.approx(25)

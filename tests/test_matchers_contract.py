@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import scenes
-from georeg import matching
+from georeg import choosing
 from georeg.matching.protocol import Device, Mask, Matcher, Surfaces, TileBatch
 from georeg.matching.running import one_thread_each
 from georeg.voting import vote
@@ -32,7 +32,7 @@ from matcher_cases import (
 
 @pytest.fixture(params=BUILT_IN)
 def matcher(request: pytest.FixtureRequest) -> Matcher:
-    return matching.load(request.param, Device())
+    return choosing.loader(request.param)(Device())
 
 
 @pytest.fixture(params=[n for n in [*BUILT_IN, *TRAINED] if n != "minima_roma"], scope="module")

@@ -115,10 +115,10 @@ def test_it_is_set_up_as_minima_was_trained(random_state: State, random_net: Lof
         raw.load_state_dict(dict(random_state))
         with torch.no_grad():
             out = raw({f"image{i}": a[None, None] for i, a in enumerate((image0, image1))})
-        np.testing.assert_allclose(out["confidence"], confidence, atol=1e-6)
+        np.testing.assert_allclose(out["confidence"], confidence, atol=5e-6)
         found[mended] = confidence
     same = len(found[True]) == len(found[False])
-    assert not (same and np.allclose(found[True], found[False], atol=1e-6))
+    assert not (same and np.allclose(found[True], found[False], atol=5e-6))
 
 
 def test_batches_masks_and_sizes_without_files(random_net: LoftrNet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from georeg.errors import InputError
 from georeg.matching.structural import StructuralMatcher
 from georeg.settings import Settings
+from georeg.training import plots, report
 from georeg.training.bootstrap import area, paired
 from georeg.training.evaluate import PairResult, compare, table
 from georeg.training.tiles import tile_errors
@@ -161,3 +163,23 @@ def test_tables_and_comparisons() -> None:
 def test_projecting_is_dividing_by_the_third() -> None:
     matrix = np.array([[2.0, 0, 1], [0, 1, 0], [0, 0, 2]])
     assert project(matrix, np.array([[3.0, 4.0]])) == pytest.approx(np.array([[3.5, 2.0]]))
+
+
+def test_plots_show_every_matcher(tmp_path: Path) -> None:
+    rows = {
+        name: [
+            PairResult(name, "sar", str(k), (0.2, 0.4, share, 0.9), (0.5,) * 4, 9, corners, True)
+            for k, corners in enumerate((1.0, 4.0, math.inf))
+        ]
+        for name, share in (("structural", 0.5), ("a & b", 0.75))
+    }
+    report.store(rows, str(tmp_path))
+    for name in ("places.svg", "corners.svg"):
+        root = ElementTree.parse(tmp_path / name).getroot()
+        words = [e.text for e in root.iter() if e.tag.endswith("text")]
+        assert {"structural", "a & b"} <= set(words)
+    assert "sar" in (tmp_path / "places.svg").read_text()
+    curve = plots._recall([1.0, 4.0, math.inf])
+    np.testing.assert_allclose(
+        curve, [[0, 0], [1, 0], [1, 1 / 3], [4, 1 / 3], [4, 2 / 3], [20, 2 / 3]]
+    )

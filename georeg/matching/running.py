@@ -67,6 +67,16 @@ def pick_devices(
     return tuple(found)
 
 
+def device_names() -> list[dict[str, str]]:
+    """Names for `--device` on this machine, and what stands behind them."""
+    import torch
+
+    found = [{"name": "cpu", "what": "CPU"}]
+    for number in range(torch.cuda.device_count()):
+        found.append({"name": f"cuda:{number}", "what": torch.cuda.get_device_name(number)})
+    return found
+
+
 def _has_instructions(dtype: str) -> bool:
     """Whether oneDNN convolves in a half type on this CPU; else torch does so number by number."""
     import torch

@@ -10,6 +10,7 @@ from typing import Any
 
 from georeg.textfile import finite, write_text
 from georeg.training.evaluate import PairResult, compare, comparison, table
+from georeg.training.plots import draw
 
 Results = Mapping[str, Sequence[PairResult]]
 
@@ -40,10 +41,12 @@ def as_json(results: Results) -> str:
 
 
 def store(results: Results, folder: str) -> None:
-    """results.json and results.md in a folder.
+    """results.json, results.md and plots in a folder.
 
     Raises:
         OutputError: they can't be written.
     """
     write_text(os.path.join(folder, "results.json"), as_json(results) + "\n")
     write_text(os.path.join(folder, "results.md"), "\n".join(lines(results)) + "\n")
+    for name, text in draw(results).items():
+        write_text(os.path.join(folder, name), text + "\n")

@@ -89,6 +89,9 @@ LADDER = (
 )
 """Models from the stiffest to the most flexible."""
 
+INNER = {"drift": "_drift"}
+"""Models for georeg's own use, and their modules: no values of `--transform`."""
+
 
 def load(name: str) -> type[Transform]:
     """The model class of that name.
@@ -96,9 +99,9 @@ def load(name: str) -> type[Transform]:
     Raises:
         SettingsError: there is no such model.
     """
-    if name not in available():
+    if name not in INNER and name not in available():
         raise SettingsError(f"no transform '{name}': choose from {', '.join(available())}")
-    module = importlib.import_module(f"georeg.transforms.{name}")
+    module = importlib.import_module(f"georeg.transforms.{INNER.get(name, name)}")
     return cast("type[Transform]", module.MODEL)
 
 

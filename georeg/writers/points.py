@@ -44,6 +44,7 @@ class PointTable:
         inlier: (N,) whether the fit explains the point.
         enabled: (N,) whether the point may be used; for people.
         crs: of `map_xy`: authority code or WKT; None if unknown, then that of the reference.
+        height: (N,) metres above the ellipsoid of WGS 84; None where nobody needs them.
     """
 
     ids: tuple[str, ...]
@@ -56,6 +57,7 @@ class PointTable:
     inlier: Bools
     enabled: Bools
     crs: str | None = None
+    height: Array | None = None
 
     def __len__(self) -> int:
         """Number of tie points, the disabled ones too."""
@@ -63,7 +65,13 @@ class PointTable:
 
     @classmethod
     def of(
-        cls, matches: Matches, inlier: Bools, residuals: Array, georef: Georef, crs: CRS | None
+        cls,
+        matches: Matches,
+        inlier: Bools,
+        residuals: Array,
+        georef: Georef,
+        crs: CRS | None,
+        height: Array | None = None,
     ) -> PointTable:
         """The tie points of an alignment.
 
@@ -73,6 +81,7 @@ class PointTable:
             residuals: (N, 2) reference pixels.
             georef: of the reference raster.
             crs: of the reference raster.
+            height: (N,) metres above the ellipsoid, where they are known.
         """
         n = len(matches)
         return cls(
@@ -86,6 +95,7 @@ class PointTable:
             inlier,
             np.ones(n, np.bool_),
             crs_text(crs),
+            height,
         )
 
     def matches(self, georef: Georef | None, crs: CRS | None) -> Matches:
@@ -168,6 +178,7 @@ class PointTable:
             self.inlier[keep],
             self.enabled[keep],
             self.crs,
+            None if self.height is None else self.height[keep],
         )
 
     def usable_only(self, path: str) -> PointTable:

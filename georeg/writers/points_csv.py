@@ -56,7 +56,10 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
     if table.crs is not None:
         text.write(f"{_CRS} {' '.join(table.crs.splitlines())}\n")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    high = table.height is not None
+    if high:
+        text.write("# height: metres above the ellipsoid of WGS 84.\n")
+    rows.writerow([*COLUMNS, "height"] if high else COLUMNS)
     for i, name in enumerate(table.ids):
         numbers = [
             *table.moving_xy[i],
@@ -67,7 +70,8 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
             *table.residual_xy[i],
         ]
         flags = [int(table.inlier[i]), int(table.enabled[i])]
-        rows.writerow([plain_name(name) or str(i + 1), *(number_text(n) for n in numbers), *flags])
+        row = [plain_name(name) or str(i + 1), *(number_text(n) for n in numbers), *flags]
+        rows.writerow(row if table.height is None else [*row, number_text(table.height[i])])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 

@@ -29,10 +29,11 @@ _MOVED = 1.5e-7  # degrees: programs that keep to RFC 7946 round to seven decima
 _CRS, _NOTE = "georeg_crs", "georeg_note"
 _PIXELS = (
     "col, row: moving pixels; reference_x, reference_y: reference pixels; (0, 0) is the outer "
-    "corner of the first pixel. x, y: map position in georeg_crs. enabled false leaves a point out."
+    "corner of the first pixel. x, y: map position in georeg_crs; z: metres above the ellipsoid. "
+    "enabled false leaves a point out."
 )
 # Our names of what rio gcps calls otherwise.
-_NAMES = {"col": "moving_x", "row": "moving_y", "x": "map_x", "y": "map_y"}
+_NAMES = {"col": "moving_x", "row": "moving_y", "x": "map_x", "y": "map_y", "z": "height"}
 
 
 def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
@@ -68,7 +69,7 @@ def _feature(table: PointTable, i: int, lonlat: npt.NDArray[np.float64]) -> dict
             "col": table.moving_xy[i, 0],
             "x": table.map_xy[i, 0],
             "y": table.map_xy[i, 1],
-            "z": None,
+            "z": None if table.height is None else table.height[i],
             "reference_x": table.reference_xy[i, 0],
             "reference_y": table.reference_xy[i, 1],
             "score": table.score[i],

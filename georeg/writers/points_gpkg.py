@@ -5,6 +5,7 @@ Layers, all in the CRS of the map positions (the reference's):
 - points: the true positions, with everything that CSV has. moving_x, moving_y, reference_x,
   reference_y are pixels, (0, 0) being the outer corner of the first one, rows counted downwards.
   `enabled` false leaves a point out. A point that was moved on the map counts where it is now.
+  `height`, of the tie points of RPCs, is in metres above the ellipsoid.
 - displacements: lines from where the moving raster's georeference puts a point to where it is.
 - tiles: the windows that were matched, and how many points came of them.
 - footprints: what the rasters cover, the moving one before and after.
@@ -109,6 +110,7 @@ def _point_fields(table: PointTable, ground: Ground) -> Fields:
         "residual_azimuth": ground.azimuth,
         "inlier": table.inlier,
         "enabled": table.enabled,
+        **({} if table.height is None else {"height": table.height}),
     }
 
 

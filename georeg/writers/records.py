@@ -52,6 +52,7 @@ def from_records(
         flags[:, 0],
         flags[:, 1],
         crs,
+        None if np.isnan(numbers[:, 10]).all() else numbers[:, 10],
     )
 
 
@@ -116,7 +117,7 @@ class _Record:
     said: Mapping[str, str]
 
     def point(self, number: int) -> tuple[str, list[float], list[bool]]:
-        """Its name, its ten numbers and its two flags."""
+        """Its name, its eleven numbers and its two flags."""
         moving = [self.number("moving_x"), self.number("moving_y")]
         reference = [self.number("reference_x", math.nan), self.number("reference_y", math.nan)]
         on_map = [self.number("map_x", math.nan), self.number("map_y", math.nan)]
@@ -137,7 +138,9 @@ class _Record:
         flags = [self.flag("inlier", enabled), enabled]
         value = self.values.get("id")
         name = "" if value is None else plain_name(str(value))
-        return name or str(number), [*moving, *reference, *on_map, score, sigma, *residual], flags
+        height = self.number("height", math.nan)
+        numbers = [*moving, *reference, *on_map, score, sigma, *residual, height]
+        return name or str(number), numbers, flags
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self.values.get(name)

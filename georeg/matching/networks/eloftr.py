@@ -19,6 +19,7 @@ from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
 from georeg.matching.networks.states import made
 from georeg.matching.networks.windows import (
     CELL,
+    Matched,
     first_pixels,
     moments,
     mutual,
@@ -32,7 +33,6 @@ MULTIPLE = 32  # of pixels, that sides must be
 _THRESHOLD = 0.2  # confidence that a match of cells needs
 _SUBPIXEL = 8  # channels of the fine features that are kept for the second refinement
 _HEAT = 10.0  # temperature of the second refinement
-_CHUNK = 2048  # matches refined at once
 
 
 class EloftrNet(nn.Module):
@@ -115,38 +115,33 @@ class EloftrNet(nn.Module):
         # Single precision for what the layers add to, whatever they compute in.
         coarse = self.loftr_coarse(maps[0][2].float(), maps[1][2].float(), *(s.full for s in pair))
         cells = coarse[0].flatten(2).mT, coarse[1].flatten(2).mT
-        matched = [mutual(cells, pair, k, _THRESHOLD) for k in range(len(images0))]
-        out = [Found.none() if ok else None for ok in all_finite(*coarse)]
-        if not any(len(cells0) for cells0, _, _ in matched):
-            return out
+        sound = all_finite(*coarse)
+        matched, confidence = mutual(cells, pair, _THRESHOLD)
+        if not len(matched.which):
+            return [Found.none() if ok else None for ok in sound]
         # Divided so in training, against overflow; the fine features' weights rely on it.
         scale = coarse[0].shape[1] ** 0.5
         fine = [
             self.fine_preprocess(half, quarter, features / scale)
             for (half, quarter, _), features in zip(maps, coarse, strict=True)
         ]
-        for number, found in enumerate(matched):
-            if out[number] is not None and len(found[0]):
-                refined = _refined(fine[0][number], fine[1][number], *found)
-                out[number] = refined if refined.finite() else None
-        return out
+        found = _refined(fine[0], fine[1], matched, confidence)
+        return [x if ok and x.finite() else None for ok, x in zip(sound, found, strict=True)]
 
 
-def _refined(
-    fine0: Tensor, fine1: Tensor, cells0: Tensor, cells1: Tensor, confidence: Tensor
-) -> Found:
-    """(C, H, W) features of full resolution of a pair, and its (M,) matches of cells."""
+def _refined(fine0: Tensor, fine1: Tensor, matched: Matched, confidence: Tensor) -> list[Found]:
+    """(B, C, H, W) features of full resolution of all pairs, and their (M,) matches of cells."""
     parts = []
-    chunks = (torch.split(cells, _CHUNK) for cells in (cells0, cells1))
-    for one, other in zip(*chunks, strict=True):
+    for which, one, other in matched.parts():
         moved0, moved1, spread = _offsets(
-            window(fine0, one, CELL, CELL, 0), window(fine1, other, CELL + 2, CELL, 1)
+            window(fine0, which, one, CELL, CELL, 0),
+            window(fine1, which, other, CELL + 2, CELL, 1),
         )
-        xy0 = first_pixels(one, fine0.shape[2] // CELL) + moved0
-        xy1 = first_pixels(other, fine1.shape[2] // CELL) + moved1
+        xy0 = first_pixels(one, fine0.shape[3] // CELL) + moved0
+        xy1 = first_pixels(other, fine1.shape[3] // CELL) + moved1
         parts.append((xy0, xy1, spread))
     xy0, xy1, spread = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Found.of(xy0, xy1, confidence, spread)
+    return Found.split(matched.which, len(fine0), xy0, xy1, confidence, spread)
 
 
 def _offsets(window0: Tensor, window1: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from georeg.matching.protocol import Array
@@ -31,6 +32,25 @@ class Found(NamedTuple):
         """Out of tensors."""
         values = (x.detach().double().cpu().numpy() for x in (xy0, xy1, score, spread))
         return cls(*values)
+
+    @classmethod
+    def split(
+        cls, which: Tensor, count: int, xy0: Tensor, xy1: Tensor, score: Tensor, spread: Tensor
+    ) -> list[Found]:
+        """Out of tensors of all pairs of a batch.
+
+        Args:
+            which: (N,) pair of each match, in order.
+            count: of pairs.
+            xy0: (N, 2) and so on, as above.
+            xy1: (N, 2).
+            score: (N,).
+            spread: (N,).
+        """
+        ends = np.cumsum(torch.bincount(which, minlength=count).cpu().numpy())[:-1]
+        whole = cls.of(xy0, xy1, score, spread)
+        parts = zip(*(np.split(values, ends) for values in whole), strict=True)
+        return [cls(*part) for part in parts]
 
     @classmethod
     def none(cls) -> Found:

@@ -34,7 +34,6 @@ MULTIPLE = CELL  # of pixels, that sides must be
 _COARSE, _FINE = 256, 128  # channels
 _WINDOW = 5  # side, at half the resolution
 _PITCH = 2  # pixels between elements of windows
-_CHUNK = 2048  # matches refined at once
 
 
 class LoftrNet(nn.Module):
@@ -126,36 +125,31 @@ class LoftrNet(nn.Module):
         full = [side.full.flatten(1) for side in pair]
         coarse0, coarse1 = self.loftr_coarse(tokens[0], tokens[1], *full)
         sound = all_finite(coarse0, coarse1)
-        out: list[Found | None] = []
-        for number, ok in enumerate(sound):
-            fine = [features[number] for _, features in maps]
-            found = self._refined((coarse0, coarse1), pair, fine, number) if ok else None
-            out.append(found if found is not None and found.finite() else None)
-        return out
+        found = self._refined((coarse0, coarse1), pair, [features for _, features in maps])
+        return [x if ok and x.finite() else None for ok, x in zip(sound, found, strict=True)]
 
     def _refined(
-        self, cells: tuple[Tensor, Tensor], pair: tuple[Side, Side], fine: list[Tensor], number: int
-    ) -> Found:
-        """Matches of a pair, by the features of its cells and those of half the resolution."""
-        *matched, confidence = mutual(cells, pair, number, self.threshold)
+        self, cells: tuple[Tensor, Tensor], pair: tuple[Side, Side], fine: list[Tensor]
+    ) -> list[Found]:
+        """Matches of all pairs, by the features of cells and those of half the resolution."""
+        matched, confidence = mutual(cells, pair, self.threshold)
         parts = []
-        for ids in zip(*(torch.split(c, _CHUNK) for c in matched), strict=True):
-            if not len(ids[0]):
-                continue
+        for part in matched.parts():
+            ids = part.cells0, part.cells1
             windows = [
-                window(features, c, _WINDOW, CELL // _PITCH, _WINDOW // 2)
+                window(features, part.which, c, _WINDOW, CELL // _PITCH, _WINDOW // 2)
                 for features, c in zip(fine, ids, strict=True)
             ]
-            context = [x[number][c] for x, c in zip(cells, ids, strict=True)]
+            context = [x[part.which, c] for x, c in zip(cells, ids, strict=True)]
             moved, spread = self._offsets(torch.cat(windows), torch.cat(context))
             first0, first1 = (
                 first_pixels(c, side.full.shape[2]) for c, side in zip(ids, pair, strict=True)
             )
             parts.append((first0, first1 + moved, spread))
         if not parts:
-            return Found.none()
+            return [Found.none() for _ in cells[0]]
         xy0, xy1, spreads = (torch.cat(part) for part in zip(*parts, strict=True))
-        return Found.of(xy0, xy1, confidence, spreads)
+        return Found.split(matched.which, len(cells[0]), xy0, xy1, confidence, spreads)
 
     def _offsets(self, windows: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Where in the second image's windows the middles of the first's lie.

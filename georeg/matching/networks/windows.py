@@ -5,7 +5,9 @@ A coarse cell is 8 x 8 pixels; the cells of an image are numbered row by row.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,8 @@ CELL = 8  # pixels
 TEMPERATURE = 0.1  # of all softmaxes that decide on matches
 
 _BORDER = 2  # cells next to the edge that are never matched
+_HELD = 2 << 30  # bytes of similarities at a time on a GPU; there are three such matrices
+_REFINED = (2048, 32_768)  # matches refined at once, on a CPU and on a GPU
 _MASKED = -1e9  # similarity of cells that hold no data; not infinite, for rows without any data
 
 
@@ -91,56 +95,100 @@ def _free(full: Tensor) -> Tensor:
     return F.max_pool2d(holes, 2 * _BORDER + 1, 1)[:, 0] == 0
 
 
+class Matched(NamedTuple):
+    """Matches of cells in a batch, pair by pair.
+
+    Attributes:
+        which: (M,) pairs that they are of, in order.
+        cells0: (M,) numbers of cells of image 0, in order within a pair.
+        cells1: (M,) those of image 1.
+    """
+
+    which: Tensor
+    cells0: Tensor
+    cells1: Tensor
+
+    def parts(self) -> Iterator[Matched]:
+        """As many as are refined at once."""
+        count = _REFINED[self.which.device.type == "cuda"]
+        for part in zip(*(torch.split(x, count) for x in self), strict=True):
+            if len(part[0]):
+                yield Matched(*part)
+
+
+def groups(features0: Tensor, features1: Tensor) -> Iterator[slice]:
+    """Pairs of a batch whose similarities are held at once: on a CPU they are one by one.
+
+    Args:
+        features0: (B, L, C) of the first images' cells.
+        features1: (B, S, C) of the second's.
+    """
+    each = 4 * features0.shape[1] * features1.shape[1]
+    most = max(1, _HELD // each) if features0.device.type == "cuda" else 1
+    for first in range(0, max(1, len(features0)), most):
+        yield slice(first, first + most)
+
+
 def similarity(features0: Tensor, features1: Tensor, full0: Tensor, full1: Tensor) -> Tensor:
     """Scaled dot products of all cells of one image with all of the other, in single precision.
 
     Args:
-        features0: (L, C) of the first image's cells.
-        features1: (S, C) of the second's.
-        full0: (L,) bool, which cells hold data.
-        full1: (S,) the same of the second image.
+        features0: (..., L, C) of the first image's cells.
+        features1: (..., S, C) of the second's.
+        full0: (..., L) bool, which cells hold data.
+        full1: (..., S) the same of the second image.
 
     Returns:
-        (L, S), ready for a softmax.
+        (..., L, S), ready for a softmax.
     """
-    root = features0.shape[1] ** 0.5
+    root = features0.shape[-1] ** 0.5
     with exact(features0):
-        found = torch.mm(features0.float() / root, (features1.float() / root).T).div_(TEMPERATURE)
+        one, two = features0.float() / root, (features1.float() / root).mT
+        if one.ndim == 3 and len(one) == 1:  # the sums in another order, as officially
+            one, two = one[0], two[0]
+        found = torch.matmul(one, two).div_(TEMPERATURE).view(*full0.shape, full1.shape[-1])
     if not (full0.all() and full1.all()):
-        found.masked_fill_(~(full0[:, None] & full1[None]), _MASKED)
+        found.masked_fill_(~(full0[..., :, None] & full1[..., None, :]), _MASKED)
     return found
 
 
 def mutual(
-    features: tuple[Tensor, Tensor], pair: tuple[Side, Side], number: int, threshold: float
-) -> tuple[Tensor, Tensor, Tensor]:
+    features: tuple[Tensor, Tensor], pair: tuple[Side, Side], threshold: float
+) -> tuple[Matched, Tensor]:
     """Cells that are each other's best, and how sure: dual softmax (Sun et al., CVPR 2021).
 
     Args:
         features: (B, L, C) and (B, S, C) of both images' cells.
         pair: the images.
-        number: which pair of the batch; one at a time, as L x S is what takes the memory.
         threshold: least confidence.
 
     Returns:
-        (M,) numbers of cells of image 0, in order, (M,) those of image 1, (M,) confidence.
+        The matches, and their (M,) confidence.
     """
-    full0, full1, free0, free1 = (
-        x[number].flatten() for x in (pair[0].full, pair[1].full, pair[0].free, pair[1].free)
-    )
-    similar = similarity(features[0][number], features[1][number], full0, full1)
-    confidence = similar.softmax(0).mul_(similar.softmax(1))
-    best, there = confidence.max(1)
-    ok = (best > threshold) & (best == confidence.amax(0)[there]) & free0 & free1[there]
-    cells0 = ok.nonzero()[:, 0]
-    return cells0, there[cells0], best[cells0]
+    parts = []
+    for some in groups(*features):
+        full0, full1, free0, free1 = (
+            x[some].flatten(1) for x in (pair[0].full, pair[1].full, pair[0].free, pair[1].free)
+        )
+        similar = similarity(features[0][some], features[1][some], full0, full1)
+        confidence = similar.softmax(1).mul_(similar.softmax(2))
+        best, there = confidence.max(2)
+        ok = (best > threshold) & free0 & free1.gather(1, there)
+        ok &= best == confidence.amax(1).gather(1, there)
+        which, cells0 = ok.nonzero().T
+        parts.append((which + some.start, cells0, there[which, cells0], best[which, cells0]))
+    *matched, confidence = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Matched(*matched), confidence
 
 
-def window(features: Tensor, cells: Tensor, size: int, stride: int, before: int) -> Tensor:
-    """Square windows of a feature map, zero outside of it.
+def window(
+    features: Tensor, which: Tensor, cells: Tensor, size: int, stride: int, before: int
+) -> Tensor:
+    """Square windows of feature maps, zero outside of them.
 
     Args:
-        features: (C, h, w).
+        features: (B, C, h, w).
+        which: (M,) of the maps.
         cells: (M,) numbers of coarse cells.
         size: side of the windows, in elements of the feature map.
         stride: elements of the feature map per coarse cell.
@@ -149,12 +197,12 @@ def window(features: Tensor, cells: Tensor, size: int, stride: int, before: int)
     Returns:
         (M, size * size, C), row by row.
     """
-    columns = features.shape[2] // stride
-    padded = F.pad(features, (before, size, before, size)).permute(1, 2, 0)
+    columns = features.shape[3] // stride
+    padded = F.pad(features, (before, size, before, size)).permute(0, 2, 3, 1)
     steps = torch.arange(size, device=cells.device)
     rows = cells.div(columns, rounding_mode="floor")[:, None] * stride + steps
     cols = (cells % columns)[:, None] * stride + steps
-    return padded[rows[:, :, None], cols[:, None, :]].flatten(1, 2)
+    return padded[which[:, None, None], rows[:, :, None], cols[:, None, :]].flatten(1, 2)
 
 
 def first_pixels(cells: Tensor, columns: int) -> Tensor:

@@ -19,7 +19,10 @@ from georeg.matching.networks.states import made
 from georeg.matching.networks.windows import (
     CELL,
     TEMPERATURE,
+    Matched,
+    Side,
     first_pixels,
+    groups,
     moments,
     sides,
     similarity,
@@ -34,7 +37,7 @@ _THRESHOLD = 0.3  # probability that a match of cells needs, in either direction
 _FINE_THRESHOLD = 0.1  # confidence that it needs after refinement
 _FINE, _MEDIUM = 5, 3  # sides of windows at 1/2 and at 1/4
 _PITCH = 2  # pixels between elements of fine windows
-_CHUNK = 2048  # matches refined at once
+_WINDOWS = ((_FINE, 4), (_MEDIUM, 2), (1, 1))  # side and stride at 1/2, 1/4 and 1/8
 
 
 class XoftrNet(nn.Module):
@@ -105,45 +108,41 @@ class XoftrNet(nn.Module):
         maps = [self.backbone(_normalised(s.images[:, 0], s.valid)[:, None]) for s in pair]
         # Single precision for what the layers add to, whatever they compute in.
         tokens = [with_positions(coarse.float()).flatten(2).mT for _, _, coarse in maps]
-        full, free = [s.full.flatten(1) for s in pair], [s.free.flatten(1) for s in pair]
+        full = [s.full.flatten(1) for s in pair]
         tokens = list(self.loftr_coarse(tokens[0], tokens[1], *full))
         places = [self.coarse_matching["final_proj"](x) for x in tokens]
         sound = all_finite(*places)
-        levels = []
+        levels: list[tuple[Tensor, ...]] = []
         for (half, quarter, coarse), x in zip(maps, tokens, strict=True):
             after = x.mT.reshape(coarse.shape)
             levels.append(self.fine_process.maps(half, quarter, coarse, after))
-        out: list[Found | None] = []
-        for number in range(len(images0)):
-            cells = _either_best(*(x[number] for x in (*places, *full, *free)))
-            fine = [[level[number] for level in image] for image in levels]
-            out.append(self._refined(fine, cells) if sound[number] else None)
-        return out
+        matched = _either_best((places[0], places[1]), pair)
+        found = self._refined(levels, matched)
+        return [x if ok and x.finite() else None for ok, x in zip(sound, found, strict=True)]
 
-    def _refined(self, levels: list[list[Tensor]], matched: tuple[Tensor, Tensor]) -> Found | None:
-        """Matches of cells -> matches, from the feature maps of both images of the pair."""
+    def _refined(self, levels: list[tuple[Tensor, ...]], matched: Matched) -> list[Found]:
+        """Matches of cells -> matches, from the feature maps of both images of all pairs."""
         parts = []
-        for cells in zip(*(torch.split(c, _CHUNK) for c in matched), strict=True):
-            if not len(cells[0]):
-                continue
-            pairs = list(zip(levels, cells, strict=True))
-            fine = [window(maps[0], c, _FINE, 4, _FINE // 2) for maps, c in pairs]
-            medium = [window(maps[1], c, _MEDIUM, 2, _MEDIUM // 2) for maps, c in pairs]
-            coarse = [window(maps[2], c, 1, 1, 0) for maps, c in pairs]
+        for part in matched.parts():
+            pairs = list(zip(levels, (part.cells0, part.cells1), strict=True))
+            fine, medium, coarse = (
+                [window(maps[k], part.which, c, size, stride, size // 2) for maps, c in pairs]
+                for k, (size, stride) in enumerate(_WINDOWS)
+            )
             windows = self.fine_process(fine, medium, coarse)
             *offsets, confidence, spread = self.fine_matching(*windows)
-            if not confidence.isfinite().all():
-                return None
-            ok = confidence > _FINE_THRESHOLD
+            # What isn't finite goes on, so that its pair is known to have overflowed.
+            ok = (confidence > _FINE_THRESHOLD) | ~confidence.isfinite()
             xy0, xy1 = (
-                first_pixels(c, maps[2].shape[2])[ok] + moved[ok]
+                first_pixels(c, maps[2].shape[3])[ok] + moved[ok]
                 for (maps, c), moved in zip(pairs, offsets, strict=True)
             )
-            parts.append((xy0, xy1, confidence[ok], spread[ok]))
+            parts.append((part.which[ok], xy0, xy1, confidence[ok], spread[ok]))
+        count = len(levels[0][0])
         if not parts:
-            return Found.none()
-        found = Found.of(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        return found if found.finite() else None
+            return [Found.none() for _ in range(count)]
+        which, *found = (torch.cat(part) for part in zip(*parts, strict=True))
+        return Found.split(which, count, *found)
 
 
 class FineMatching(nn.Module):
@@ -198,19 +197,23 @@ def _normalised(images: Tensor, valid: Tensor) -> Tensor:
     return centred / (deviation + 1e-6)
 
 
-def _either_best(
-    x0: Tensor, x1: Tensor, full0: Tensor, full1: Tensor, free0: Tensor, free1: Tensor
-) -> tuple[Tensor, Tensor]:
+def _either_best(features: tuple[Tensor, Tensor], pair: tuple[Side, Side]) -> Matched:
     """Cells of which one is the other's best by probability, ordered by the first image's."""
-    similar = similarity(x0, x1, full0, full1)
-    chosen = torch.zeros_like(similar, dtype=torch.bool)
-    for side in (0, 1):
-        probability, best = similar.softmax(side).max(side, keepdim=True)
-        one_way = torch.zeros_like(chosen).scatter_(side, best, probability > _THRESHOLD)
-        chosen |= one_way
-    chosen &= free0[:, None] & free1[None]
-    cells0, cells1 = chosen.nonzero().T
-    return cells0, cells1
+    parts = []
+    for some in groups(*features):
+        full0, full1, free0, free1 = (
+            x[some].flatten(1) for x in (pair[0].full, pair[1].full, pair[0].free, pair[1].free)
+        )
+        similar = similarity(features[0][some], features[1][some], full0, full1)
+        chosen = torch.zeros_like(similar, dtype=torch.bool)
+        for side in (1, 2):
+            probability, best = similar.softmax(side).max(side, keepdim=True)
+            one_way = torch.zeros_like(chosen).scatter_(side, best, probability > _THRESHOLD)
+            chosen |= one_way
+        chosen &= free0[:, :, None] & free1[:, None]
+        which, cells0, cells1 = chosen.nonzero().T
+        parts.append((which + some.start, cells0, cells1))
+    return Matched(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def _inside(place: Tensor) -> Tensor:

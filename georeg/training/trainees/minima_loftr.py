@@ -84,8 +84,9 @@ class _Loftr:
         self, cells: tuple[Tensor, Tensor], fine: Any, here: Tensor, there: Tensor, number: int
     ) -> tuple[Tensor, Tensor]:
         """(M, 2) pixels from the second cells' first pixels, and their (M,) spread."""
+        place = (_WINDOW, CELL // _PITCH, _WINDOW // 2)
         windows = [
-            window(fine[side][number], chosen, _WINDOW, CELL // _PITCH, _WINDOW // 2)
+            window(fine[side][number][None], torch.zeros_like(chosen), chosen, *place)
             for side, chosen in ((0, here), (1, there))
         ]
         context = [cells[side][number][chosen] for side, chosen in ((0, here), (1, there))]

@@ -1,0 +1,1 @@
+"""Processing algorithms: one file each, thin over the engine's commands."""

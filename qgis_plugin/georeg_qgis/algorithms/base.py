@@ -1,0 +1,326 @@
+"""What all algorithms share: parameters, the engine's run, its progress and its errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine import words
+from ..engine.errors import EngineError
+from ..engine.protocol import Event
+from ..engine.running import PARTLY, Outcome, Run
+from ..layers import LayerError, source_of
+from ..settings import find_engine, proxy
+from ..texts import help_page, said, tr
+
+MODALITIES = ["auto", "optical", "sar", "infrared", "map", "dem"]
+TRANSFORMS = ["auto", "shift", "similarity", "affine", "projective", "polynomial2", "polynomial3",
+              "tps", "field"]  # fmt: skip
+SEARCHES = ["normal", "wide"]
+GRIDS = ["auto", "reference", "moving"]
+RESAMPLINGS = ["auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode"]
+POINT_FILES = (
+    "GeoPackage (*.gpkg);;QGIS Georeferencer (*.points);;CSV (*.csv);;GeoJSON (*.geojson);;"
+    "ArcGIS (*.txt);;GDAL (*.sh);;GeoTIFF (*.tif)"
+)
+NUMBERS = {
+    "RMSE_PX": "RMSE (px)",
+    "CE90_PX": "CE90 (px)",
+    "RMSE_M": "RMSE (m)",
+    "CE90_M": "CE90 (m)",
+    "TIE_POINTS": "Tie points",
+    "INLIERS": "Tie points that agree",
+    "DISPLACEMENT_PX": "Displacement (px)",
+}
+
+
+class Refused(QgsProcessingException):
+    """No trustworthy alignment was found."""
+
+
+class EngineAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm that runs a command of the engine."""
+
+    COMMAND = ""
+    TITLE = ""
+    ABOUT = ""
+
+    def name(self) -> str:
+        """Of the command."""
+        return self.COMMAND
+
+    def displayName(self) -> str:
+        """For people."""
+        return tr(self.TITLE)
+
+    def shortHelpString(self) -> str:
+        """Beside the dialog."""
+        return tr(self.ABOUT)
+
+    def helpUrl(self) -> str:
+        """The page that comes with the plugin."""
+        return help_page(self.COMMAND)
+
+    def icon(self) -> QIcon:
+        """The provider's."""
+        here = os.path.dirname(os.path.dirname(__file__))
+        return QIcon(os.path.join(here, "icons", "georeg.svg"))
+
+    def createInstance(self) -> EngineAlgorithm:
+        """Another one."""
+        return type(self)()
+
+    # Parameters
+
+    def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
+        """Declare a parameter."""
+        if advanced:
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def add_pair(self) -> None:
+        """The two rasters."""
+        self.add(QgsProcessingParameterRasterLayer("MOVING", tr("Layer that moves")))
+        self.add(QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference layer (stays)")))
+
+    def add_looks(self) -> None:
+        """How the two are looked at."""
+        moving, reference = tr("Layer that moves: what it shows"), tr("Reference: what it shows")
+        self.add(_choice("MOVING_MODALITY", moving, MODALITIES))
+        self.add(_choice("REFERENCE_MODALITY", reference, MODALITIES))
+        for side, text in (
+            ("MOVING", tr("Layer that moves: bands to look at")),
+            ("REFERENCE", tr("Reference: bands to look at")),
+        ):
+            band = QgsProcessingParameterBand(
+                f"{side}_BANDS", text, None, side, optional=True, allowMultiple=True
+            )
+            self.add(band, advanced=True)
+
+    def add_matching(self, transform: bool = True) -> None:
+        """How tie points are found."""
+        from qgis.core import QgsProcessingParameterExtent
+
+        self.add(QgsProcessingParameterExtent("AREA", tr("Area of interest"), optional=True))
+        matcher = QgsProcessingParameterString("MATCHER", tr("Matcher"), "auto")
+        self.add(matcher)
+        if transform:
+            self.add(_choice("TRANSFORM", tr("Transform"), TRANSFORMS))
+        self.add(_choice("SEARCH", tr("Search range"), SEARCHES), advanced=True)
+        shift = tr("Largest shift to look for, in reference pixels (80) or metres (800m)")
+        self.add(
+            QgsProcessingParameterString("MAX_SHIFT", shift, None, optional=True), advanced=True
+        )
+        self.add(_number("MAX_RMSE", tr("Refuse if the error is larger (reference pixels)")), True)
+        self.add(QgsProcessingParameterString("DEVICE", tr("Device"), "auto"), advanced=True)
+
+    def add_grid(self) -> None:
+        """What the output looks like."""
+        self.add(_choice("GRID", tr("Pixel grid of the output"), GRIDS), advanced=True)
+        size = tr("Pixel size of the output, in units of its CRS")
+        self.add(_number("RESOLUTION", size), advanced=True)
+        self.add(_choice("RESAMPLING", tr("Resampling"), RESAMPLINGS), advanced=True)
+
+    def add_extra(self) -> None:
+        """Whatever else the command line knows."""
+        text = tr("Further options of the command line")
+        self.add(QgsProcessingParameterString("EXTRA", text, None, optional=True), advanced=True)
+
+    def add_file(self, name: str, text: str, kinds: str) -> None:
+        """A file that is written if it is wanted."""
+        self.add(
+            QgsProcessingParameterFileDestination(
+                name, text, kinds, None, optional=True, createByDefault=False
+            )
+        )
+
+    def add_numbers(self, *names: str) -> None:
+        """Declare outputs that are numbers, and what was found in words."""
+        self.addOutput(QgsProcessingOutputString("VERDICT", tr("Verdict")))
+        for name in names or tuple(NUMBERS):
+            self.addOutput(QgsProcessingOutputNumber(name, NUMBERS[name]))
+
+    # Values
+
+    def raster(self, values: dict[str, Any], name: str, context: QgsProcessingContext) -> str:
+        """Name of an input for the engine; empty where none was given.
+
+        Raises:
+            QgsProcessingException: the layer can't be used.
+        """
+        if values.get(name) in (None, ""):
+            return ""
+        layer = self.parameterAsRasterLayer(values, name, context)
+        if layer is None:
+            said = self.invalidRasterError(values, name)
+            raise QgsProcessingException(said)
+        try:
+            return source_of(layer, self.parameterDefinition(name).description())
+        except LayerError as error:
+            raise QgsProcessingException(str(error)) from None
+
+    def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        """Arguments for the two rasters."""
+        moving = self.raster(values, "MOVING", context)
+        return [moving, "--reference", self.raster(values, "REFERENCE", context)]
+
+    def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        """Arguments for all parameters that this algorithm has and that were set."""
+        found: list[str] = []
+        for name, option in (
+            ("MOVING_MODALITY", "--moving-modality"), ("TRANSFORM", "--transform"),
+            ("REFERENCE_MODALITY", "--reference-modality"), ("SEARCH", "--search"),
+            ("GRID", "--grid"), ("RESAMPLING", "--resampling"),
+        ):  # fmt: skip
+            if self.parameterDefinition(name) is not None:
+                value = self.parameterAsEnumString(values, name, context)
+                found += [option, value] if value not in ("", "auto", "normal") else []
+        for name, option in (
+            ("MATCHER", "--matcher"), ("DEVICE", "--device"), ("MAX_SHIFT", "--max-shift"),
+        ):  # fmt: skip
+            if self.parameterDefinition(name) is not None:
+                value = self.parameterAsString(values, name, context).strip()
+                found += [option, value] if value not in ("", "auto") else []
+        for name, option in (("MAX_RMSE", "--max-rmse"), ("RESOLUTION", "--resolution")):
+            if self.parameterDefinition(name) is not None and values.get(name) is not None:
+                found += [option, repr(self.parameterAsDouble(values, name, context))]
+        for side in ("MOVING", "REFERENCE"):
+            if self.parameterDefinition(f"{side}_BANDS") is not None:
+                bands = self.parameterAsInts(values, f"{side}_BANDS", context)
+                if values.get(f"{side}_BANDS") and bands:
+                    found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
+        return found + self._area(values, context) + self._extra(values, context)
+
+    def _area(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        if self.parameterDefinition("AREA") is None or not values.get("AREA"):
+            return []
+        layer = self.parameterAsRasterLayer(values, "REFERENCE", context)
+        crs = layer.crs() if layer is not None else context.project().crs()
+        box = self.parameterAsExtent(values, "AREA", context, crs)
+        if box.isEmpty():
+            return []
+        edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
+        return ["--area", *map(repr, edges)]
+
+    def _extra(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        if self.parameterDefinition("EXTRA") is None:
+            return []
+        try:
+            return shlex.split(self.parameterAsString(values, "EXTRA", context))
+        except ValueError as error:
+            raise QgsProcessingException(f"{tr('Further options')}: {error}") from None
+
+    # Runs
+
+    def run_engine(
+        self,
+        arguments: Sequence[str],
+        feedback: QgsProcessingFeedback,
+        span: Sequence[float] = (0, 100),
+    ) -> Outcome:
+        """Run a command to its end.
+
+        Args:
+            arguments: of the command line.
+            feedback: told the progress; may cancel.
+            span: of the bar.
+
+        Raises:
+            QgsProcessingException: there is no engine, it failed, or refused (Refused).
+        """
+        feedback.setProgressText(tr(words.stage("")))
+        try:
+            engine = find_engine()
+            if arguments[0] not in engine.commands:
+                raise EngineError(
+                    words.N_("georeg {version} has no command '{command}': update the engine."),
+                    version=engine.version,
+                    command=arguments[0],
+                )
+            feedback.pushCommandInfo(shlex.join(["georeg", *arguments]))
+            run = Run(engine, arguments, proxy())
+        except EngineError as error:
+            raise QgsProcessingException(said(error)) from None
+        before = [""]
+
+        def hear(event: Event) -> None:
+            if event.kind == "progress":
+                if event.step != before[0]:
+                    before[0] = event.step
+                    feedback.setProgressText(tr(words.stage(event.step)))
+                done = words.percent(event.step, event.share) / 100
+                feedback.setProgress(span[0] + (span[1] - span[0]) * done)
+            elif event.level == "warning":
+                feedback.pushWarning(event.message)
+            elif event.kind == "result":
+                feedback.pushInfo(event.message)
+            elif event.kind in ("log", "decision"):
+                feedback.pushDebugInfo(event.message)
+
+        outcome = run.wait(hear, feedback.isCanceled)
+        if outcome.cancelled:
+            return outcome
+        if outcome.refused:
+            raise Refused(outcome.message)
+        if outcome.code == PARTLY:
+            feedback.reportError(outcome.message)
+        elif not outcome.ok:
+            raise QgsProcessingException(outcome.message or f"exit code {outcome.code}")
+        return outcome
+
+
+def figures(path: str) -> dict[str, Any]:
+    """Numbers and the verdict from a report."""
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    verdict, points = report["verdict"], report.get("tie_points") or {}
+    accuracy = verdict.get("accuracy") or {}
+    found = {
+        "RMSE_PX": accuracy.get("rmse_px"),
+        "CE90_PX": accuracy.get("ce90_px"),
+        "RMSE_M": accuracy.get("rmse_m"),
+        "CE90_M": accuracy.get("ce90_m"),
+        "TIE_POINTS": points.get("count", verdict.get("tie_points")),
+        "INLIERS": points.get("inliers", verdict.get("inliers")),
+        "DISPLACEMENT_PX": verdict.get("displacement_px"),
+        "VERDICT": verdict.get("status"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def report_beside(output: str) -> str:
+    """Where the report of an output goes."""
+    return os.path.splitext(output)[0] + ".report.json"
+
+
+def _choice(name: str, text: str, options: list[str]) -> QgsProcessingParameterEnum:
+    """An option whose values are the command line's."""
+    return QgsProcessingParameterEnum(
+        name, text, options, False, options[0], False, usesStaticStrings=True
+    )
+
+
+def _number(name: str, text: str, default: float | None = None) -> QgsProcessingParameterNumber:
+    kind = QgsProcessingParameterNumber.Type.Double
+    return QgsProcessingParameterNumber(name, text, kind, default, optional=True)

@@ -1,0 +1,148 @@
+"""A fit, or tie points, applied to any layer of the scene."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputFile,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from ..engine.words import N_
+from ..texts import tr
+from .base import POINT_FILES, TRANSFORMS, EngineAlgorithm, _choice, figures, report_beside
+
+_FITTING = 0.3  # of the bar
+
+
+class WarpAlgorithm(EngineAlgorithm):
+    """`georeg warp`, after `georeg fit` where tie points are given."""
+
+    COMMAND = "warp"
+    TITLE = N_("Apply tie points or a fit")
+    ABOUT = N_(
+        "Applies a fit that was saved, or tie points, to a raster layer: the one that was aligned, "
+        "or another band or product of its scene. Nothing is matched again. Tie points are fitted "
+        "first, which needs the layer that moved and the reference; points with enabled = false "
+        "are left out."
+    )
+
+    def initAlgorithm(self, _: Any = None) -> None:
+        """Declare what it takes."""
+        self.add(QgsProcessingParameterRasterLayer("INPUT", tr("Layer to apply it to")))
+        behavior = QgsProcessingParameterFile.Behavior.File
+        for name, text, kinds in (
+            ("FIT", tr("Fit (a file of 'Align raster')"), "JSON (*.json)"),
+            ("POINTS", tr("Tie points, instead of a fit"), POINT_FILES),
+        ):
+            self.add(
+                QgsProcessingParameterFile(
+                    name, text, behavior, "", None, optional=True, fileFilter=kinds
+                )
+            )
+        for name, text in (
+            ("MOVING", tr("Layer that the tie points are of (if not the same)")),
+            ("REFERENCE", tr("Reference layer of the tie points")),
+        ):
+            self.add(QgsProcessingParameterRasterLayer(name, text, None, optional=True))
+        self.add(_choice("TRANSFORM", tr("Transform for tie points"), TRANSFORMS))
+        self.add_grid()
+        self.add_extra()
+        self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))
+        self.add_file("POINTS_OUTPUT", tr("Tie points with their new residuals"), POINT_FILES)
+        self.add_file("FIT_OUTPUT", tr("Fit of the tie points"), "JSON (*.json)")
+        self.add_file("PAGE", tr("Report to look at"), "HTML (*.html)")
+        self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
+        self.add_numbers()
+
+    def processAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """Run it."""
+        output = self.parameterAsOutputLayer(values, "OUTPUT", context)
+        raster = self.raster(values, "INPUT", context)
+        fit = self.parameterAsFile(values, "FIT", context)
+        points = self.parameterAsFile(values, "POINTS", context)
+        if bool(fit) == bool(points):
+            raise QgsProcessingException(tr("Give either a fit or tie points."))
+        given = self.given(values, context)
+        grid = _without(given, "--transform")
+        if fit:
+            found = {}
+            span = (0.0, 100.0)
+            found_all = self._warp(raster, fit, output, grid, feedback, span)
+            return {**found, **found_all}
+        with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
+            fitted = self._fit(points, raster, output, folder, values, context, feedback)
+            if not fitted:
+                return {}
+            span = (100 * _FITTING, 100.0)
+            warped = self._warp(raster, fitted["fit"], output, grid, feedback, span)
+            if not warped:
+                return {}
+        kept = {name: value for name, value in fitted.items() if name != "fit"}
+        return {**warped, **kept, **figures(kept["REPORT"])}
+
+    def _fit(
+        self,
+        points: str,
+        raster: str,
+        output: str,
+        folder: str,
+        values: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        reference = self.raster(values, "REFERENCE", context)
+        if not reference:
+            raise QgsProcessingException(tr("Tie points need their reference layer."))
+        moving = self.raster(values, "MOVING", context) or raster
+        kept = self.parameterAsFileOutput(values, "FIT_OUTPUT", context)
+        fit = kept or os.path.join(folder, "fit.json")
+        report = report_beside(output)
+        arguments = ["fit", points, "--moving", moving, "--reference", reference, "--output", fit]
+        arguments += ["--overwrite", "--report", report]
+        arguments += _only(self.given(values, context), "--transform")
+        found: dict[str, Any] = {"REPORT": report, "fit": fit}
+        if kept:
+            found["FIT_OUTPUT"] = kept
+        for name, option in (("POINTS_OUTPUT", "--points"), ("PAGE", "--report")):
+            path = self.parameterAsFileOutput(values, name, context)
+            if path:
+                arguments += [option, path]
+                found[name] = path
+        outcome = self.run_engine(arguments, feedback, (0.0, 100 * _FITTING))
+        return {} if outcome.cancelled else found
+
+    def _warp(
+        self,
+        raster: str,
+        fit: str,
+        output: str,
+        grid: Any,
+        feedback: QgsProcessingFeedback,
+        span: Any,
+    ) -> dict[str, Any]:
+        arguments = ["warp", raster, "--fit", fit, "--output", output, "--overwrite", *grid]
+        outcome = self.run_engine(arguments, feedback, span)
+        return {} if outcome.cancelled else {"OUTPUT": output}
+
+
+def _without(arguments: Any, option: str) -> Any:
+    if option not in arguments:
+        return list(arguments)
+    at = arguments.index(option)
+    return [*arguments[:at], *arguments[at + 2 :]]
+
+
+def _only(arguments: Any, option: str) -> Any:
+    at = arguments.index(option) if option in arguments else len(arguments)
+    return list(arguments[at : at + 2])

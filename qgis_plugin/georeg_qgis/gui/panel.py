@@ -1,0 +1,413 @@
+"""The panel: inputs, results and log above, Align, Cancel and progress below."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import time
+from typing import Any
+
+from qgis.core import QgsProject, QgsRasterLayer
+from qgis.gui import QgsDockWidget
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QDesktopServices, QFontDatabase
+from qgis.PyQt.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QTabWidget,
+    QTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .. import settings
+from ..algorithms.base import report_beside
+from ..engine.running import Outcome, Run
+from ..layers import LayerError
+from ..texts import help_page, tr
+from .compare import Compare
+from .inputs import Inputs, files_beside
+from .loading import Result, load
+from .models_dialog import ModelsDialog
+from .results import Results
+from .setup_dialog import SetupDialog
+from .tasks import Function, Job
+
+_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c",
+            "stage": "#37474f"}  # fmt: skip
+
+
+class Panel(QgsDockWidget):
+    """What the toolbar button opens."""
+
+    def __init__(self, iface: Any, parent: Any) -> None:
+        """Build it; the engine is looked for when it is first shown."""
+        super().__init__(tr("georeg: align raster layers"), parent)
+        self.setObjectName("georegPanel")
+        self.iface = iface
+        self.job: Job | None = None
+        self._helper: Any = None
+        self._asked = False
+        self._title = ""
+        self.setup: Any = None
+        self.models: Any = None
+        canvas = iface.mapCanvas()
+        self.inputs, self.results = Inputs(canvas), Results(canvas)
+        self.compare = Compare(canvas, self)
+        self.log = QTextEdit()
+        self.log.setReadOnly(True)
+        self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.inputs, tr("Align"))
+        self.tabs.addTab(self.results, tr("Result"))
+        self.tabs.addTab(self.log, tr("Log"))
+        self.notice, self.notice_text = QFrame(), QLabel()
+        self.setup_button = QPushButton(tr("Set up engine…"))
+        self.run_button = QPushButton(tr("Align"))
+        self.cancel_button = QPushButton(tr("Cancel"))
+        self.bar, self.stage = QProgressBar(), QLabel()
+        self.engine_label = QLabel()
+        self.help_button = QToolButton()
+        self._lay_out()
+        self._connect()
+        self._busy(False)
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(6, 6, 6, 6)
+        self.notice.setObjectName("notice")
+        self.notice.setStyleSheet(
+            "#notice { background: #fcf1dc; border-left: 5px solid #e69f00; border-radius: 3px; }"
+            "#notice QLabel { color: #1d2429; }"
+        )
+        row = QHBoxLayout(self.notice)
+        self.notice_text.setWordWrap(True)
+        row.addWidget(self.notice_text, 1)
+        row.addWidget(self.setup_button)
+        self.notice.hide()
+        box.addWidget(self.notice)
+        box.addWidget(self.tabs, 1)
+        self.stage.setWordWrap(True)
+        box.addWidget(self.stage)
+        self.bar.setRange(0, 100)
+        box.addWidget(self.bar)
+        row = QHBoxLayout()
+        self.run_button.setDefault(True)
+        self.run_button.setMinimumHeight(32)
+        font = self.run_button.font()
+        font.setBold(True)
+        self.run_button.setFont(font)
+        self.cancel_button.setMinimumHeight(32)
+        row.addWidget(self.run_button, 1)
+        row.addWidget(self.cancel_button)
+        box.addLayout(row)
+        row = QHBoxLayout()
+        self.help_button.setText("?")
+        self.help_button.setToolTip(tr("Help"))
+        row.addWidget(self.engine_label, 1)
+        row.addWidget(self.help_button)
+        box.addLayout(row)
+        self.setWidget(inside)
+        self.setMinimumWidth(380)
+
+    def _connect(self) -> None:
+        self.run_button.clicked.connect(self.run)
+        self.cancel_button.clicked.connect(self.cancel)
+        self.setup_button.clicked.connect(self.open_setup)
+        self.inputs.models.clicked.connect(self.open_models)
+        self.help_button.clicked.connect(lambda: _open(help_page()))
+        self.results.refit.connect(self.refit)
+        self.results.page.connect(self._open_report)
+        self.results.send.connect(self._send_points)
+        self.results.swipe.connect(lambda result, on: self._compare(result, on, False))
+        self.results.flicker.connect(lambda result, on: self._compare(result, on, True))
+        self.compare.stopped.connect(self._compared)
+        self.opened.connect(self.first_look)
+
+    # The engine
+
+    def first_look(self) -> None:
+        """Ask the engine once, beside the GUI thread."""
+        if not self._asked:
+            self._asked = True
+            self.ask_engine()
+
+    def ask_engine(self) -> None:
+        """What it is and what it offers."""
+        self.engine_label.setText(tr("Looking for the engine…"))
+        self._helper = Function(_ask, self)
+        self._helper.ended.connect(self._answered)
+        self._helper.start()
+
+    def _answered(self, found: Any, error: str) -> None:
+        self._helper = None
+        self.notice.setVisible(bool(error))
+        if error:
+            self.notice_text.setText(error)
+            self.engine_label.setText(tr("No engine"))
+            return
+        engine, offers = found
+        self.engine_label.setText(f"georeg {engine.version}")
+        self.engine_label.setToolTip(engine.python)
+        self.inputs.offer(offers.get("matchers", []), offers.get("devices", []))
+
+    def open_setup(self) -> None:
+        """The assistant."""
+        if self.setup is None:
+            self.setup = SetupDialog(self.iface.mainWindow())
+            self.setup.ready.connect(lambda *_: self.ask_engine())
+        self.setup.show()
+        self.setup.raise_()
+
+    def open_models(self) -> None:
+        """The model manager."""
+        if self.models is None:
+            self.models = ModelsDialog(self.iface.mainWindow())
+            self.models.changed.connect(self.ask_engine)
+        self.models.show()
+        self.models.raise_()
+        self.models.refresh()
+
+    # Runs
+
+    def run(self) -> None:
+        """Align the two layers."""
+        if self.job is not None:
+            return
+        try:
+            values = self.inputs.values()
+        except LayerError as error:
+            self._trouble(str(error))
+            return
+        if values["MOVING"] == values["REFERENCE"]:
+            self._trouble(tr("Both layers are the same file: choose another reference."))
+            return
+        moving, reference = self.inputs.moving.layer, self.inputs.reference.layer
+        title = tr("{moving} aligned to {reference}").format(
+            moving=moving.name(), reference=reference.name()
+        )
+        stem = os.path.splitext(values["OUTPUT"])[0]
+        start = {"scene": stem, "scene_title": title}
+        self._start("georeg:align", values, title, moving.id(), start)
+
+    def refit(self, result: Result | None) -> None:
+        """Fit the points in use, and warp again; nothing is matched."""
+        layer = self.results.points()
+        if self.job is not None or result is None or layer is None:
+            return
+        if layer.isEditable():
+            self._trouble(tr("The tie points are being edited: save or discard the edits first."))
+            return
+        number = 1 + max(r.refit for r in self.results.results if r.scene == result.scene)
+        files = files_beside(f"{result.scene}_refit{number}.tif")
+        values = {
+            "INPUT": result.values["MOVING"],
+            "MOVING": result.values["MOVING"],
+            "REFERENCE": result.values["REFERENCE"],
+            "POINTS": result.files["POINTS"],
+            "TRANSFORM": self.inputs.transform.currentData(),
+            "GRID": result.values.get("GRID", "auto"),
+            "RESAMPLING": result.values.get("RESAMPLING", "auto"),
+            "OUTPUT": files["OUTPUT"],
+            "POINTS_OUTPUT": files["POINTS"],
+            "FIT_OUTPUT": files["FIT"],
+            "PAGE": files["PAGE"],
+        }
+        title = tr("{title}, refit {number}").format(title=result.scene_title, number=number)
+        start = {"scene": result.scene, "scene_title": result.scene_title, "refit": number}
+        self._start("georeg:warp", values, title, result.before_id, start)
+
+    def _start(
+        self,
+        algorithm: str,
+        values: dict[str, Any],
+        title: str,
+        before: str,
+        known: dict[str, Any],
+    ) -> None:
+        self.compare.stop()
+        report = report_beside(values["OUTPUT"])
+        if os.path.exists(report):
+            os.unlink(report)  # what lies there afterwards is of this run
+        self._title, self._began = title, time.monotonic()
+        self._line("stage", title)
+        self.job = Job(algorithm, values, self)
+        self.job.stage.connect(self.stage.setText)
+        self.job.progress.connect(lambda share: self.bar.setValue(int(share)))
+        self.job.line.connect(self._line)
+        self.job.ended.connect(
+            lambda found, error, cancelled: self._ended(
+                values, error, cancelled, {"before_id": before, **known}
+            )
+        )
+        self._busy(True)
+        self.stage.setText(tr("Starting the engine"))
+        self.job.start()
+
+    def cancel(self) -> None:
+        """End the run in order."""
+        if self.job is not None:
+            self.stage.setText(tr("Cancelling…"))
+            self.cancel_button.setEnabled(False)
+            self.job.cancel()
+
+    def _ended(
+        self, values: dict[str, Any], error: str, cancelled: bool, known: dict[str, Any]
+    ) -> None:
+        if self.job is not None:
+            self.job.deleteLater()
+        self.job = None
+        self._busy(False)
+        if cancelled:
+            self.stage.setText(tr("Cancelled: nothing was written."))
+            self._line("warning", tr("Cancelled: nothing was written."))
+            return
+        report = _read(report_beside(values["OUTPUT"]))
+        refused = bool(report) and not report["verdict"]["ok"]
+        if error and not refused:
+            self._trouble(error)
+            self._asked = False
+            self.first_look()  # is it the engine?
+            return
+        seconds = time.monotonic() - self._began
+        self.stage.setText(tr("Done in {seconds:.0f} s.").format(seconds=seconds))
+        names = {"OUTPUT": "OUTPUT", "POINTS": "POINTS", "FIT": "FIT", "PAGE": "PAGE"}
+        if "INPUT" in values:
+            names.update(POINTS="POINTS_OUTPUT", FIT="FIT_OUTPUT")
+        files = {name: values[key] for name, key in names.items()}
+        layers: dict[str, str] = {}
+        if not error:
+            old = QgsProject.instance().mapLayer(known["before_id"])
+            layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
+        files = {name: path for name, path in files.items() if os.path.isfile(path)}
+        self.results.add(Result(self._title, values, files, report, **known, **layers))
+        self.tabs.setCurrentWidget(self.results)
+        if error:
+            self.stage.setText(tr("Refused: the result says why, and what can be tried."))
+
+    def _busy(self, busy: bool) -> None:
+        self.run_button.setEnabled(not busy)
+        self.results.refit_button.setEnabled(not busy)
+        self.cancel_button.setEnabled(busy)
+        self.cancel_button.setVisible(busy)
+        self.bar.setVisible(busy)
+        self.bar.setValue(0)
+
+    def _trouble(self, text: str) -> None:
+        self.stage.setText(f"<span style='color:{_COLOURS['error']}'>{html.escape(text)}</span>")
+        self._line("error", text)
+
+    def _line(self, level: str, text: str) -> None:
+        colour = _COLOURS.get(level, "palette(text)")
+        weight = "bold" if level == "stage" else "normal"
+        stamp = time.strftime("%H:%M:%S")
+        self.log.append(
+            f"<span style='color:#90a4ae'>{stamp}</span> "
+            f"<span style='color:{colour}; font-weight:{weight}'>{html.escape(text)}</span>"
+        )
+
+    # Results
+
+    def _open_report(self, _: Any) -> None:
+        path = self.results.report_path()
+        if path:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(path))
+
+    def _send_points(self, result: Result | None) -> None:
+        if result is None or self._helper is not None:
+            return
+        stem = os.path.splitext(result.files["POINTS"])[0]
+        path, _ = QFileDialog.getSaveFileName(
+            self, tr("Tie points for the Georeferencer"), f"{stem}.points", "GCP (*.points)"
+        )
+        if path:
+            self.write_points(result, path)
+
+    def write_points(self, result: Result, path: str) -> None:
+        """The tie points in use as .points, beside the GUI thread."""
+        arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
+        arguments += ["--moving", result.values["MOVING"]]
+        self._helper = Function(
+            lambda say, is_cancelled: Run(settings.find_engine(), arguments).wait(
+                lambda event: say(event.message), is_cancelled
+            ),
+            self,
+        )
+        self._helper.ended.connect(
+            lambda outcome, error: self._points_written(path, outcome, error)
+        )
+        self._helper.start()
+
+    def _points_written(self, path: str, outcome: Outcome | None, error: str) -> None:
+        self._helper = None
+        if error or outcome is None or not outcome.ok:
+            self._trouble(error or (outcome.message if outcome else ""))
+            return
+        self.stage.setText(
+            tr(
+                "Written: {path}. In Layer > Georeferencer open the layer that moved, then "
+                "File > Load GCP Points."
+            ).format(path=path)
+        )
+
+    def _compare(self, result: Result | None, on: bool, flicker: bool) -> None:
+        self.compare.stop()
+        if not on or result is None:
+            return
+        project = QgsProject.instance()
+        before = project.mapLayer(result.before_id)
+        if before is None:
+            self._trouble(tr("The layer as it was is no longer in the project."))
+            self._compared()
+            return
+        button = self.results.flicker_button if flicker else self.results.swipe_button
+        button.setChecked(True)
+        # What lies under the aligned raster stays under the old one.
+        shown = [layer for layer in self.iface.mapCanvas().layers() if layer is not before]
+        ours = {result.raster_id}
+        layers = [before if layer.id() in ours else layer for layer in shown]
+        if before not in layers:
+            layers.insert(0, before)
+        self.compare.start(layers, flicker=flicker)
+
+    def _compared(self) -> None:
+        for button in (self.results.swipe_button, self.results.flicker_button):
+            button.setChecked(False)
+
+    def shut(self) -> None:
+        """Before the plugin goes: end what runs, take what is on the map away."""
+        self.cancel()
+        if self._helper is not None:
+            self._helper.cancel(wait=2.0)
+        self.compare.stop(quiet=True)
+        self.inputs.area.shut()
+        for dialog in (self.setup, self.models):
+            if dialog is not None:
+                dialog.stop()
+                dialog.close()
+                dialog.deleteLater()
+
+
+def _ask(_: Any, is_cancelled: Any) -> Any:
+    """The engine and what it offers."""
+    engine = settings.find_engine()
+    return engine, engine.offers(is_cancelled)
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def _open(url: str) -> None:
+    QDesktopServices.openUrl(QUrl(url))

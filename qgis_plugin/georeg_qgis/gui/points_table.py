@@ -1,0 +1,140 @@
+"""Tie points as a table; its check boxes enable points in the layer at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsFeatureRequest, QgsVectorLayer
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
+
+from ..compat import number
+from ..engine.words import N_
+from ..texts import tr
+
+# Field, heading, and how numbers are written.
+_COLUMNS = (
+    ("enabled", N_("Use"), ""),
+    ("id", N_("Point"), ""),
+    ("residual_px", N_("Residual"), "{:.2f}"),
+    ("residual_x_px", N_("dx"), "{:+.2f}"),
+    ("residual_y_px", N_("dy"), "{:+.2f}"),
+    ("score", N_("Score"), "{:.2f}"),
+    ("inlier", N_("Agrees"), ""),
+)
+_BOXES = ("enabled",)
+
+
+class PointsModel(QAbstractTableModel):
+    """Rows are features of the layer of tie points."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        super().__init__()
+        self._layer: QgsVectorLayer | None = None
+        self._fids: list[int] = []
+        self._rows: list[list[Any]] = []
+
+    def show(self, layer: QgsVectorLayer | None) -> None:
+        """Read a layer; None empties the table."""
+        self.beginResetModel()
+        self._layer, self._fids, self._rows = layer, [], []
+        if layer is not None:
+            names = [name for name, _, _ in _COLUMNS]
+            request = QgsFeatureRequest()
+            request.setSubsetOfAttributes(names, layer.fields())
+            request.setFlags(QgsFeatureRequest.Flag.NoGeometry)
+            for feature in layer.getFeatures(request):
+                self._fids.append(feature.id())
+                self._rows.append([_plain(feature[name]) for name in names])
+        self.endResetModel()
+
+    def fid(self, row: int) -> int:
+        """The feature of a row."""
+        return self._fids[row]
+
+    def set_enabled(self, rows: list[int], enabled: bool) -> bool:
+        """Write to the layer; False where it can't be written."""
+        layer = self._layer
+        if layer is None:
+            return False
+        field = layer.fields().indexOf("enabled")
+        changes = {self._fids[row]: {field: enabled} for row in rows}
+        if not layer.dataProvider().changeAttributeValues(changes):
+            return False
+        for row in rows:
+            self._rows[row][0] = enabled
+        if rows:
+            self.dataChanged.emit(self.index(min(rows), 0), self.index(max(rows), 0))
+        layer.triggerRepaint()
+        return True
+
+    def disabled(self) -> int:
+        """How many points are left out."""
+        return sum(not row[0] for row in self._rows)
+
+    # What Qt asks
+
+    def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
+        """Points."""
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
+        """Fields that are shown."""
+        return 0 if parent.isValid() else len(_COLUMNS)
+
+    def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        """Headings."""
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return tr(_COLUMNS[section][1])
+        if role == Qt.ItemDataRole.ToolTipRole and _COLUMNS[section][0].endswith("_px"):
+            return tr("In reference pixels")
+        return None
+
+    def data(self, index: QModelIndex, role: int = 0) -> Any:
+        """One value; EditRole gives it for sorting."""
+        name, _, form = _COLUMNS[index.column()]
+        value = self._rows[index.row()][index.column()]
+        if name in _BOXES:
+            if role == Qt.ItemDataRole.CheckStateRole:
+                return Qt.CheckState.Checked if value else Qt.CheckState.Unchecked
+            return bool(value) if role == Qt.ItemDataRole.EditRole else None
+        if role == Qt.ItemDataRole.EditRole:
+            return _number(value)
+        if role == Qt.ItemDataRole.DisplayRole:
+            if name == "inlier":
+                return tr("yes") if value else tr("no")
+            return form.format(value) if form and isinstance(value, float) else _text(value)
+        if role == Qt.ItemDataRole.TextAlignmentRole and form:
+            return number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def flags(self, index: QModelIndex) -> Any:
+        """The first column has check boxes."""
+        found = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+        if _COLUMNS[index.column()][0] in _BOXES:
+            found |= Qt.ItemFlag.ItemIsUserCheckable
+        return found
+
+    def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
+        """A check box was clicked."""
+        if role != Qt.ItemDataRole.CheckStateRole:
+            return False
+        on = Qt.CheckState(value) == Qt.CheckState.Checked
+        return self.set_enabled([index.row()], on)
+
+
+def _plain(value: Any) -> Any:
+    """NULL of QGIS is None."""
+    return None if value is None or str(value) == "NULL" else value
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: Any) -> Any:
+    """For sorting: '10' after '9'."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return _text(value)

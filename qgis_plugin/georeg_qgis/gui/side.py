@@ -1,0 +1,113 @@
+"""One of the two layers: which it is, what it shows, and the bands to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer
+from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
+from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
+
+from ..engine.words import N_
+from ..layers import LayerError, source_of
+from ..texts import tr
+
+SHOWN = {
+    "auto": N_("Decide by the data"),
+    "optical": N_("Optical"),
+    "sar": N_("Radar (SAR)"),
+    "infrared": N_("Infrared"),
+    "map": N_("Map or scan"),
+    "dem": N_("Elevation (DEM)"),
+}
+
+
+class Side(QGroupBox):
+    """The layer that moves, or the reference."""
+
+    changed = pyqtSignal()
+
+    def __init__(self, name: str, title: str, tip: str) -> None:
+        """Build it; `name` is that of the parameters: MOVING or REFERENCE."""
+        super().__init__(title)
+        self.name, self.title_text = name, title
+        self.setToolTip(tip)
+        self.layers = QgsMapLayerComboBox()
+        self.layers.setObjectName(f"{name.lower()}Layer")
+        self.layers.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
+        self.layers.setAllowEmptyLayer(True)
+        self.modality = QComboBox()
+        for value, text in SHOWN.items():
+            self.modality.addItem(tr(text), value)
+        self.bands = QgsCheckableComboBox()
+        self.bands.setDefaultText(tr("Decide by the data"))
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.setVisible(False)
+        self.note.setStyleSheet("color: #b04a00;")
+        form = QFormLayout(self)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow(tr("Layer"), self.layers)
+        form.addRow(self.note)
+        form.addRow(tr("Shows"), self.modality)
+        form.addRow(tr("Bands"), self.bands)
+        self.layers.layerChanged.connect(self._layer_changed)
+
+    @property
+    def layer(self) -> QgsMapLayer | None:
+        """The one that was chosen."""
+        return self.layers.currentLayer()
+
+    def set_layer(self, layer: QgsMapLayer | None) -> None:
+        """Choose one."""
+        self.layers.setLayer(layer)
+
+    def state(self) -> dict[str, Any]:
+        """To swap the sides."""
+        return {
+            "layer": self.layer,
+            "modality": self.modality.currentData(),
+            "bands": list(self.bands.checkedItemsData()),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """What `state` said of the other side."""
+        self.set_layer(state["layer"])
+        self.modality.setCurrentIndex(self.modality.findData(state["modality"]))
+        for row in range(self.bands.count()):
+            checked = self.bands.itemData(row) in state["bands"]
+            on, off = Qt.CheckState.Checked, Qt.CheckState.Unchecked
+            self.bands.setItemCheckState(row, on if checked else off)
+
+    def values(self) -> dict[str, Any]:
+        """Parameters of the algorithm.
+
+        Raises:
+            LayerError: the layer can't be used.
+        """
+        found: dict[str, Any] = {
+            self.name: source_of(self.layer, self.title_text),
+            f"{self.name}_MODALITY": self.modality.currentData(),
+        }
+        bands = [int(band) for band in self.bands.checkedItemsData()]
+        if bands:
+            found[f"{self.name}_BANDS"] = bands
+        return found
+
+    def _layer_changed(self, layer: QgsMapLayer | None) -> None:
+        self.bands.clear()
+        if isinstance(layer, QgsRasterLayer) and layer.isValid():
+            for band in range(1, layer.bandCount() + 1):
+                self.bands.addItemWithCheckState(
+                    layer.bandName(band), Qt.CheckState.Unchecked, band
+                )
+        problem = ""
+        if layer is not None:
+            try:
+                source_of(layer, self.title_text)
+            except LayerError as error:
+                problem = str(error)
+        self.note.setText(problem)
+        self.note.setVisible(bool(problem))
+        self.changed.emit()

@@ -1,0 +1,139 @@
+"""Work beside the GUI thread: Processing algorithms with what they say, and plain functions."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProject,
+)
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from ..texts import said, tr
+
+
+class Feedback(QgsProcessingFeedback):
+    """What an algorithm says, as signals: they cross from its thread to the GUI's."""
+
+    stage = pyqtSignal(str)
+    line = pyqtSignal(str, str)  # level, text
+    failed = pyqtSignal(str)
+
+    def setProgressText(self, text: str) -> None:
+        """What is being done."""
+        self.stage.emit(text)
+        self.line.emit("stage", text)
+
+    def reportError(self, error: str, fatalError: bool = False) -> None:
+        """What went wrong."""
+        self.failed.emit(error)
+        self.line.emit("error", error)
+
+    def pushWarning(self, warning: str) -> None:
+        """What must be kept in mind."""
+        self.line.emit("warning", warning)
+
+    def pushInfo(self, info: str) -> None:
+        """A message."""
+        self.line.emit("info", info)
+
+    def pushCommandInfo(self, info: str) -> None:
+        """The command line."""
+        self.line.emit("command", info)
+
+    def pushDebugInfo(self, info: str) -> None:
+        """Details."""
+        self.line.emit("debug", info)
+
+
+class Job(QObject):
+    """A Processing algorithm at work in the background."""
+
+    stage = pyqtSignal(str)
+    progress = pyqtSignal(float)
+    line = pyqtSignal(str, str)
+    ended = pyqtSignal(dict, str, bool)  # results, error, cancelled
+
+    def __init__(self, algorithm: str, values: dict[str, Any], parent: QObject) -> None:
+        """Start it."""
+        super().__init__(parent)
+        self.values = values
+        self._errors: list[str] = []
+        # Python keeps these alive; the task doesn't.
+        self._context = QgsProcessingContext()
+        self._context.setProject(QgsProject.instance())
+        self._feedback = Feedback()
+        self._feedback.stage.connect(self.stage)
+        self._feedback.line.connect(self.line)
+        self._feedback.failed.connect(self._errors.append)
+        self._feedback.progressChanged.connect(self.progress)
+        registry = QgsApplication.processingRegistry()
+        self._algorithm = registry.createAlgorithmById(algorithm)
+        self._task = QgsProcessingAlgRunnerTask(
+            self._algorithm, values, self._context, self._feedback
+        )
+        self._task.executed.connect(self._executed)
+
+    def start(self) -> None:
+        """Queue it."""
+        QgsApplication.taskManager().addTask(self._task)
+
+    def cancel(self) -> None:
+        """Ask it to end."""
+        self._feedback.cancel()
+
+    def _executed(self, ok: bool, results: dict[str, Any]) -> None:
+        cancelled = self._feedback.isCanceled()
+        error = "" if cancelled or (ok and results) else "\n".join(self._errors)
+        if not (ok and results) and not cancelled and not error:
+            error = tr("The algorithm ended without a result.")
+        self.ended.emit(dict(results) if ok and not error else {}, error, cancelled)
+
+
+class Function(QObject):
+    """A function in a thread. It gets a `say` for lines and an `is_cancelled`.
+
+    Not a task of QGIS' task manager, which would announce every look at the engine.
+    """
+
+    said = pyqtSignal(str)
+    ended = pyqtSignal(object, str)  # what it returned, or an error
+
+    def __init__(self, function: Callable[..., Any], parent: QObject) -> None:
+        """Store; `start` runs it."""
+        super().__init__(parent)
+        self._function = function
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="georeg", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def cancel(self, wait: float = 0.0) -> None:
+        """Ask it to end; wait for that, some seconds at most."""
+        self._cancelled.set()
+        if wait:
+            self._thread.join(wait)
+
+    def _run(self) -> None:
+        result, error = None, ""
+        try:
+            result = self._function(self._say, self._cancelled.is_set)
+        except Exception as caught:  # told to the user; a thread must not end QGIS
+            error = said(caught)
+        self._emit("ended", result, error)
+
+    def _say(self, text: str) -> None:
+        self._emit("said", text)
+
+    def _emit(self, signal: str, *values: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the panel is gone, and with it who would listen
+            getattr(self, signal).emit(*values)

@@ -1,0 +1,64 @@
+"""From a layer of the project to a name that the engine can open, or words why there is none."""
+
+from __future__ import annotations
+
+import os
+
+from qgis.core import QgsMapLayer, QgsProviderRegistry, QgsRasterLayer
+
+from .texts import tr
+
+_REMOTE = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/", "/vsioss/", "/vsiswift/", "/vsihdfs/")
+
+
+class LayerError(Exception):
+    """The engine can't work with this layer; the message says why and what to do."""
+
+
+def source_of(layer: QgsMapLayer | None, what: str) -> str:
+    """The name under which GDAL opens a layer. The engine never gets what QGIS renders.
+
+    Args:
+        layer: of the project.
+        what: it is for, for messages: 'The layer that moves'.
+
+    Raises:
+        LayerError: there is no layer, it is no raster, or its data are where the engine can't go.
+    """
+    if layer is None:
+        raise LayerError(tr("{what}: choose a raster layer.").format(what=what))
+    name = f"{what}, '{layer.name()}'"
+    if not isinstance(layer, QgsRasterLayer):
+        raise LayerError(tr("{name} is no raster layer.").format(name=name))
+    if not layer.isValid():
+        raise LayerError(
+            tr("{name}: its data source can't be opened. Repair the layer first.").format(name=name)
+        )
+    kind = layer.providerType()
+    save = tr("Save it as a GeoTIFF first (Layer > Save As...), and use that.")
+    if kind == "virtualraster":
+        raise LayerError(
+            tr("{name} is a virtual raster that only QGIS knows.").format(name=name) + " " + save
+        )
+    if kind in ("postgresraster",):
+        raise LayerError(tr("{name} lies in a database.").format(name=name) + " " + save)
+    if kind != "gdal":
+        told = tr(
+            "{name} comes from a web service ({kind}): it has pictures, but no pixels to work with."
+        )
+        raise LayerError(told.format(name=name, kind=kind) + " " + save)
+    source = _plain(layer.source())
+    if source.startswith("MEM:") or source.startswith("/vsimem/"):
+        raise LayerError(tr("{name} exists in QGIS' memory only.").format(name=name) + " " + save)
+    local = not source.startswith(("/vsi", "http://", "https://")) and ":" not in source[2:]
+    if local and not os.path.exists(source):
+        raise LayerError(tr("{name}: the file {file} is gone.").format(name=name, file=source))
+    return source
+
+
+def _plain(source: str) -> str:
+    """A GDAL source without QGIS' additions."""
+    parts = QgsProviderRegistry.instance().decodeUri("gdal", source)
+    if parts.get("path") and "|" in source:
+        return f"{parts.get('vsiPrefix') or ''}{parts['path']}{parts.get('vsiSuffix') or ''}"
+    return source

@@ -1,0 +1,39 @@
+"""What the plugin remembers, and the engine as the settings have it."""
+
+from __future__ import annotations
+
+from qgis.core import QgsSettings
+
+from .engine import discovery
+
+_PYTHON = "georeg/python"
+
+
+def chosen_python() -> str:
+    """The interpreter that the user chose; empty for none."""
+    return str(QgsSettings().value(_PYTHON, "") or "")
+
+
+def choose_python(path: str) -> None:
+    """Remember an interpreter; an empty one goes back to 'Set up engine'."""
+    QgsSettings().setValue(_PYTHON, path)
+
+
+def find_engine() -> discovery.Engine:
+    """The engine. Starts it to ask for its version: not for the GUI thread.
+
+    Raises:
+        EngineError: there is none that can be used.
+    """
+    return discovery.find(chosen_python())
+
+
+def proxy() -> str:
+    """QGIS' own proxy as a URL, without its password; empty for none."""
+    settings = QgsSettings()
+    if str(settings.value("proxy/proxyEnabled", "false")).lower() not in ("true", "1"):
+        return ""
+    if str(settings.value("proxy/proxyType", "")) not in ("HttpProxy", "HttpCachingProxy"):
+        return ""
+    host, port = settings.value("proxy/proxyHost", ""), settings.value("proxy/proxyPort", "")
+    return f"http://{host}:{port}" if host and port else ""

@@ -1,0 +1,39 @@
+"""Translation: `tr` for everything that is shown."""
+
+from __future__ import annotations
+
+import os
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+
+CONTEXT = "georeg"
+HERE = os.path.dirname(__file__)
+
+
+def tr(text: str) -> str:
+    """The text in QGIS' language."""
+    return QCoreApplication.translate(CONTEXT, text)
+
+
+def said(error: Exception) -> str:
+    """An error in QGIS' language, as far as it can be."""
+    template = getattr(error, "template", "")
+    return tr(template).format(**error.values) if template else str(error) or type(error).__name__
+
+
+def translator() -> QTranslator | None:
+    """The plugin's translation into QGIS' language, to be installed; None if there is none."""
+    found = QTranslator()
+    name = os.path.join(HERE, "i18n", f"georeg_{QgsApplication.locale()[:2]}.qm")
+    return found if os.path.isfile(name) and found.load(name) else None
+
+
+def help_page(anchor: str = "") -> str:
+    """URL of the help, in QGIS' language where there is one."""
+    language = QgsApplication.locale()[:2]
+    name = f"index_{language}.html"
+    if not os.path.isfile(os.path.join(HERE, "help", name)):
+        name = "index.html"
+    path = os.path.join(HERE, "help", name).replace(os.sep, "/")
+    return f"file://{'' if path.startswith('/') else '/'}{path}" + (f"#{anchor}" if anchor else "")

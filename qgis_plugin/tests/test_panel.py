@@ -1,0 +1,296 @@
+"""The panel on real layers, without a screen: run, cancel, refuse, crash, refit, compare."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import engines
+import pytest
+from georeg_qgis.engine import discovery, running
+from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtTest import QTest
+from test_engine import alive
+from waiting import Heartbeat, until
+
+
+def layers(*paths: str) -> list[QgsRasterLayer]:
+    found = []
+    for path in paths:
+        layer = QgsRasterLayer(path, Path(path).stem)
+        assert layer.isValid(), path
+        QgsProject.instance().addMapLayer(layer)
+        found.append(layer)
+    return found
+
+
+def click(button: Any) -> None:
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def panel(plugin: Any, naip: tuple[str, str], tmp_path: Path) -> Any:
+    moving, reference = layers(*naip)
+    found = plugin.panel
+    found.inputs.moving.set_layer(moving)
+    found.inputs.reference.set_layer(reference)
+    found.inputs.output.setFilePath(str(tmp_path / "out" / "aligned.tif"))
+    (tmp_path / "out").mkdir()
+    plugin.iface.canvas.setDestinationCrs(reference.crs())
+    plugin.iface.canvas.setExtent(reference.extent())
+    plugin.iface.canvas.setLayers([moving, reference])
+    return found
+
+
+def align(panel: Any) -> Any:
+    click(panel.run_button)
+    assert panel.job is not None
+    until(lambda: panel.job is None)
+    return panel.results.current
+
+
+def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
+    stages: list[str] = []
+    with Heartbeat() as heart:
+        click(panel.run_button)
+        panel.job.stage.connect(stages.append)
+        assert not panel.run_button.isEnabled()
+        until(lambda: panel.job is None)
+        print(f"GUI thread: longest pause {heart.worst * 1e3:.0f} ms, work {heart.work * 1e3:.0f}")
+    result = panel.results.current
+    assert result is not None, panel.log.toPlainText()
+    assert "Looking for tie points" in stages
+    # The header was wrong by 60 m, 12 pixels.
+    assert result.report["verdict"]["displacement_px"] == pytest.approx(12, abs=0.5)
+    assert "moved by 12" in panel.results.headline.text()
+    assert {"out/aligned.tif", "out/aligned.gpkg", "out/aligned.fit.json", "out/aligned.html"} <= {
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")
+    }
+    # Points on top of the raster, in one group, styled.
+    group = QgsProject.instance().layerTreeRoot().findGroup(result.group)
+    names = [node.name() for node in group.findLayers()]
+    assert names[0] == "Tie points and residual arrows"
+    assert names[-1] == "aligned"
+    assert panel.results.points().renderer().type() == "RuleRenderer"
+    assert not panel.results.points().source().startswith("memory")
+    count = panel.results.model.rowCount()
+    assert count == result.report["tie_points"]["count"] > 50
+
+    # A point with the largest residual is left out; the rest is fitted, nothing matched.
+    panel.results.table.selectRow(0)
+    (row,) = panel.results.selected()
+    residuals = [panel.results.model._rows[i][2] for i in range(count)]
+    assert residuals[row] == max(r for r in residuals if r is not None)
+    click(panel.results.zoom)
+    click(panel.results.disable)
+    assert "1 left out" in panel.results.count.text()
+    with sqlite3.connect(result.files["POINTS"]) as base:
+        assert base.execute("select count(*) from points where enabled = 0").fetchone() == (1,)
+    stages.clear()
+    click(panel.results.refit_button)
+    panel.job.stage.connect(stages.append)
+    until(lambda: panel.job is None)
+    again = panel.results.current
+    assert again is not result, panel.log.toPlainText()
+    assert "Looking for tie points" not in stages
+    assert os.path.isfile(again.files["OUTPUT"])
+    assert again.files["OUTPUT"] != result.files["OUTPUT"]
+    assert panel.results.model.disabled() == 1
+    assert again.report["tie_points"]["count"] == count - 1
+    moved = again.report["verdict"]["displacement_px"]
+    assert moved == pytest.approx(result.report["verdict"]["displacement_px"], abs=0.1)
+
+    # Before and after.
+    canvas = plugin.iface.canvas
+    canvas.setLayers([n.layer() for n in QgsProject.instance().layerTreeRoot().findLayers()])
+    click(panel.results.swipe_button)
+    until(lambda: panel.compare.curtain.picture is not None)
+    assert panel.compare.active
+    assert not panel.compare.curtain.picture.isNull()
+    click(panel.results.swipe_button)
+    assert not panel.compare.active
+    click(panel.results.flicker_button)
+    until(lambda: not panel.compare.curtain.isVisible())
+    click(panel.results.flicker_button)
+    assert not panel.compare.active
+
+    # For the Georeferencer.
+    target = str(tmp_path / "for QGIS.points")
+    until(lambda: panel._helper is None)
+    panel.write_points(again, target)
+    until(lambda: panel._helper is None)
+    assert Path(target).read_text().startswith("#CRS")
+
+
+def test_gui_thread_is_free_while_running(panel: Any) -> None:
+    """No longer away than 100 ms; what the machine's other processes take doesn't count."""
+    worst, work = [], []
+    for _ in range(6):
+        with Heartbeat() as heart:
+            click(panel.run_button)
+            until(lambda: panel.bar.value() > 15)
+            click(panel.cancel_button)
+            until(lambda: panel.job is None)
+        worst.append(heart.worst)
+        work.append(heart.work)
+        if heart.worst < 0.1:
+            break
+    print(f"longest pauses {worst} s, of them own work {work} s")
+    assert min(worst) < 0.1
+    assert min(work) < 0.1
+
+
+def test_cancel(panel: Any, tmp_path: Path) -> None:
+    click(panel.run_button)
+    until(lambda: panel.bar.value() > 0)
+    (run,) = running._running
+    click(panel.cancel_button)
+    until(lambda: panel.job is None)
+    assert "Cancelled" in panel.stage.text()
+    assert panel.results.current is None
+    assert panel.run_button.isEnabled()
+    assert not alive(run.pid)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_plugin_goes_while_it_runs(panel: Any, plugin: Any) -> None:
+    """As on QGIS' exit; the fixture unloads it once more."""
+    click(panel.run_button)
+    until(lambda: len(running._running) == 1)
+    (run,) = running._running
+    running.stop_all()
+    assert not alive(run.pid)
+    until(lambda: panel.job is None)
+
+
+def test_missing_engine(panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(discovery.VARIABLE, "/nowhere/python")
+    align(panel)
+    assert "no such file" in panel.stage.text()
+    until(panel.notice.isVisible)
+    assert panel.setup_button.isVisible()
+    click(panel.setup_button)
+    assert panel.setup.isVisible()
+    assert panel.results.current is None
+
+
+def test_crashing_engine(panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(discovery.VARIABLE, engines.engine(tmp_path, engines.CRASH))
+    align(panel)
+    assert "crashed (SIGSEGV)" in panel.stage.text()
+    assert "invalid pointer" in panel.log.toPlainText()
+    assert panel.run_button.isEnabled()
+
+
+def test_refused(panel: Any, tmp_path: Path) -> None:
+    """Another place on the same ground: nothing to be found."""
+    from osgeo import gdal
+
+    source = gdal.Open(panel.inputs.moving.layer.source())
+    upside = str(tmp_path / "upside down.tif")
+    copy = gdal.Translate(upside, source)
+    for band in range(1, copy.RasterCount + 1):
+        data = copy.GetRasterBand(band).ReadRaster()
+        copy.GetRasterBand(band).WriteRaster(0, 0, copy.RasterXSize, copy.RasterYSize, data[::-1])
+    del copy
+    (layer,) = layers(upside)
+    panel.inputs.moving.set_layer(layer)
+    result = align(panel)
+    assert result is not None, panel.log.toPlainText()
+    assert not result.ok
+    assert "No trustworthy alignment" in panel.results.headline.text()
+    assert panel.results.advice.text()
+    assert "Refused" in panel.stage.text()
+    assert not (tmp_path / "out" / "aligned.tif").exists()
+
+
+def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
+    panel.inputs.moving.modality.setCurrentIndex(1)
+    click(panel.inputs.swap)
+    values = panel.inputs.values()
+    assert (values["MOVING"], values["REFERENCE"]) == (naip[1], naip[0])
+    assert (values["MOVING_MODALITY"], values["REFERENCE_MODALITY"]) == ("auto", "optical")
+    assert "AREA" not in values
+    canvas = plugin.iface.canvas
+    click(panel.inputs.area.view)
+    assert panel.inputs.values()["AREA"].endswith("[EPSG:26914]")
+    click(panel.inputs.area.clear)
+    click(panel.inputs.area.draw)
+    tool = canvas.mapTool()
+    tool.extentChanged.emit(QgsRectangle(1, 2, 3, 4))
+    assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
+
+
+def test_matchers_that_are_there_are_offered(panel: Any) -> None:
+    until(lambda: panel._helper is None)
+    combo = panel.inputs.matcher
+    values = [combo.itemData(i) for i in range(combo.count())]
+    assert values[0] == "auto"
+    assert {"structural", "sift"} <= set(values)
+    assert panel.engine_label.text().startswith("georeg ")
+
+
+def test_layers_that_the_engine_cant_open(panel: Any, tmp_path: Path) -> None:
+    source = panel.inputs.moving.layer.source()
+    gone = str(tmp_path / "gone.tif")
+    shutil.copy(source, gone)
+    (layer,) = layers(gone)
+    os.unlink(gone)
+    side = panel.inputs.moving
+    side.set_layer(layer)
+    assert "is gone" in side.note.text()
+    virtual = QgsRasterLayer(
+        "?crs=EPSG:26914&extent=0,0,10,10&width=10&height=10&formula=1", "v", "virtualraster"
+    )
+    QgsProject.instance().addMapLayer(virtual)
+    side.set_layer(virtual)
+    assert "virtual raster" in side.note.text() or "can't be opened" in side.note.text()
+    web = QgsRasterLayer(
+        "type=xyz&url=http://127.0.0.1:9/%7Bz%7D/%7Bx%7D/%7By%7D.png&zmax=3&zmin=0", "web", "wms"
+    )
+    QgsProject.instance().addMapLayer(web)
+    side.set_layer(web)
+    assert "web service" in side.note.text()
+    click(panel.run_button)
+    assert panel.job is None
+    assert "web service" in panel.stage.text()
+    side.set_layer(panel.inputs.reference.layer)
+    click(panel.run_button)
+    assert "same file" in panel.stage.text()
+    assert isinstance(QgsVectorLayer("Point", "p", "memory"), QgsVectorLayer)
+
+
+def test_models_are_listed(panel: Any) -> None:
+    click(panel.inputs.models)
+    dialog = panel.models
+    until(lambda: dialog._task is None and dialog.rows)
+    names = [dialog.table.item(row, 0).text() for row in range(dialog.table.rowCount())]
+    assert {"minima_loftr", "minima_roma"} <= set(names)
+    dialog.table.selectRow(names.index("minima_loftr"))
+    assert dialog.pull.isEnabled() != dialog.remove.isEnabled()
+
+
+def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> None:
+    panel.open_setup()
+    setup = panel.setup
+    setup.folder.setFilePath(str(tmp_path / "engine"))
+    for button, size in ((setup.cuda, "7.0 GB"), (setup.cpu, "1.6 GB")):
+        button.setChecked(True)
+        assert size in setup.plan.toPlainText()
+    assert f"venv {tmp_path / 'engine'}" in setup.plan.toPlainText()
+    setup.folder.setFilePath("/proc")
+    assert not setup.install.isEnabled()
+    assert not (tmp_path / "engine").exists()
+    # A Python without georeg is told apart from one with it.
+    setup.existing.setFilePath("/usr/bin/python3")
+    click(setup.use)
+    until(lambda: setup._task is None)
+    assert "has no georeg engine" in setup.status.text()
+    setup.existing.setFilePath(os.environ["GEOREG_PYTHON"])
+    click(setup.use)
+    until(lambda: setup._task is None)
+    assert "is ready: georeg" in setup.status.text()
