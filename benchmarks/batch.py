@@ -89,7 +89,9 @@ def killed(manifest: Path, out: Path, kills: int, between: float) -> dict[str, A
     done: dict[str, str] = {}
     twice = 0
     for _ in range(kills):
-        with subprocess.Popen(cases.command(manifest, out), stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            cases.command(manifest, out, "--workers", 2), stderr=subprocess.DEVNULL
+        ) as process:
             time.sleep(rng.uniform(0.2, between))
             process.send_signal(signal.SIGKILL)
         time.sleep(0.2)
@@ -99,7 +101,7 @@ def killed(manifest: Path, out: Path, kills: int, between: float) -> dict[str, A
                 first = done.setdefault(record["id"], record["run"]["id"])
                 twice += first != record["run"]["id"]
     before = len(done)
-    last = cases.batch(manifest, out)
+    last = cases.batch(manifest, out, "--workers", 2)
     found = cases.records(out)
     twice += sum(found[name]["run"]["id"] != run for name, run in done.items())
     return {"exit_code": last.returncode, "done_before_the_last_run": before, "done_twice": twice}
@@ -175,7 +177,7 @@ def main() -> None:
         "python": platform.python_version(), "load_before": os.getloadavg()[0],
     }  # fmt: skip
     began = time.perf_counter()
-    run = cases.batch(jobs, folder / "one")
+    run = cases.batch(jobs, folder / "one", "--workers", 2)
     result["seconds"] = round(time.perf_counter() - began, 1)
     result["exit_code"] = run.returncode
     found = cases.records(folder / "one")
@@ -204,7 +206,7 @@ def main() -> None:
             "jobs": args.scaling_jobs, "one_worker": rates[0], "two_workers": rates[1],
             "ratio": rates[1] / rates[0], "load_before": os.getloadavg()[0],
         }  # fmt: skip
-        local = cases.batch(some, folder / "local")
+        local = cases.batch(some, folder / "local", "--workers", 2)
         a, b = cases.state(folder / "local"), cases.state(folder / "dask2")
         result["dask"]["different_from_local"] = sorted(
             n for n in a.keys() | b.keys() if n.endswith(".tif") and a.get(n) != b.get(n)

@@ -18,6 +18,7 @@ import rasterio
 import batch_cases as cases
 import scenes
 from cli_cases import run
+from georeg import OutputSettings, Settings, align
 from georeg.batch.manifests.stac import Query, search
 from georeg.errors import InputError
 
@@ -71,12 +72,14 @@ def test_s3_in_and_out(
     keys = [o["Key"] for o in client.list_objects_v2(Bucket="bucket", Prefix=name)["Contents"]]
     assert keys == [f"{name}/moving.tif"]
     client.download_file("bucket", keys[0], str(tmp_path / "got.tif"))
-    local = cases.batch(Path(pair.moving), tmp_path / "local", "--driver", "GTiff",
-                        "--reference", pair.reference)  # fmt: skip
-    assert local.returncode == 0
+    local = align(
+        pair.moving, pair.reference, str(tmp_path / "local.tif"),
+        Settings(transform="shift", threads=1), OutputSettings(driver="GTiff"),
+    )  # fmt: skip
+    assert local.verdict.ok
     with (
         rasterio.open(tmp_path / "got.tif") as one,
-        rasterio.open(tmp_path / "local" / "moving.tif") as other,
+        rasterio.open(tmp_path / "local.tif") as other,
     ):
         np.testing.assert_array_equal(one.read(), other.read())
         assert one.transform == other.transform

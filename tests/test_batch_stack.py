@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import combinations
 from pathlib import Path
 
@@ -11,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
-import rasterio.windows
 from affine import Affine
 
 import batch_cases as cases
 import scenes
-from georeg.align import measure
 from georeg.batch.job import Job
 from georeg.batch.network import PairPoints, adjust, connected, loops
 from georeg.batch.picking import pick_reference
-from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]
 SIZE = 1000.0
@@ -170,23 +166,3 @@ def test_a_stack_of_files(tmp_path: Path) -> None:
     again = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
     assert again.returncode == 0
     assert "(5 before)" in again.stderr or "before" in again.stderr
-
-
-NAIP = Path(os.environ.get("GEOREG_SHARED", "/nowhere")) / "data/pairs/naip"
-
-
-@pytest.mark.skipif(not NAIP.exists(), reason="GEOREG_SHARED has no data/pairs/naip")
-def test_three_years_of_naip(tmp_path: Path) -> None:
-    """Real dates: the two that were aligned agree with each other as with the reference."""
-    for year in ("20100629", "20140720", "20200831"):
-        with rasterio.open(NAIP / f"naip_{year}.tif") as file:
-            window = rasterio.windows.Window(200, 200, 220, 220)
-            place = {"width": 220, "height": 220, "transform": file.window_transform(window)}
-            with rasterio.open(tmp_path / f"{year}.tif", "w", **{**file.profile, **place}) as part:
-                part.write(file.read(window=window))
-    out = tmp_path / "out"
-    run = cases.batch(tmp_path / "*.tif", out, "--reference", "auto", "--stack")
-    assert run.returncode == 0, run.stderr
-    one, other = sorted(out.glob("*.tif"))
-    result = measure(str(one), str(other), Settings(transform="shift"))
-    assert result.verdict.displacement_px < 0.7
