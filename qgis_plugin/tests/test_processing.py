@@ -13,7 +13,6 @@ from typing import Any
 import engines
 import pytest
 from conftest import PLUGINS, shared
-from georeg_qgis.engine import discovery
 
 FEW = "--max-tiles 6 --threads 2"
 Process = Callable[..., dict[str, Any]]
@@ -69,11 +68,6 @@ def georeg(python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
     assert done.returncode == 0, done.stderr
     return done
-
-
-def needs(python: str, command: str) -> None:
-    if command not in discovery.ask(python).commands:
-        pytest.skip(f"this engine has no command {command} yet")
 
 
 def same_bytes(one: Any, other: Any) -> bool:
@@ -165,7 +159,6 @@ def test_check(process: Process, python: str, naip: tuple[str, str]) -> None:
 
 
 def test_ortho(process: Process, python: str, tmp_path: Path) -> None:
-    needs(python, "ortho")
     root = shared()
     if root is None:
         pytest.skip("GEOREG_SHARED names no folder of real rasters")
@@ -184,7 +177,6 @@ def test_ortho(process: Process, python: str, tmp_path: Path) -> None:
 
 
 def test_batch(process: Process, python: str, naip: tuple[str, str], tmp_path: Path) -> None:
-    needs(python, "batch")
     jobs = tmp_path / "jobs.csv"
     jobs.write_text(f'moving,reference\n"{naip[0]}",{naip[1]}\n')
     found = process("batch", JOBS=jobs, OUTPUT=tmp_path / "out", EXTRA=FEW)
