@@ -22,7 +22,7 @@ from .values import nearest
 
 PROTOCOL = 2  # of the JSON lines and of `--version --json`; raised when they change
 COMMANDS = (
-    "align", "batch", "ortho", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
+    "align", "ortho", "batch", "match", "fit", "warp", "convert", "export", "check", "plot", "info",
     "demo", "models", "data", "train", "evaluate",
 )  # fmt: skip
 

@@ -64,7 +64,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_then_space(small_disk: Path, pair: scenes.Pair) -> None:
     """The reason is recorded as one outside of the job, so that the next run does it."""
     big = replace(jobs_in(small_disk, pair)[0], output_settings=OutputSettings(
-        driver="GTiff", resolution=(0.1,),
+        driver="GTiff", resolution=(0.05,),
     ))  # fmt: skip
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(700_000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     assert os.path.isfile(again.files["OUTPUT"])
     assert again.files["OUTPUT"] != result.files["OUTPUT"]
     assert panel.results.model.disabled() == 1
+    assert not group.isVisible()
     assert again.report["tie_points"]["count"] == count - 1
     moved = again.report["verdict"]["displacement_px"]
     assert moved == pytest.approx(result.report["verdict"]["displacement_px"], abs=0.1)
@@ -127,21 +129,19 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
 
 
 def test_gui_thread_is_free_while_running(panel: Any) -> None:
-    """No longer away than 100 ms; what the machine's other processes take doesn't count."""
-    worst, work = [], []
-    for _ in range(6):
-        with Heartbeat() as heart:
-            click(panel.run_button)
-            until(lambda: panel.bar.value() > 15)
-            click(panel.cancel_button)
-            until(lambda: panel.job is None)
-        worst.append(heart.worst)
-        work.append(heart.work)
-        if heart.worst < 0.1:
-            break
-    print(f"longest pauses {worst} s, of them own work {work} s")
-    assert min(worst) < 0.1
-    assert min(work) < 0.1
+    """No longer away than 100 ms, beyond what other programs take from an idle one, too."""
+    until(lambda: panel._helper is None)
+    with Heartbeat() as idle:
+        end = time.monotonic() + 4
+        until(lambda: time.monotonic() > end)
+    with Heartbeat() as heart:
+        click(panel.run_button)
+        until(lambda: panel.bar.value() > 15)
+        click(panel.cancel_button)
+        until(lambda: panel.job is None)
+    print(f"longest pause {heart.worst:.3f} s (idle {idle.worst:.3f}), own work {heart.work:.3f} s")
+    assert heart.work < 0.1
+    assert heart.worst < 0.1 + 2 * idle.worst
 
 
 def test_cancel(panel: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -168,9 +169,10 @@ def test_ortho(process: Process, python: str, tmp_path: Path) -> None:
     root = shared()
     if root is None:
         pytest.skip("GEOREG_SHARED names no folder of real rasters")
-    folder = root / "data" / "pairs" / "pleiades_reunion"
-    image = next(p for p in sorted(folder.glob("*.tif")) if "dsm" not in p.name.lower())
-    dem = next(p for p in sorted(folder.glob("*.tif")) if "dsm" in p.name.lower())
+    image, dem = (
+        shutil.copy(root / "data" / "pairs" / "pleiades_reunion" / name, tmp_path)
+        for name in ("img_01.tif", "dsm.tif")
+    )
     extra = "--resolution 5"
     found = process("ortho", MOVING=image, DEM=dem, OUTPUT=tmp_path / "o.tif", EXTRA=extra)
     out = str(tmp_path / "cli.tif")

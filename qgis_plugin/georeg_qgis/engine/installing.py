@@ -17,7 +17,7 @@ from .errors import N_, EngineError
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
-# Gigabytes to download and on disk, measured with georeg 0.1 on Linux (CUDA: sizes of the wheels).
+# Gigabytes to download and on disk: measured with georeg 0.1 on Linux for CPUs, estimated for CUDA.
 SIZES = {"cpu": (0.4, 1.6), "cuda": (3.0, 7.0)}
 
 

@@ -285,12 +285,21 @@ class Panel(QgsDockWidget):
         layers: dict[str, str] = {}
         if not error:
             old = QgsProject.instance().mapLayer(known["before_id"])
+            self._hide_group(known["scene"])
             layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
         files = {name: path for name, path in files.items() if os.path.isfile(path)}
         self.results.add(Result(self._title, values, files, report, **known, **layers))
         self.tabs.setCurrentWidget(self.results)
         if error:
             self.stage.setText(tr("Refused: the result says why, and what can be tried."))
+
+    def _hide_group(self, scene: str) -> None:
+        """Earlier results of the scene stay in the project, but out of sight."""
+        root = QgsProject.instance().layerTreeRoot()
+        for result in self.results.results:
+            group = root.findGroup(result.group) if result.group else None
+            if group is not None and result.scene == scene:
+                group.setItemVisibilityChecked(False)
 
     def _busy(self, busy: bool) -> None:
         self.run_button.setEnabled(not busy)
