@@ -67,7 +67,7 @@ def test_full_disk_then_space(small_disk: Path, pair: scenes.Pair) -> None:
         driver="GTiff", resolution=(0.05,),
     ))  # fmt: skip
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(300_000))
+    ballast.write_bytes(bytes(700_000))
     first = run([big], small_disk)
     assert first.exit_code == 5
     assert "summary" in first.trouble or not first.trouble
