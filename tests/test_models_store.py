@@ -311,7 +311,11 @@ def test_verify_finds_changes(tmp_path: Path, folder: Path) -> None:
     path.write_bytes(body)
     got = run("models", "verify", "--json")
     assert got.code == 4
-    assert {row["name"]: row["ok"] for row in json.loads(got.out)} == {"disk": True, "xfeat": False}
+    assert {row["name"]: row["ok"] for row in json.loads(got.out)} == {
+        "disk": True,
+        "embedded": True,
+        "xfeat": False,
+    }
     assert "has changed" in got.line
     path.write_bytes(body[:-5])
     with pytest.raises(InputError, match="georeg models verify xfeat"):
