@@ -132,8 +132,8 @@ def test_structure_stays_and_stays_in_place(name: str) -> None:
     assert middle.abs().max() < 0.45, middle
 
 
-# How much of its variance a function of the image's brightness may explain at most; other colours of
-# the same materials are such a function where the image has few of them.
+# How much of its variance a function of the image's brightness may explain at most; other colours
+# of the same materials are such a function where the image has few of them.
 EXPLAINED = {"sensor": 1.0, "paint": 0.98, "recolour": 1.0, "season": 0.95}
 
 
