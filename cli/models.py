@@ -78,6 +78,7 @@ def list_(session: Session, /, as_json: bool) -> None:
                 "needs": list(entry.needs),
                 "urls": list(entry.urls),
                 "page": entry.page or None,
+                "shipped": entry.shipped,
                 "sha256": entry.sha256,
                 "note": entry.note or None,
             }
@@ -91,7 +92,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         about = [row["licence"]]
         about += [f"needs {', '.join(row['needs'])}"] if row["needs"] else []
-        about += [] if row["urls"] else ["import only"]
+        about += [] if row["urls"] or row["shipped"] else ["import only"]
         about += [row["note"]] if row["note"] else []
         size = f"{row['bytes'] / 1e6:6.0f} MB"
         sign = "present" if row["present"] else "-"
