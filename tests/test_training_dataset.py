@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -168,3 +170,13 @@ def test_damaged_datasets(tmp_path: Path) -> None:
         Dataset(str(tmp_path / "city"))
     with pytest.raises(InputError, match="no such file"):
         Dataset(str(tmp_path / "nowhere"))
+
+
+def test_a_share_is_one_of_what_is_there(tmp_path: Path) -> None:
+    whole = city(tmp_path)
+    index = replace(whole.index, count=10 * len(whole))
+    begun = Dataset.create(str(tmp_path / "begun"), index)
+    for number in whole.made():
+        begun.put(int(number), whole[int(number)])
+    half = Sampler([begun], 0, crop=96, share=0.5)
+    assert len(half.places) == math.ceil(0.5 * len(whole))

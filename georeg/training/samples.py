@@ -125,7 +125,7 @@ class Sampler:
         self.datasets = list(datasets)
         self.places = [
             (d, int(i)) for d, data in enumerate(datasets)
-            for i in data.made()[: math.ceil(share * len(data))]
+            for i in data.made()[: math.ceil(share * len(data.made()))]
         ]  # fmt: skip
         if not self.places:
             raise InputError("the datasets hold no records yet: run 'georeg data make'")
