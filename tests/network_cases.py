@@ -12,6 +12,7 @@ import importlib.util
 import json
 import math
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -133,8 +134,23 @@ def _roma() -> dict[str, State]:
     return {"roma": ours, "dinov2_vitl14": dino}
 
 
-# Results were recorded on a CPU with AVX-512; others sum in another order, and come as close.
-ROUNDING = 1 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else 3
+# Results were recorded on a CPU with AVX-512; oneDNN sums in another order on others.
+_LIKE_RECORDED = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def plain_sums() -> AbstractContextManager[object]:
+    """Torch's own convolutions on other CPUs: there they round less than oneDNN's."""
+    return nullcontext() if _LIKE_RECORDED else torch.backends.mkldnn.flags(enabled=False)
+
+
+def assert_same_features(found: np.ndarray, expected: np.ndarray) -> None:
+    """To 1e-4: all of them on a CPU like the recording one, else 99.5 % (shared/minima/README.md).
+
+    In float64 they are up to 1.05e-4 from what was recorded: that much is the recording's rounding.
+    """
+    assert found.shape == expected.shape
+    near = (np.abs(found - expected) <= 1e-4).mean()
+    assert near >= (1.0 if _LIKE_RECORDED else 0.995)
 
 
 def pair(known: Recorded, case: str) -> list[Tensor | None]:
@@ -161,7 +177,6 @@ def agrees(
     score: str = "mconf",
 ) -> None:
     """The official matches in the official order, by tolerances in pixels and of the score."""
-    sure *= ROUNDING
     assert {values.dtype for values in found} == {np.dtype(np.float64)}
     assert_same_matches(found.xy0, known[f"{case}/mkpts0_f"], first)
     assert_same_matches(found.xy1, known[f"{case}/mkpts1_f"], second)
