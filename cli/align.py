@@ -27,6 +27,7 @@ from .options import (
     settings_of,
 )
 from .repeating import command_line
+from .tie_points import store_points
 
 if TYPE_CHECKING:
     from georeg.alignment import Alignment
@@ -93,7 +94,10 @@ def command(session: Session, /, **params: Any) -> None:
     told = " and ".join(reports)
     judged(session, result, f"nothing was written but the report {told}", settings)
     for path in params["points"]:
-        store_points(path, result, (moving, reference), settings, overwrite=wanted.overwrite)
+        store_points(
+            path, result, (moving, reference), settings,
+            fit=result.fit, tiles=result.tiles, overwrite=wanted.overwrite,
+        )  # fmt: skip
     session.console.event(
         RESULT,
         "result",
@@ -155,39 +159,3 @@ def judged(session: Session, result: Alignment, nothing: str, settings: Settings
     if result.fit is None or not settings.force:
         raise RefusedError(f"{result.report['moving']}: {sentence}; {nothing}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
-
-
-def store_points(
-    path: str,
-    result: Alignment,
-    pair: tuple[str, str],
-    settings: Settings,
-    *,
-    overwrite: bool,
-) -> None:
-    """Write the tie points of an alignment.
-
-    Args:
-        path: of the file.
-        result: the alignment.
-        pair: names of the moving raster and of the reference.
-        settings: how they were opened.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        SettingsError, PointsError, OutputError: the file can't be written.
-        InputError: a raster can't be read again.
-    """
-    from georeg.scene import reference_georef
-    from georeg.writers.points import PointTable, write_points
-    from georeg.writers.sides import Sides, open_side
-
-    georef, crs = reference_georef(pair[1], settings)
-    table = PointTable.of(result.matches, result.inlier, result.residuals, georef, crs)
-    sides = Sides(
-        open_side(pair[0], settings.moving_crs),
-        open_side(pair[1], settings.reference_crs),
-        result.fit,
-        result.tiles,
-    )
-    write_points(path, table, sides, overwrite=overwrite)

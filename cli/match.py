@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .align import judged, store_points
+from .align import judged
 from .command import Command, Session
 from .console import RESULT
 from .explaining import explained
@@ -21,6 +21,7 @@ from .options import (
     required,
     settings_of,
 )
+from .tie_points import store_points
 
 
 @click.command("match", cls=Command)
@@ -46,7 +47,10 @@ def command(session: Session, /, **params: Any) -> None:
     explained(session, result.decisions, wanted=params["explain"])
     judged(session, result, "nothing was written", settings)
     pair = (moving, reference)
-    store_points(output, result, pair, settings, overwrite=params["overwrite"])
+    store_points(
+        output, result, pair, settings,
+        fit=result.fit, tiles=result.tiles, overwrite=params["overwrite"],
+    )  # fmt: skip
     session.console.event(
         RESULT,
         "result",

@@ -29,6 +29,7 @@ from .options import (
     settings_of,
 )
 from .repeating import command_line
+from .tie_points import store_points
 
 if TYPE_CHECKING:
     from georeg.ortho.ground import Ground
@@ -201,7 +202,10 @@ class Run:
         points = list(self.params["points"]) if len(result.matches) else []
         for path in points:
             pair = moving, self.reference
-            store_ties(path, result, pair, self.settings, overwrite=self.wanted.overwrite)
+            store_points(
+                path, result, pair, self.settings,
+                height=result.height, overwrite=self.wanted.overwrite,
+            )  # fmt: skip
         refined = "orthorectified by its RPCs as they are"
         if result.verdict is not None:
             refined = result.verdict.sentence()
@@ -231,31 +235,3 @@ def told(session: Session, result: Ortho, settings: Settings, moving: str, repor
     if not settings.force:
         raise RefusedError(f"{moving}: {sentence}; nothing was written but the report {report}")
     session.console.event(30, "log", f"written because of --force, but {sentence}")
-
-
-def store_ties(
-    path: str, result: Ortho, pair: tuple[str, str], settings: Settings, *, overwrite: bool
-) -> None:
-    """Write the tie points of a refinement, with heights.
-
-    Args:
-        path: of the file.
-        result: the refinement.
-        pair: names of the image and of the reference.
-        settings: how they were opened.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        SettingsError, PointsError, OutputError: the file can't be written.
-        InputError: a raster can't be read again.
-    """
-    from georeg.scene import reference_georef
-    from georeg.writers.points import PointTable, write_points
-    from georeg.writers.sides import Sides, open_side
-
-    georef, crs = reference_georef(pair[1], settings)
-    table = PointTable.of(
-        result.matches, result.inlier, result.residuals, georef, crs, result.height
-    )
-    sides = Sides(open_side(pair[0]), open_side(pair[1], settings.reference_crs))
-    write_points(path, table, sides, overwrite=overwrite)

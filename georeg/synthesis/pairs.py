@@ -15,7 +15,7 @@ from georeg.synthesis._ops import rgb
 from georeg.synthesis.compose import carried, compose
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.protocol import Modality
-from georeg.synthesis.warps import KINDS, Limits, pixel_centres, random_warp, resample
+from georeg.synthesis.warps import KINDS, Limits, Warp, pixel_centres, random_warp, resample
 
 Chain = Sequence[str | Modality]
 
@@ -180,8 +180,35 @@ def _side(
         xy: (B, N, 2) positions.
         back: whether these are in the synthesised image and wanted in `images`, or the reverse.
     """
-    out = rgb(images).clone()
-    seen, place = masks.clone(), xy.clone()
+    out, seen, moved = synthesised(images, masks, numbers, chains, draws)
+    place = xy.clone()
+    for index, warp in moved:
+        place[index] = (warp.inverse if back else warp.forward)(xy[index])
+    return out, seen, place
+
+
+def synthesised(
+    images: Tensor,
+    masks: Tensor,
+    numbers: Sequence[int],
+    chains: Mapping[str, Chain],
+    draws: Draws,
+) -> tuple[Tensor, Tensor, list[tuple[Tensor, Warp]]]:
+    """Images as the sensors of their chains show them.
+
+    Args:
+        images: (B, C, H, W).
+        masks: (B, H, W) of the images.
+        numbers: of each image's chain.
+        chains: all of them.
+        draws: one stream per image.
+
+    Returns:
+        (B, 3, H, W) images, (B, H, W) masks, and the warps of those whose places moved, with the
+        numbers of their images.
+    """
+    out, seen = rgb(images).clone(), masks.clone()
+    moved = []
     for number, chain in enumerate(chains.values()):
         mine = [i for i, chosen in enumerate(numbers) if chosen == number]
         if not mine or not chain:
@@ -191,8 +218,8 @@ def _side(
         seen[index] = made.mask & carried(masks[index], made.warp)
         out[index] = rgb(made.image)
         if made.warp is not None:
-            place[index] = (made.warp.inverse if back else made.warp.forward)(xy[index])
-    return out, seen, place
+            moved.append((index, made.warp))
+    return out, seen, moved
 
 
 def channelled(images: Tensor, channels: int, draws: Draws) -> Tensor:

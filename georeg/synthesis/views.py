@@ -15,9 +15,8 @@ from torch import Tensor
 from georeg.errors import SettingsError
 from georeg.synthesis import _height
 from georeg.synthesis._ops import rgb
-from georeg.synthesis.compose import carried, compose
 from georeg.synthesis.draws import Draws
-from georeg.synthesis.pairs import WEIGHTS, Chain, channelled
+from georeg.synthesis.pairs import WEIGHTS, Chain, channelled, synthesised
 from georeg.synthesis.warps import KINDS, Limits, random_warp, resample
 
 STEP = 4  # pixels between the nodes of labels: displacements are far smoother than that
@@ -96,22 +95,13 @@ def random_view(
     heights = _height.terrain(images, draws.fork(), 4.0)
     warp, scale = random_warp(draws.fork(), source, size, warps, limits, heights)
     taken, inside = resample(images, warp, size, masks, scale)
-    out, seen = rgb(taken).clone(), inside.clone()
     corner = images.new_tensor([(source[1] - size[1]) // 2, (source[0] - size[0]) // 2])
     node = node_places(size, images).expand(len(images), -1, -1)
     there, back = warp.forward(node + corner), node.clone()
-    fork = draws.fork()
-    for number, chain in enumerate(chains.values()):
-        mine = [i for i, chosen in enumerate(numbers) if chosen == number]
-        if not mine or not chain:
-            continue
-        index = torch.tensor(mine, device=images.device)
-        made = compose(out[index], chain, fork.of(index))
-        seen[index] = made.mask & carried(inside[index], made.warp)
-        out[index] = rgb(made.image)
-        if made.warp is not None:
-            there[index] = made.warp.forward(there[index])
-            back[index] = made.warp.inverse(back[index])
+    out, seen, moved = synthesised(rgb(taken), inside, numbers, chains, draws.fork())
+    for index, bent in moved:
+        there[index] = bent.forward(there[index])
+        back[index] = bent.inverse(back[index])
     back = warp.inverse(back) - corner
     shape = (len(images), nodes(size[0]), nodes(size[1]), 2)
     names = list(chains)

@@ -8,16 +8,19 @@ from labels: key points of both images that are each other's nearest and within 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from kornia.feature import LightGlue
 from kornia.feature.lightglue import normalize_keypoints
 from torch import Tensor
 
+from georeg.errors import SettingsError
 from georeg.matching.networks.keypoints import Detector
+from georeg.matching.networks.lightglue import glue_from_state
 from georeg.training.samples import Samples
-from georeg.training.trainees.protocol import Loss
+from georeg.training.trainees.protocol import Loss, State
 
 _COUNT = 512  # key points per image: training images are small
 _NEAR, _FAR = 3.0, 5.0  # pixels
@@ -132,3 +135,34 @@ def _likelihood(scores: Tensor, true: Tensor) -> Tensor:
     alone0 = cost[:-1, -1].sum() / true[:-1, -1].sum().clamp(min=1)
     alone1 = cost[-1, :-1].sum() / true[-1, :-1].sum().clamp(min=1)
     return 0.5 * match + 0.25 * (alone0 + alone1)
+
+
+def fine_tuned(
+    name: str,
+    layouts: tuple[str, str],
+    detector: Callable[[State], Detector],
+    states: Mapping[str, State],
+    options: Mapping[str, Any],
+    device: torch.device,
+) -> Glue:
+    """LightGlue with a detector, from weights.
+
+    Args:
+        name: of the trainee.
+        layouts: of LightGlue's weights, and of the detector's.
+        detector: makes the detector of its weights.
+        states: weights to start from, by layout.
+        options: of the network; there are none.
+        device: where to compute.
+
+    Raises:
+        SettingsError: weights are missing, or there are options.
+    """
+    if not states.keys() >= set(layouts):
+        raise SettingsError(f"{name} is only fine-tuned: name the --weights to start from")
+    if options:
+        raise SettingsError(f"{name} has no option '{next(iter(options))}'")
+    glue, points = layouts
+    return Glue(
+        glue, detector(states[points]), glue_from_state(states[glue], -1, -1, input_dim=128), device
+    )

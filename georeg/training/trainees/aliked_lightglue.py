@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
-import torch
-
-from georeg.errors import SettingsError
 from georeg.matching.networks.aliked import Aliked
-from georeg.matching.networks.lightglue import glue_from_state
-from georeg.training.trainees._glue import Glue
-from georeg.training.trainees.protocol import State
+from georeg.training.trainees._glue import fine_tuned
 
-
-def trainee(states: Mapping[str, State], options: Mapping[str, Any], device: torch.device) -> Glue:
-    """See `protocol.Kind`."""
-    if "lightglue_128" not in states or "aliked_n16" not in states:
-        raise SettingsError("aliked_lightglue is only fine-tuned: name the --weights to start from")
-    if options:
-        raise SettingsError(f"aliked_lightglue has no option '{next(iter(options))}'")
-    glue = glue_from_state(states["lightglue_128"], -1, -1, input_dim=128)
-    return Glue("lightglue_128", Aliked.from_state(states["aliked_n16"]), glue, device)
-
-
-TRAINEE = trainee
+TRAINEE = partial(
+    fine_tuned, "aliked_lightglue", ("lightglue_128", "aliked_n16"), Aliked.from_state
+)

@@ -76,10 +76,7 @@ class WarpAlgorithm(EngineAlgorithm):
         given = self.given(values, context)
         grid = _without(given, "--transform")
         if fit:
-            found = {}
-            span = (0.0, 100.0)
-            found_all = self._warp(raster, fit, output, grid, feedback, span)
-            return {**found, **found_all}
+            return self._warp(raster, fit, output, grid, feedback, (0.0, 100.0))
         with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
             fitted = self._fit(points, raster, output, folder, values, context, feedback)
             if not fitted:
