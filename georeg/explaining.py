@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from georeg.crs import crs_name
-from georeg.locating import Start, angle_and_scale
+from georeg.locating import Start
 from georeg.outcome import Outcome
 from georeg.radiometry import Radiometry
+from georeg.searching import angle_and_scale
 from georeg.tracking import Level
 
 

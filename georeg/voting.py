@@ -23,6 +23,7 @@ Image = npt.NDArray[np.float32]
 _SHARPNESS = 1.2  # weight of one standard deviation of a surface
 _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
+_WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
 _SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
 
 
@@ -101,7 +102,7 @@ def vote(
         surfaces = surfaces.select(
             np.linspace(0, len(surfaces) - 1, _MAX_TEMPLATES).round().astype(np.int64)
         )
-    pool = _Pool(surfaces, pivot)
+    pool = _Pool(surfaces, pivot, _WANDER * (math.radians(rotation) + scale))
     best = _Hypothesis(0.0, 1.0, *pool.at(0.0, 1.0))
     span_r, span_s, n = rotation, scale, steps
     while True:
@@ -146,13 +147,16 @@ class _Hypothesis:
 class _Pool:
     """The log-likelihoods, ready to be summed under any rotation and scale."""
 
-    def __init__(self, surfaces: Surfaces, pivot: tuple[float, float]) -> None:
+    def __init__(self, surfaces: Surfaces, pivot: tuple[float, float], most: float) -> None:
+        """`most`: displacement by rotation and scale, by distance from the pivot."""
         self.radius = surfaces.radius
         self.step = surfaces.step
         self.relative = surfaces.center - np.asarray(pivot)
         self.extent = float(np.abs(self.relative).max(initial=1.0))
         smooth = _smooth(log_likelihood(surfaces.score))
-        pad = self.radius
+        # Hypotheses move templates by no more than this; nothing is known beyond the windows.
+        self.most = min(self.radius, math.ceil(most * math.sqrt(2) * self.extent / self.step) + 1)
+        pad = self.most
         floor = math.log(_OUTLIERS)
         self.padded = np.pad(smooth, ((0, 0), (pad, pad), (pad, pad)), constant_values=floor)
 
@@ -162,10 +166,10 @@ class _Pool:
         c, s = scale * math.cos(angle) - 1, scale * math.sin(angle)
         x, y = self.relative.T
         offset = np.stack([c * x - s * y, s * x + c * y], axis=1) / self.step
-        offset = np.clip(np.rint(offset), -self.radius, self.radius).astype(np.int64)
+        offset = np.clip(np.rint(offset), -self.most, self.most).astype(np.int64)
         width = 2 * self.radius + 1
         total = np.zeros((width, width), np.float32)
-        for surface, (i, j) in zip(self.padded, offset + self.radius, strict=True):
+        for surface, (i, j) in zip(self.padded, offset + self.most, strict=True):
             total += surface[j : j + width, i : i + width]
         return total
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from georeg.matching import correlation
 from georeg.matching.correlation import correlate_blocks
 
 BLOCK, RADIUS = 6, 4
@@ -54,8 +55,12 @@ def naive(
     return score, cells
 
 
+@pytest.mark.parametrize("product", [True, False], ids=["product", "fft"])
 @pytest.mark.parametrize("size", [1, 2])
-def test_agrees_with_the_definition(size: int) -> None:
+def test_agrees_with_the_definition(
+    monkeypatch: pytest.MonkeyPatch, size: int, product: bool
+) -> None:
+    monkeypatch.setattr(correlation, "_PRODUCT", 1e9 if product else 0)
     one, two = features(0), features(1, holes=0.25)
     sums = correlate_blocks(*one, [two], BLOCK, RADIUS)[0].pooled(size)
     score, valid = sums.correlation(size, 0.5)
@@ -69,6 +74,20 @@ def test_agrees_with_the_definition(size: int) -> None:
         where = cells > 0.5 * side**2
         assert (valid[b, i, j].numpy() == where).all()
         assert score[b, i, j].numpy() == pytest.approx(np.where(where, expected, 0.0), abs=1e-4)
+
+
+@pytest.mark.parametrize("radius", [3, 12, 30])
+def test_both_ways_of_summing_agree(monkeypatch: pytest.MonkeyPatch, radius: int) -> None:
+    """Windows within the scene, beyond its edges, and farther than anything lies."""
+    one, two = features(5, (24, 33)), features(6, (24, 33), holes=0.4)
+    found = []
+    for product in (1e9, 0):
+        monkeypatch.setattr(correlation, "_PRODUCT", product)
+        found.append(correlate_blocks(*one, [two], BLOCK, radius)[0])
+    for name in ("product", "moving_energy", "reference_energy", "cells"):
+        ways = [getattr(sums, name) for sums in found]
+        assert ways[0].shape == ways[1].shape
+        assert torch.allclose(ways[0], ways[1], atol=1e-4), name
 
 
 def test_a_shifted_copy_correlates_fully_where_it_lies() -> None:

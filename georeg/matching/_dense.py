@@ -25,6 +25,7 @@ from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
+_ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
 
 Features = tuple[Tensor, Tensor]
 """(B, C, h, w) features by cell, 0 where invalid, and the (B, h, w) float mask of valid cells."""
@@ -55,6 +56,8 @@ def _plan(batch: TileBatch) -> _Plan:
         return _Plan(unit, 64 // unit, 2)
     if side >= 200:
         return _Plan(unit, 32 // unit, 3)
+    if wide:
+        return _Plan(unit, 32 // unit, 2)
     return _Plan(unit, 16 // unit, 4)
 
 
@@ -136,7 +139,8 @@ class DenseMatcher(ABC):
     ) -> Surfaces:
         """Interleave the phases' correlations and keep the templates that can tell something."""
         score = _interleaved([(_correlation(sums, plan), y, x) for sums, y, x in phases])
-        keep = score.isfinite().float().mean((-1, -2)) >= _MIN_DISPLACEMENTS
+        least = min(_ENOUGH_DISPLACEMENTS, _MIN_DISPLACEMENTS * score.shape[-1] ** 2)
+        keep = score.isfinite().sum((-1, -2)) >= least
         index = keep.nonzero().cpu().numpy()
         side = plan.block * plan.unit
         structure = _structure(phases[0][0].pooled(plan.size), plan)[keep]

@@ -8,6 +8,7 @@ features don't have.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _FAST = (8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 108, 112, 120, 128)
+_PRODUCT = 15  # a term of an FFT takes as long as so many of a matrix product
 _BUDGET = 1_000_000  # numbers that the FFTs of one chunk hold, so that they stay in the cache
 
 
@@ -63,8 +65,10 @@ class BlockSums:
 
 
 def _group(x: Tensor, size: int) -> Tensor:
-    rows = x.unfold(1, size, 1).sum(-1)
-    return rows.unfold(2, size, 1).sum(-1)
+    for axis in (1, 2):
+        count = x.shape[axis] - size + 1
+        x = sum((x.narrow(axis, k, count) for k in range(1, size)), x.narrow(axis, 0, count))
+    return x
 
 
 def correlate_blocks(
@@ -89,6 +93,8 @@ def correlate_blocks(
     batch, channels, height, width = moving.shape
     rows, columns = height // block, width // block
     side = block + 2 * radius
+    if _everywhere((height + block) * (width + block), block, side):
+        return [_directly(moving, moving_mask, two, block, radius) for two in references]
     fft = next((n for n in _FAST if n >= side), side + side % 2)
     one = torch.cat([moving, moving_mask[:, None], moving.square().sum(1, keepdim=True)], 1)
     templates = one[..., : rows * block, : columns * block].unfold(2, block, block)
@@ -114,6 +120,62 @@ def correlate_blocks(
                 sums = torch.fft.irfft2(spectra, s=(fft, fft))
                 out[number, :, n, part] = sums[..., :reach, :reach]
     return [BlockSums(o[0], o[1], o[2], o[3], block) for o in out]
+
+
+def _everywhere(places: int, block: int, side: int) -> bool:
+    """Whether it is cheaper to compare every block with every place, as a matrix product.
+
+    That is so where windows reach over most of a small scene: their FFTs then compute the same
+    over and over.
+    """
+    return places * block**2 < _PRODUCT * side**2 * math.log2(side**2)
+
+
+def _directly(
+    moving: Tensor,
+    moving_mask: Tensor,
+    reference: tuple[Tensor, Tensor],
+    block: int,
+    radius: int,
+) -> BlockSums:
+    """As `correlate_blocks`: sums over all places, of which each block keeps its window."""
+    batch, channels, height, width = moving.shape
+    rows, columns = height // block, width // block
+    energy = moving.square().sum(1, keepdim=True)
+    blocks = torch.cat([moving, moving_mask[:, None], energy], 1)
+    blocks = blocks[..., : rows * block, : columns * block]
+    blocks = blocks.unfold(2, block, block).unfold(3, block, block).flatten(2, 3).transpose(1, 2)
+    features, mask = reference
+    energy = features.square().sum(1, keepdim=True)
+    around = min(radius, block - 1)  # farther out there is nothing
+    reach = 2 * radius + 1
+    sums = moving.new_zeros((4, batch, rows, columns, reach, reach))
+    for n in range(batch):
+        template, cells = blocks[n, :, :channels], blocks[n, :, channels : channels + 1]
+        found = (
+            F.conv2d(features[n, None], template, padding=around),
+            F.conv2d(mask[n, None, None], blocks[n, :, channels + 1 :], padding=around),
+            F.conv2d(energy[n, None], cells, padding=around),
+            F.conv2d(mask[n, None, None], cells, padding=around),
+        )
+        for row in range(rows):
+            y = _overlap(row * block, radius, around, found[0].shape[2])
+            for column in range(columns):
+                x = _overlap(column * block, radius, around, found[0].shape[3])
+                for kind, one in enumerate(found):
+                    own = one[0, row * columns + column, y[0], x[0]]
+                    sums[kind, n, row, column, y[1], x[1]] = own
+    return BlockSums(sums[0], sums[1], sums[2], sums[3], block)
+
+
+def _overlap(start: int, radius: int, around: int, size: int) -> tuple[slice, slice]:
+    """Of a block that starts there: its window in sums over all places, and these in its window.
+
+    Element `around + i` of the sums is of the place i.
+    """
+    first, last = start - radius + around, start + radius + around + 1
+    low, high = max(0, first), min(size, last)
+    return slice(low, high), slice(low - first, high - first)
 
 
 def _windows(

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from georeg.errors import SettingsError
+from georeg.matching.protocol import Device
+from georeg.matching.running import one_thread_each
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.pairs import CHAINS, WEIGHTS, Chain
 from georeg.synthesis.views import Views, random_view
@@ -154,8 +156,9 @@ def _each(
 ) -> Iterator[tuple[int, list[Record]]]:
     """Groups of records, in order."""
     if processes <= 1:
-        for group in groups:
-            yield group, records(config, found, group)
+        with one_thread_each(Device()):
+            for group in groups:
+                yield group, records(config, found, group)
         return
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (config, found)) as pool:
         yield from zip(groups, pool.map(_in_process, groups), strict=True)

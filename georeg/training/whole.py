@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -58,7 +58,7 @@ def whole_error(pair: TruePair, settings: Settings) -> WholeError:
     with tempfile.TemporaryDirectory(prefix="georeg-whole-") as folder:
         moving, moving_scale = _stored(pair.moving, pair.moving_mask, folder, "moving")
         reference, scale = _stored(pair.reference, pair.reference_mask, folder, "reference")
-        result = measure(moving, reference, settings)
+        result = measure(moving, reference, replace(settings, search="wide"))
         if result.fit is None:
             return WholeError(math.inf, False, len(result.matches))
         rows, columns = pair.moving.shape[:2]

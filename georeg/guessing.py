@@ -1,0 +1,196 @@
+"""Which hypotheses about rotation and scale are tried, and when enough is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from georeg.matching.team import Team
+from georeg.scene import Scene
+from georeg.searching import Array, Guess, Search, angle_and_scale, better, similarity
+from georeg.tiling import SIDE
+
+_ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side
+_CONFIDENT = 0.55  # margin at which no further hypothesis is tried
+_CHANCE = 0.3  # margin that unrelated places reach
+_AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
+_PRE_ROTATION, _PRE_SCALE = (-7.0, 0.0, 7.0), (0.93, 1.0, 1.07)
+
+# The wide search tries hundreds of hypotheses on a small level, where each takes a tenth of a
+# second, and has the best ones looked at on the large one. Over the development pairs the right
+# one leads there by 0.8 to 3.5, and the best wrong one by 0.2 to 0.9.
+_SMALL_SIDE = 256  # pixels
+_NETWORK_SIDE = 512  # for matchers that answer with points, which bear more and take longer
+_TOLERATED = (8.0, 0.09)  # degrees and share that templates bear on either side of a hypothesis
+_CLEAR = 1.1  # margin on the small level that is looked at on the large one at once
+_POLISHED = 16  # of the others, the best ones are compared once more there
+_LOOKED_AT = 5  # then the best ones of these are looked at
+_CHECKED = (5.0, 0.05)  # searched around them: the small level doesn't tell precisely
+_RIVAL = 0.7  # share of the best margin at which another hypothesis may be the right one as well
+_APART = 0.1  # share of the scene's extent between hypotheses that aren't the same
+
+
+def normal(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
+    """Around the georeference; also the level on which that was looked at."""
+    search = Search(scene, team, min(team.matcher.scene, SIDE))
+    best = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
+    # Key points and networks bear as much rotation and scale as is searched here.
+    if not search.sparse and (best is None or best.margin < _CONFIDENT):
+        for angle in _PRE_ROTATION:
+            for scale in _PRE_SCALE:
+                if angle or scale != 1:
+                    start = similarity(angle, scale, search.middle)
+                    best = better(best, search.guess(start, search.reach, 5.0, 0.05))
+    return search, None if best is None else _again(search, best)
+
+
+def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
+    """Any rotation, scale 1/4 to 4, anywhere in the reference; likely ones first."""
+    small = Search(scene, team, min(team.matcher.scene, _SMALL_SIDE))
+    first = small.guess(np.eye(3), small.everywhere, *_TOLERATED, steps=5)
+    if small.sparse:
+        return _by_points(scene, team)
+    search = Search(scene, team, min(team.matcher.scene, SIDE))
+    looks = _Looks(search)
+    waiting = []
+    if looks.at(np.eye(3), search.reach, _ROTATION, _SCALE) < _CLEAR:  # most often that is it
+        for guess in _small(small, first):
+            if guess.weight < _CLEAR:
+                waiting.append(guess)
+            elif looks.closer(guess, small) >= _CONFIDENT:
+                break
+    if looks.best() < _CONFIDENT:
+        for guess in _polished(small, waiting)[:_LOOKED_AT]:
+            looks.closer(guess, small)
+    else:
+        for rival in _turned(small, looks):
+            looks.closer(rival, small)
+    search.tried += small.tried
+    return search, looks.lead()
+
+
+def _turned(small: Search, looks: _Looks) -> Iterator[Guess]:
+    """What looks much the same turned by right angles: fields, roofs and streets do."""
+    found = looks.lead()
+    if found is None:
+        return
+    upright = small.from_level(found.matrix, looks.search.factor)
+    for angle in (90.0, 180.0, 270.0):
+        start = upright @ similarity(angle, 1.0, small.middle)
+        rival = small.guess(start, small.everywhere, *_TOLERATED, steps=5)
+        if rival is not None and rival.weight >= _CONFIDENT:
+            yield rival
+
+
+def _small(search: Search, first: Guess | None) -> Iterator[Guess]:
+    """What each hypothesis of the wide search comes to, from the likeliest one on."""
+    if first is not None:
+        yield first
+    for scale, angle in _guesses():
+        start = similarity(angle, scale, search.middle)
+        found = search.guess(start, search.everywhere, *_TOLERATED, steps=5)
+        if found is not None:
+            yield found
+
+
+def _polished(search: Search, guesses: list[Guess]) -> list[Guess]:
+    """The best ones once more, each from where it got: what lay between hypotheses gains."""
+    best = sorted(guesses, key=lambda g: -g.weight)[:_POLISHED]
+    again = [search.guess(g.matrix, search.reach, *_CHECKED, steps=5) for g in best]
+    found = [
+        max(g, other or g, key=lambda g: g.weight) for g, other in zip(best, again, strict=True)
+    ]
+    return sorted(found, key=lambda g: -g.weight)
+
+
+def _guesses() -> Iterator[tuple[float, float]]:
+    """Scales and angles of the wide search, after that of no change."""
+    turns = [15.0 * n for n in range(24)]
+    turns.sort(key=lambda angle: (angle % 90 != 0, min(angle, 360 - angle)))
+    for half in range(5):
+        steps = sorted((s for s in range(-8, 9) if (abs(s) + 1) // 2 == half), key=abs)
+        for angle in turns:
+            for step in steps:
+                if angle or step:
+                    yield 4.0 ** (step / 8), angle
+
+
+class _Looks:
+    """Hypotheses that are looked at on a larger level."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.found: list[Guess | None] = []
+
+    def closer(self, guess: Guess, small: Search) -> float:
+        """`at` what was guessed on a smaller level, where noise and clouds matter less.
+
+        If both levels find the same, the better one's margin counts.
+        """
+        start = self.search.from_level(guess.matrix, small.factor)
+        self.at(start, self.search.reach, *_CHECKED)
+        found = self.found[-1]
+        if found is None or not self._same(found.matrix, start):
+            return 0.0
+        margin = max(found.margin, guess.weight)
+        self.found[-1] = found._replace(margin=margin)
+        return margin
+
+    def at(self, start: Array, reach: float, rotation: float, scale: float) -> float:
+        """The margin that it has here."""
+        found = self.search.guess(start, reach, rotation, scale)
+        if found is not None:
+            found = _again(self.search, found, start)
+        self.found.append(found)
+        return 0.0 if found is None else found.margin
+
+    def best(self) -> float:
+        """The largest margin so far."""
+        return max((g.margin for g in self.found if g is not None), default=0.0)
+
+    def lead(self) -> Guess | None:
+        """The best one; with a margin like chance's if another one comes near to it."""
+        found = [g for g in self.found if g is not None]
+        if not found:
+            return None
+        best = max(found, key=lambda g: g.margin)
+        rivals = [g.margin for g in found if not self._same(g.matrix, best.matrix)]
+        if max(rivals, default=0.0) < _RIVAL * best.margin:
+            return best
+        return best._replace(margin=min(best.margin, _CHANCE))
+
+    def _same(self, one: Array, other: Array) -> bool:
+        size = self.search.extent
+        corners = np.array([[x, y, 1.0] for x in (-size, size) for y in (-size, size)])
+        corners[:, :2] += self.search.middle
+        apart = np.hypot(*((one - other) @ corners.T)[:2])
+        return float(apart.mean()) < _APART * size
+
+
+def _by_points(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
+    """The wide search of matchers that answer with points.
+
+    Networks see things that are turned by 30 degrees and half as large again as well: they are
+    asked at four rotations, then at the four between, and at every second octave.
+    """
+    search = Search(scene, team, min(team.matcher.scene, _NETWORK_SIDE))
+    best = search.guess(np.eye(3), search.everywhere, *_TOLERATED)
+    for first in (0.0, 45.0):
+        for step in (0, -2, 2, -4, 4):
+            if best is not None and best.margin >= 2 * _CONFIDENT:
+                break
+            for turn in (0.0, 90.0, 180.0, 270.0):
+                start = similarity(first + turn, 2.0 ** (step / 2), search.middle)
+                best = better(best, search.guess(start, search.everywhere, *_TOLERATED))
+    return search, None if best is None else _again(search, best)
+
+
+def _again(search: Search, best: Guess, start: Array | None = None) -> Guess:
+    """Once more through the estimate, where templates had to be compared askew."""
+    askew = best.matrix if start is None else best.matrix @ np.linalg.inv(start)
+    angle, scale = angle_and_scale(askew)
+    if abs(angle) < _AGAIN[0] / 2 and abs(scale - 1) < _AGAIN[1] / 2:
+        return best
+    second = search.guess(best.matrix, min(search.reach, 32.0), *_AGAIN)
+    return best if second is None else second._replace(margin=max(best.margin, second.margin))

@@ -1,0 +1,185 @@
+"""One look at the whole scene on a coarse level: hypotheses, each judged by all templates."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from georeg.grid import Window
+from georeg.matching.protocol import Surfaces, TileBatch, TilePoints
+from georeg.matching.team import Team
+from georeg.scene import Scene
+from georeg.tiling import SIDE
+from georeg.views import View
+from georeg.voting import Vote, vote
+
+Array = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+_MANY = 36
+
+
+class Guess(NamedTuple):
+    """A hypothesis that was looked at.
+
+    Attributes:
+        matrix: (3, 3) moving -> reference, in pixels of the level.
+        margin: see `Vote`.
+        support: templates, or points, that it rests on.
+    """
+
+    matrix: Array
+    margin: float
+    support: int
+
+    @property
+    def weight(self) -> float:
+        """The margin as it would be of 36 templates: what chance reaches falls as 1 / root(N)."""
+        return self.margin * math.sqrt(min(self.support, _MANY) / _MANY)
+
+
+def level(scene: Scene, side: int = SIDE) -> tuple[Window, float, int]:
+    """Window of a level with a margin for the largest shift, its factor, and the margin."""
+    grid = scene.frame.grid
+    factor = max(1.0, max(grid.shape) / side)
+    pad = math.ceil(scene.max_shift / factor) + 8
+    return grid.zoom(factor).window.pad(pad), factor, pad
+
+
+class Search:
+    """A level of the scene.
+
+    Attributes:
+        factor: of the level against the frame.
+        reference: image and mask of the reference.
+        reach: largest shift in pixels of the level that is looked for by default.
+        everywhere: the shift that brings anything anywhere.
+        middle: (x, y) of the scene, in pixels of the level.
+        sparse: whether the matcher answered with points.
+        tried: how many hypotheses were looked at.
+    """
+
+    def __init__(self, scene: Scene, team: Team, side: int) -> None:
+        """Look at the reference.
+
+        Args:
+            scene: the rasters.
+            team: the matcher.
+            side: pixels of the level along the longer side of the scene.
+        """
+        self.scene, self.team = scene, team
+        self.window, self.factor, pad = level(scene, side)
+        self.sparse = False
+        self.tried = 0
+        self.reference = scene.reference_view().look(self.window, self.factor)
+        self.reach = float(pad)
+        grid = scene.frame.grid
+        self.extent = max(grid.shape) / self.factor / 2
+        self.everywhere = self.extent
+        self.middle = np.array([grid.width / 2 / self.factor, grid.height / 2 / self.factor])
+
+    def guess(
+        self, start: Array, reach: float, rotation: float, scale: float, steps: int = 9
+    ) -> Guess | None:
+        """The best similarity around a start.
+
+        Args:
+            start: (3, 3) moving -> reference.
+            reach: pixels of the level to search beyond it.
+            rotation: degrees to search on either side.
+            scale: relative change of scale to search on either side.
+            steps: see `vote`.
+
+        Returns:
+            None if there is nothing to go by.
+        """
+        image, mask = self._moving(start)
+        radius = reach + 0.7 * (math.radians(rotation) + scale) * self.extent
+        reference, reference_mask = self.reference
+        found = self.team.match(
+            TileBatch(
+                image[None], mask[None], reference[None], reference_mask[None], radius, "locate"
+            )
+        )
+        self.tried += 1
+        self.sparse = isinstance(found, TilePoints)
+        origin = np.array([self.window.x, self.window.y], np.float64)
+        middle = (float(self.middle[0]), float(self.middle[1]))
+        if isinstance(found, Surfaces):
+            placed = found.moved(origin)
+            result = vote(placed, middle, rotation=rotation, scale=scale, steps=steps)
+            if result is None:
+                return None
+            return Guess(result.matrix() @ start, result.margin, result.support)
+        return _from_points(found, origin, start)
+
+    def from_level(self, matrix: Array, factor: float) -> Array:
+        """A matrix in pixels of another level."""
+        return scaled(matrix, factor / self.factor)
+
+    def _moving(self, start: Array) -> tuple[Image, Mask]:
+        """The moving raster, pre-warped by a matrix."""
+        inverse = np.linalg.inv(start)
+        view = self.scene.moving_view(None)
+
+        def to_source(xy: Array) -> Array:
+            on_level = xy / self.factor
+            back = on_level @ inverse[:2, :2].T + inverse[:2, 2]
+            return view.to_source(back * self.factor)
+
+        placed = View(view.raster, view.radiometry, to_source)
+        return placed.look(self.window, self.factor)
+
+
+def similarity(angle: float, scale: float, middle: Array) -> Array:
+    """(3, 3) rotation (degrees) and scale about a point."""
+    return Vote(angle, scale, (0.0, 0.0), (float(middle[0]), float(middle[1])), 0, 0, 0).matrix()
+
+
+def scaled(matrix: Array, factor: float) -> Array:
+    """A (3, 3) matrix between pixels, for pixels of which `factor` make one of those."""
+    zoom = np.diag([factor, factor, 1.0])
+    return np.asarray(zoom @ matrix @ np.linalg.inv(zoom))
+
+
+def angle_and_scale(matrix: Array) -> tuple[float, float]:
+    """Rotation in degrees, from x towards y, and scale of a (3, 3) similarity."""
+    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))
+    return angle, math.sqrt(abs(float(np.linalg.det(matrix[:2, :2]))))
+
+
+def better(one: Guess | None, other: Guess | None) -> Guess | None:
+    """The one with the larger margin."""
+    if one is None or other is None:
+        return one or other
+    return other if other.margin > one.margin else one
+
+
+def _from_points(points: TilePoints, origin: Array, start: Array) -> Guess | None:
+    """A similarity by consensus of point matches, for matchers without surfaces.
+
+    The margin is the share of agreeing points, on the scale of a vote's margin: half of the
+    points agreeing is clear (chance reaches some per cent).
+    """
+    if len(points) < 4:
+        return None
+    found: tuple[Any, Any] = cv2.estimateAffinePartial2D(
+        points.moving_xy + origin,
+        points.reference_xy + origin,
+        method=cv2.RANSAC,
+        ransacReprojThreshold=4.0,
+        maxIters=5000,
+        confidence=0.999,
+    )
+    matrix, inlier = found
+    if matrix is None:
+        return None
+    count = int(inlier.sum())
+    share = count / len(points)
+    evidence = min(1.0, max(0.0, (count - 4) / 12))
+    return Guess(np.vstack([matrix, [0, 0, 1]]) @ start, 2.0 * share * evidence, count)

@@ -1,0 +1,97 @@
+"""The wide search: what is turned, scaled and moved at will, and what looks the same twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+import scenes
+from georeg import guessing
+from georeg.align import measure
+from georeg.choosing import choice_for, team_of
+from georeg.matching.running import pick_devices
+from georeg.scene import open_scene
+from georeg.searching import Search, angle_and_scale, similarity
+from georeg.settings import Settings
+
+SHAPE = (420, 480)
+SETTINGS = Settings(matcher="structural", search="wide", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("angle", "scale", "shift"),
+    [(37.0, 1.0, (0, 0)), (-112.0, 0.75, (30, -20)), (172.5, 1.3, (-15, 25)), (9.0, 1.6, (0, 10))],
+)
+def test_finds_what_is_turned_and_scaled(
+    tmp_path: Path, angle: float, scale: float, shift: tuple[int, int]
+) -> None:
+    truth = scenes.similarity(angle, scale, *shift, SHAPE)
+    pair = scenes.make_pair(tmp_path, truth, SHAPE)
+    result = measure(pair.moving, pair.reference, SETTINGS)
+    assert result.verdict.ok, result.verdict.reasons
+    fit = result.fit
+    assert fit is not None
+    scale_xy, origin = np.array([1.0, -1.0]), np.array(scenes.ORIGIN)
+
+    def corrected(xy: scenes.Array) -> scenes.Array:
+        claimed = fit.frame.to_pixel(xy * scale_xy + origin)
+        true = fit.frame.to_map(fit.transform.forward(claimed))
+        return np.asarray((true - origin) * scale_xy)
+
+    assert np.nanmedian(pair.errors(corrected)) < 0.3
+
+
+def test_the_same_twice_is_not_believed(tmp_path: Path) -> None:
+    """Of a scene that looks the same upside down nobody can tell which way it lies."""
+    image = scenes.texture(SHAPE, 3)
+    image = np.asarray((image + image[::-1, ::-1]) / 2, np.float32)
+    base = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+    reference = scenes.write(tmp_path / "reference.tif", image, base)
+    turned = np.rot90(image, 1)  # 90 or 270 degrees: both are right
+    moving = scenes.write(
+        tmp_path / "moving.png", np.ascontiguousarray(turned), crs=None, driver="PNG"
+    )
+    settings = Settings(matcher="structural", search="wide", georef=False, threads=1)
+    with open_scene(moving, reference, settings) as scene:
+        devices = pick_devices("cpu")
+        with team_of(choice_for(scene.modalities, devices, settings), devices, settings) as team:
+            _, found = guessing.wide(scene, team)
+    assert found is not None
+    assert found.margin <= 0.3
+
+
+def test_hypotheses_cover_all_that_is_promised() -> None:
+    """Each rotation and scale has one near enough that templates bear what is left."""
+    tried = [(1.0, 0.0), *guessing._guesses()]
+    assert len(set(tried)) == len(tried)
+    degrees, share = guessing._TOLERATED
+    for angle in np.arange(0, 360, 3.7):
+        for scale in np.geomspace(0.25, 4.0, 41):
+            assert any(
+                abs((angle - a + 180) % 360 - 180) <= degrees and abs(scale / s - 1) <= share + 0.01
+                for s, a in tried
+            ), (angle, scale)
+
+
+def test_likely_hypotheses_come_first() -> None:
+    tried = list(guessing._guesses())
+    assert [a for _, a in tried[:3]] == [90.0, 270.0, 180.0]
+    assert {s for s, _ in tried[:23]} == {1.0}
+    assert max(abs(np.log2(s)) for s, _ in tried[:119]) < 0.51
+
+
+def test_levels_speak_of_the_same_places(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(0, 0), SHAPE)
+    with open_scene(pair.moving, pair.reference, SETTINGS) as scene:
+        devices = pick_devices("cpu")
+        with team_of(choice_for(scene.modalities, devices, SETTINGS), devices, SETTINGS) as team:
+            small, large = Search(scene, team, 120), Search(scene, team, 480)
+    assert small.factor == 4 * large.factor
+    matrix = similarity(30.0, 1.2, small.middle)
+    on_large = large.from_level(matrix, small.factor)
+    assert angle_and_scale(on_large) == pytest.approx((30.0, 1.2))
+    # The middle is where it was on either level.
+    assert on_large @ [*large.middle, 1] == pytest.approx([*large.middle, 1])
