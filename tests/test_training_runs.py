@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from georeg.errors import InputError, SettingsError
 from georeg.training import trainees
-from georeg.training.config import TrainConfig, read_recipe, recipe_path
+from georeg.training.config import Recipe, TrainConfig, read_recipe, recipe_path
 from georeg.training.dataset import Dataset
+from georeg.training.fresh import Fresh
 from georeg.training.journal import entries
+from georeg.training.making import make_dataset, prepared
+from georeg.training.running import run as run_recipe
 from georeg.training.samples import Sampler
+from georeg.training.sources import CITY, Source
 from georeg.training.trainer import train
-from training_cases import city
+from training_cases import city, config
 
 SMALL = {"matcher": "embedded", "steps": 6, "batch": 2, "warm_up": 2, "crop": 96, "seed": 4}
 
@@ -30,9 +35,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def run(
     data: Dataset, folder: Path, until: int | None = None, **changes: object
 ) -> torch.nn.Module:
-    config = TrainConfig(**{**SMALL, **changes})  # type: ignore[arg-type]
+    settings = TrainConfig(**{**SMALL, **changes})  # type: ignore[arg-type]
     trainee, _ = train(
-        config, lambda seed: Sampler([data], seed, crop=config.crop), str(folder), {},
+        settings, lambda seed: Sampler([data], seed, crop=settings.crop), str(folder), {},
         keep=2, until=until,
     )  # fmt: skip
     return trainee.net
@@ -49,6 +54,44 @@ def test_a_run_goes_on_where_it_was_left(data: Dataset, tmp_path: Path) -> None:
     parts = run(data, tmp_path / "part")
     assert (weights(whole) == weights(parts)).all()
     assert [line["step"] for line in entries(str(tmp_path / "part"))] == [3, 6]
+
+
+def test_records_are_made_while_training_goes_on(tmp_path: Path) -> None:
+    """The same ones as of a dataset; a run that goes on sees what it would have seen."""
+    recipe = config(tmp_path, Source(CITY), count=24)
+    scenes = prepared(recipe, str(tmp_path / "aligned"))
+    stored = make_dataset(recipe, str(tmp_path / "city"))
+    fresh = Fresh(recipe, scenes, every=2)
+    assert fresh.numbers(0).tolist() == list(range(8))
+    assert fresh.numbers(2).tolist() == list(range(16))
+    assert fresh.numbers(20).tolist() == list(range(56, 88))
+    for number in (3, 20, 3):
+        one, two = fresh[number], stored[number]
+        assert (one.image == two.image).all()
+        assert (one.mask == two.mask).all()
+        assert (one.there == two.there).all()
+        assert one.names == two.names
+
+    def trained(folder: Path, until: int | None = None) -> torch.Tensor:
+        settings = TrainConfig(**{**SMALL, "fresh": 2, "steps": 4})  # type: ignore[arg-type]
+        path, steps = run_recipe(
+            Recipe(recipe, settings), str(folder), device="cpu", until=until
+        )  # fmt: skip
+        assert not (folder / "data").exists()
+        if path is None:
+            assert steps == until
+            return torch.empty(0)
+        with safe_open(path, "pt") as file:
+            return torch.cat([file.get_tensor(k).flatten() for k in sorted(file.keys())])
+
+    whole = trained(tmp_path / "whole")
+    trained(tmp_path / "part", until=3)
+    assert (trained(tmp_path / "part") == whole).all()
+
+
+def test_fresh_records_need_a_pace(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="fresh = -1"):
+        Fresh(config(tmp_path, Source(CITY)), [], every=-1)
 
 
 def test_batches_in_parts_are_as_good(data: Dataset, tmp_path: Path) -> None:

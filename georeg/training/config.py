@@ -41,6 +41,8 @@ class TrainConfig:
         shift: most pixels by which they are apart.
         without: modalities that aren't shown, for ablations.
         share: of the dataset's records that are used, for ablations.
+        fresh: batches after which a new group of records is made, while the training goes on and on
+            the device that trains; 0 makes a dataset first and draws from that.
         seed: of everything random.
         options: of the network, by name; its own defaults if empty.
     """
@@ -59,6 +61,7 @@ class TrainConfig:
     shift: float = 16.0
     without: tuple[str, ...] = ()
     share: float = 1.0
+    fresh: int = 0
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 SHOWN: Mapping[str, Chain] = {"as it is": (), "worse": ("sensor",)}
 """What a layer that isn't synthesised from may be shown as."""
 
-_GROUP = 8  # records that are made together, whatever the number of processes
+GROUP = 8  # records that are made together, whatever the number of processes
 _CACHED = 48  # scenes in a process's memory
 _MARGIN = 22  # pixels around a view that warps may bring in
 
@@ -114,16 +114,13 @@ def make_dataset(
         InputError: an image can't be read.
     """
     found = prepared(config, os.path.join(folder, "aligned"), processes)
-    real = sorted({f"real-{l.name}" for scene in found for l in scene.layers if l.real})
-    names = (*config.weights(), *RENDERS, *real)
-    index = Index(config.count, config.views, config.size, names, config.recipe())
-    data = Dataset.create(folder, index)
+    data = Dataset.create(folder, index_of(config, found))
     done = set(data.made().tolist())
     groups = [
-        group for group in range(-(-config.count // _GROUP))
+        group for group in range(-(-config.count // GROUP))
         if not done.issuperset(_members(group, config.count))
     ]  # fmt: skip
-    total = -(-config.count // _GROUP)
+    total = -(-config.count // GROUP)
     for number, (group, records) in enumerate(_each(config, found, groups, processes)):
         for member, record in zip(_members(group, config.count), records, strict=False):
             data.put(member, record)
@@ -133,6 +130,13 @@ def make_dataset(
             progress((total - len(groups) + number + 1) / total)
     data.flush()
     return data
+
+
+def index_of(config: DataConfig, found: Sequence[Scene]) -> Index:
+    """What a dataset of these scenes holds."""
+    real = sorted({f"real-{l.name}" for scene in found for l in scene.layers if l.real})
+    names = (*config.weights(), *RENDERS, *real)
+    return Index(config.count, config.views, config.size, names, config.recipe())
 
 
 def prepared(config: DataConfig, folder: str, processes: int = 1) -> list[Scene]:
@@ -148,7 +152,7 @@ def prepared(config: DataConfig, folder: str, processes: int = 1) -> list[Scene]
 
 
 def _members(group: int, count: int) -> range:
-    return range(group * _GROUP, min(count, (group + 1) * _GROUP))
+    return range(group * GROUP, min(count, (group + 1) * GROUP))
 
 
 def _each(
@@ -182,19 +186,31 @@ def _read(scene: Scene) -> Pictures:
     return pictures(scene)
 
 
-def records(config: DataConfig, found: Sequence[Scene], group: int) -> list[Record]:
-    """One group of records, always the same ones for its number."""
+def records(
+    config: DataConfig,
+    found: Sequence[Scene],
+    group: int,
+    device: torch.device | str = "cpu",
+) -> list[Record]:
+    """One group of records, always the same ones for its number.
+
+    Args:
+        config: the recipe.
+        found: the scenes.
+        group: number of the group.
+        device: where to warp and to synthesise.
+    """
     rng = np.random.default_rng([config.seed, group])
     odds = np.array([scene.weight for scene in found])
     side = config.size + 2 * _MARGIN
-    chosen = rng.choice(len(found), _GROUP, p=odds / odds.sum())
+    chosen = rng.choice(len(found), GROUP, p=odds / odds.sum())
     looks = [_looker(found[k], side, config.coarsest, rng) for k in chosen]
     keys = torch.Generator().manual_seed(int(rng.integers(2**62)))
     views = []
     for _ in range(config.views):
         seen = [look() for look in looks]
-        views.append(_view(seen, config, Draws.start(keys, _GROUP)))
-    return [_record(views, number) for number in range(_GROUP)]
+        views.append(_view(seen, config, Draws.start(keys, GROUP, device)))
+    return [_record(views, number) for number in range(GROUP)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,6 +298,7 @@ def _view(seen: Sequence[Seen], config: DataConfig, draws: Draws) -> Views:
     """A view of each place."""
     images = torch.from_numpy(np.stack([s.image for s in seen])).permute(0, 3, 1, 2).contiguous()
     masks = torch.from_numpy(np.stack([s.mask for s in seen]))
+    images, masks = images.to(draws.device), masks.to(draws.device)
     size = (config.size, config.size)
     names: dict[int, str] = {}
     parts: list[tuple[Tensor, Views]] = []
@@ -289,7 +306,7 @@ def _view(seen: Sequence[Seen], config: DataConfig, draws: Draws) -> Views:
         mine = [k for k, s in enumerate(seen) if (s.name is not None) == shown]
         if not mine:
             continue
-        index = torch.tensor(mine, dtype=torch.long)
+        index = torch.tensor(mine, dtype=torch.long, device=draws.device)
         chains, weights = (SHOWN, {}) if shown else (CHAINS, config.weights())
         made = random_view(
             images[index], draws.of(index), size, chains, weights,
@@ -309,10 +326,13 @@ def _view(seen: Sequence[Seen], config: DataConfig, draws: Draws) -> Views:
 
 
 def _record(views: Sequence[Views], number: int) -> Record:
+    def stacked(parts: Sequence[Tensor]) -> npt.NDArray[Any]:
+        return np.stack([part[number].cpu().numpy() for part in parts])
+
     return Record(
-        np.stack([(v.image[number, 0] * 255).round().byte().numpy() for v in views]),
-        np.stack([v.mask[number].numpy() for v in views]),
-        np.stack([v.there[number].numpy() for v in views]),
-        np.stack([v.back[number].numpy() for v in views]),
+        stacked([(v.image[:, 0] * 255).round().byte() for v in views]),
+        stacked([v.mask for v in views]),
+        stacked([v.there for v in views]),
+        stacked([v.back for v in views]),
         tuple(v.names[number] for v in views),
     )

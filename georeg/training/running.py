@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from georeg.matching.running import pick_devices
 from georeg.training import trainees
 from georeg.training.config import Recipe
 from georeg.training.dataset import Dataset
-from georeg.training.making import make_dataset
+from georeg.training.fresh import Fresh
+from georeg.training.making import make_dataset, prepared
 from georeg.training.samples import Sampler
+from georeg.training.sources import Scene
 from georeg.training.trainees.protocol import State, Trainee
 from georeg.training.trainer import train
 
@@ -67,27 +70,34 @@ def run(
         layouts = tuple(matching.kind(config.matcher).layouts)
         states = dict(weights_of(config.weights, layouts).states)
     found = [Dataset(name) for name in datasets]
-    if not found:
+    scenes: list[Scene] = []
+    if config.fresh:
+        scenes = prepared(recipe.data, os.path.join(folder, "aligned"), processes)
+    elif not found:
         made = os.path.join(folder, "data")
         found = [make_dataset(recipe.data, made, processes, lambda s: tell("make", s))]
+
+    def sampler(seed: int, shift: float = config.shift) -> Sampler:
+        data = replace(recipe.data, seed=seed)
+        return Sampler(
+            found, seed, crop=config.crop, shift=shift, without=config.without,
+            share=config.share, fresh=Fresh(data, scenes, config.fresh, where) if scenes else None,
+        )  # fmt: skip
+
     threads = torch.get_num_threads()
     if where == "cpu":
         torch.set_num_threads(max(1, processes))
     try:
         trainee, steps = train(
-            config,
-            lambda seed: Sampler(
-                found, seed, crop=config.crop, shift=config.shift, without=config.without,
-                share=config.share,
-            ),
-            folder, states, device=where, workers=0 if where == "cpu" else processes, until=until,
+            config, sampler, folder, states,
+            device=where, workers=0 if where == "cpu" or scenes else processes, until=until,
             progress=lambda share: tell("train", share),
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
     if steps < config.steps or int(os.environ.get("RANK", "0")):
         return None, steps
-    last = Sampler(found, _AFTER + config.seed, crop=config.crop, shift=_NEAR)
+    last = sampler(_AFTER + config.seed, _NEAR)
     where_to = torch.device(where)
     figures = trainee.finish(last.batch(config.batch).to(where_to) for _ in range(_BATCHES))
     if figures:

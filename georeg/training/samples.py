@@ -18,6 +18,7 @@ from torch import Tensor
 from georeg.errors import InputError, SettingsError
 from georeg.synthesis.views import STEP
 from georeg.training.dataset import Dataset, Record
+from georeg.training.fresh import Fresh
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -105,6 +106,7 @@ class Sampler:
         shift: float = 16.0,
         without: Collection[str] = (),
         share: float = 1.0,
+        fresh: Fresh | None = None,
     ) -> None:
         """Take what is there of the datasets.
 
@@ -115,19 +117,21 @@ class Sampler:
             shift: most pixels along x and y by which crops are apart.
             without: modalities that aren't shown.
             share: of the records, the first ones, that are used.
+            fresh: records that are made meanwhile, drawn as often as those of the datasets.
 
         Raises:
             SettingsError: a crop that doesn't fit.
             InputError: there are no records.
         """
-        if crop % 16 or any(crop > data.index.size for data in datasets):
+        sources: list[Dataset | Fresh] = [*datasets, *([] if fresh is None else [fresh])]
+        if crop % 16 or any(crop > data.index.size for data in sources):
             raise SettingsError(f"crops of {crop} px: a multiple of 16 within the views is needed")
-        self.datasets = list(datasets)
+        self.datasets, self.fresh = sources, fresh
         self.places = [
             (d, int(i)) for d, data in enumerate(datasets)
             for i in data.made()[: math.ceil(share * len(data.made()))]
         ]  # fmt: skip
-        if not self.places:
+        if not self.places and fresh is None:
             raise InputError("the datasets hold no records yet: run 'georeg data make'")
         self.crop, self.shift, self.without = crop, shift, frozenset(without)
         self.seed = seed
@@ -143,7 +147,11 @@ class Sampler:
             InputError: hardly any record shows anything.
         """
         rng = np.random.default_rng([self.seed, number])
-        parts = [self._one(rng) for _ in range(count)]
+        places = self.places
+        if self.fresh is not None:
+            last = len(self.datasets) - 1
+            places = [*places, *((last, int(i)) for i in self.fresh.numbers(number))]
+        parts = [self._one(rng, places) for _ in range(count)]
         moving, reference, one, two, way = (
             torch.from_numpy(np.stack([p[k] for p, _ in parts])) for k in range(5)
         )
@@ -152,10 +160,10 @@ class Sampler:
         return Samples(moving, reference, one, two, one | ~told, two | ~told, way, names)
 
     def _one(
-        self, rng: np.random.Generator
+        self, rng: np.random.Generator, places: Sequence[tuple[int, int]]
     ) -> tuple[tuple[npt.NDArray[Any], ...], tuple[str, str]]:
         for _ in range(_TRIES):
-            data, number = self.places[rng.integers(len(self.places))]
+            data, number = places[int(rng.integers(len(places)))]
             record = self.datasets[data][number]
             one, two = rng.choice(len(record.image), 2, replace=False)
             names = (record.names[one], record.names[two])
