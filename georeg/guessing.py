@@ -25,8 +25,10 @@ _NETWORK_SIDE = 512  # for matchers that answer with points, which bear more and
 _TOLERATED = (8.0, 0.09)  # degrees and share that templates bear on either side of a hypothesis
 _CLEAR = 1.1  # margin on the small level that is looked at on the large one at once
 _POLISHED = 16  # of the others, the best ones are compared once more there
+_SHEARED, _GAIN = 2, 1.1  # times that shear is tried, and what it must bring
 _LOOKED_AT = 5  # then the best ones of these are looked at
-_CHECKED = (5.0, 0.05)  # searched around them: the small level doesn't tell precisely
+_CHECKED = (4.0, 0.05)  # searched around them: the small level doesn't tell precisely
+_NEAR = 16.0  # pixels of the small level, likewise
 _RIVAL = 0.7  # share of the best margin at which another hypothesis may be the right one as well
 _APART = 0.1  # share of the scene's extent between hypotheses that aren't the same
 
@@ -54,7 +56,8 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
     search = Search(scene, team, min(team.matcher.scene, SIDE))
     looks = _Looks(search)
     waiting = []
-    if looks.at(np.eye(3), search.reach, _ROTATION, _SCALE) < _CLEAR:  # most often that is it
+    looks.at(np.eye(3), search.reach, _ROTATION, _SCALE)  # most often that is it
+    if looks.agree(first, small) < _CLEAR:
         for guess in _small(small, first):
             if guess.weight < _CLEAR:
                 waiting.append(guess)
@@ -97,11 +100,22 @@ def _small(search: Search, first: Guess | None) -> Iterator[Guess]:
 def _polished(search: Search, guesses: list[Guess]) -> list[Guess]:
     """The best ones once more, each from where it got: what lay between hypotheses gains."""
     best = sorted(guesses, key=lambda g: -g.weight)[:_POLISHED]
-    again = [search.guess(g.matrix, search.reach, *_CHECKED, steps=5) for g in best]
-    found = [
-        max(g, other or g, key=lambda g: g.weight) for g, other in zip(best, again, strict=True)
-    ]
+    found = [_polish(search, g) for g in best]
     return sorted(found, key=lambda g: -g.weight)
+
+
+def _polish(search: Search, guess: Guess) -> Guess:
+    """As a similarity, then sheared, as long as the margin grows."""
+    again = search.guess(guess.matrix, search.reach, *_CHECKED)
+    if again is not None and again.weight > guess.weight:
+        guess = again
+    for _ in range(_SHEARED):
+        start = search.sheared(guess.matrix, _NEAR)
+        bent = None if start is None else search.guess(start, search.reach, *_CHECKED)
+        if bent is None or bent.weight < _GAIN * guess.weight:
+            break
+        guess = bent
+    return guess
 
 
 def _guesses() -> Iterator[tuple[float, float]]:
@@ -121,41 +135,52 @@ class _Looks:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self.found: list[Guess | None] = []
+        self.found: list[Guess] = []
+
+    def agree(self, guess: Guess | None, small: Search) -> float:
+        """The best margin so far; with that of another level if it has found the same."""
+        if not self.found or guess is None:
+            return self.best()
+        here = self.found[-1]
+        if not self._same(here.matrix, self.search.from_level(guess.matrix, small.factor)):
+            return self.best()
+        both = here.margin + guess.weight
+        if both >= _CLEAR:
+            self.found[-1] = here._replace(margin=max(here.margin, guess.weight))
+        return both
 
     def closer(self, guess: Guess, small: Search) -> float:
-        """`at` what was guessed on a smaller level, where noise and clouds matter less.
+        """Look at what was guessed on a smaller level, in its own neighbourhood only.
 
-        If both levels find the same, the better one's margin counts.
+        The smaller level, where noise and clouds matter less, says what it leads by.
         """
         start = self.search.from_level(guess.matrix, small.factor)
-        self.at(start, self.search.reach, *_CHECKED)
-        found = self.found[-1]
+        reach = _NEAR * small.factor / self.search.factor
+        found = self.search.guess(start, reach, *_CHECKED)
         if found is None or not self._same(found.matrix, start):
             return 0.0
-        margin = max(found.margin, guess.weight)
-        self.found[-1] = found._replace(margin=margin)
-        return margin
+        found = _again(self.search, found, start)
+        self.found.append(found._replace(margin=guess.weight))
+        return guess.weight
 
     def at(self, start: Array, reach: float, rotation: float, scale: float) -> float:
         """The margin that it has here."""
         found = self.search.guess(start, reach, rotation, scale)
-        if found is not None:
-            found = _again(self.search, found, start)
-        self.found.append(found)
-        return 0.0 if found is None else found.margin
+        if found is None:
+            return 0.0
+        self.found.append(_again(self.search, found, start))
+        return self.found[-1].margin
 
     def best(self) -> float:
         """The largest margin so far."""
-        return max((g.margin for g in self.found if g is not None), default=0.0)
+        return max((g.margin for g in self.found), default=0.0)
 
     def lead(self) -> Guess | None:
         """The best one; with a margin like chance's if another one comes near to it."""
-        found = [g for g in self.found if g is not None]
-        if not found:
+        if not self.found:
             return None
-        best = max(found, key=lambda g: g.margin)
-        rivals = [g.margin for g in found if not self._same(g.matrix, best.matrix)]
+        best = max(self.found, key=lambda g: g.margin)
+        rivals = [g.margin for g in self.found if not self._same(g.matrix, best.matrix)]
         if max(rivals, default=0.0) < _RIVAL * best.margin:
             return best
         return best._replace(margin=min(best.margin, _CHANCE))

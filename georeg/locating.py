@@ -78,8 +78,10 @@ def survey(
 
 
 def from_matrix(matrix: Array) -> Transform:
-    """A similarity from its (3, 3) matrix."""
-    return transforms.from_dict({"name": "similarity", "matrix": matrix.tolist()})
+    """A similarity from its (3, 3) matrix, or an affine where that shears."""
+    (a, b), (c, d) = matrix[:2, :2]
+    name = "similarity" if np.allclose((a, b), (d, -c), rtol=0, atol=1e-9) else "affine"
+    return transforms.from_dict({"name": name, "matrix": matrix.tolist()})
 
 
 def describe(matrix: Array, margin: float) -> str:

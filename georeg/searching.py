@@ -15,7 +15,7 @@ from georeg.matching.team import Team
 from georeg.scene import Scene
 from georeg.tiling import SIDE
 from georeg.views import View
-from georeg.voting import Vote, vote
+from georeg.voting import Vote, climb, vote
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -98,8 +98,39 @@ class Search:
         Returns:
             None if there is nothing to go by.
         """
+        found, origin = self._match(start, reach + self._sway(rotation, scale))
+        self.sparse = isinstance(found, TilePoints)
+        if isinstance(found, TilePoints):
+            return _from_points(found, origin, start)
+        result = vote(
+            found.moved(origin), self._middle(), rotation=rotation, scale=scale, steps=steps
+        )
+        if result is None:
+            return None
+        return Guess(result.matrix() @ start, result.margin, result.support)
+
+    def sheared(self, start: Array, reach: float) -> Array | None:
+        """The best affine uphill from the best similarity near a start.
+
+        Args:
+            start: (3, 3) moving -> reference.
+            reach: pixels of the level to search beyond it.
+
+        Returns:
+            (3, 3); None if there is nothing to go by, or no surfaces.
+        """
+        found, origin = self._match(start, reach)
+        if isinstance(found, TilePoints):
+            return None
+        placed = found.moved(origin)
+        result = vote(placed, self._middle(), rotation=0.0, scale=0.0)
+        if result is None:
+            return None
+        return np.asarray(climb(placed, self._middle(), result.matrix()) @ start)
+
+    def _match(self, start: Array, radius: float) -> tuple[Surfaces | TilePoints, Array]:
+        """Everything against the reference, and what to add to its positions."""
         image, mask = self._moving(start)
-        radius = reach + 0.7 * (math.radians(rotation) + scale) * self.extent
         reference, reference_mask = self.reference
         found = self.team.match(
             TileBatch(
@@ -107,16 +138,14 @@ class Search:
             )
         )
         self.tried += 1
-        self.sparse = isinstance(found, TilePoints)
-        origin = np.array([self.window.x, self.window.y], np.float64)
-        middle = (float(self.middle[0]), float(self.middle[1]))
-        if isinstance(found, Surfaces):
-            placed = found.moved(origin)
-            result = vote(placed, middle, rotation=rotation, scale=scale, steps=steps)
-            if result is None:
-                return None
-            return Guess(result.matrix() @ start, result.margin, result.support)
-        return _from_points(found, origin, start)
+        return found, np.array([self.window.x, self.window.y], np.float64)
+
+    def _middle(self) -> tuple[float, float]:
+        return float(self.middle[0]), float(self.middle[1])
+
+    def _sway(self, rotation: float, scale: float) -> float:
+        """Pixels by which rotation (degrees) and scale move what lies far from the middle."""
+        return 0.7 * (math.radians(rotation) + scale) * self.extent
 
     def from_level(self, matrix: Array, factor: float) -> Array:
         """A matrix in pixels of another level."""

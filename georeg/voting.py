@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -134,6 +135,68 @@ def vote(
         (best.score - second) / len(surfaces),
         len(surfaces),
     )
+
+
+def climb(surfaces: Surfaces, pivot: tuple[float, float], start: Array) -> Array:
+    """The affine that pooled evidence is best for, uphill from a start: blurred first, then sharp.
+
+    Sheared and unevenly scaled scenes (oblique views, shrunken paper) are half a template off
+    under the best similarity.
+
+    Args:
+        surfaces: of one scene; centres in its pixels.
+        pivot: about which the affine is varied.
+        start: (3, 3) moving -> reference.
+
+    Returns:
+        (3, 3) moving -> reference.
+    """
+    relative = surfaces.center - np.asarray(pivot)
+    extent = max(1.0, float(np.abs(relative).max()))
+    design = np.column_stack([relative / extent, np.ones(len(relative))])
+    target = surfaces.center @ (start[:2, :2].T - np.eye(2)) + start[:2, 2]
+    # (3, 2): displacement in steps by place
+    found = np.linalg.lstsq(design, target / surfaces.step, rcond=None)[0]
+    likely = log_likelihood(surfaces.score)
+    for sigma, first in ((2.0, 3.0), (1.0, 1.5)):
+        soft = np.stack([cv2.GaussianBlur(s, (0, 0), sigma) for s in likely])
+        found = _uphill(soft, design, found, first, surfaces.radius)
+    linear = found[:2].T * surfaces.step / extent + np.eye(2)
+    out = np.eye(3)
+    out[:2, :2] = linear
+    out[:2, 2] = np.asarray(pivot) - linear @ pivot + found[2] * surfaces.step
+    return out
+
+
+def _uphill(
+    soft: Image, design: Array, start: Array, first: float, radius: int, last: float = 0.2
+) -> Array:
+    """Pattern search (Hooke and Jeeves, J. ACM 8(2), 1961) over the six parameters."""
+    which = np.arange(len(soft))
+
+    def score(parameters: Array) -> float:
+        place = design @ parameters + radius
+        low = np.clip(np.floor(place).astype(np.int64), 0, 2 * radius - 1)
+        x, y = np.clip(place - low, 0.0, 1.0).T
+        i, j = low.T
+        upper = soft[which, j, i] * (1 - x) + soft[which, j, i + 1] * x
+        lower = soft[which, j + 1, i] * (1 - x) + soft[which, j + 1, i + 1] * x
+        return float((upper * (1 - y) + lower * y).sum())
+
+    best, height, step = start, score(start), first
+    while step >= last:
+        before = height
+        for place in np.ndindex(best.shape):
+            for sign in (1.0, -1.0):
+                tried = best.copy()
+                tried[place] += sign * step
+                reached = score(tried)
+                if reached > height:
+                    best, height = tried, reached
+                    break
+        if height <= before:
+            step /= 2
+    return best
 
 
 @dataclass(frozen=True)
