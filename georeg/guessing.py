@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 
@@ -24,6 +27,7 @@ _SMALL_SIDE = 256  # pixels
 _NETWORK_SIDE = 512  # for matchers that answer with points, which bear more and take longer
 _TOLERATED = (8.0, 0.09)  # degrees and share that templates bear on either side of a hypothesis
 _CLEAR = 1.1  # margin on the small level that is looked at on the large one at once
+_BEYOND_CHANCE = 0.9  # margin there that hardly any wrong hypothesis has
 _POLISHED = 16  # of the others, the best ones are compared once more there
 _SHEARED, _GAIN = 2, 1.1  # times that shear is tried, and what it must bring
 _LOOKED_AT = 5  # then the best ones of these are looked at
@@ -56,45 +60,64 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
     search = Search(scene, team, min(team.matcher.scene, SIDE))
     looks = _Looks(search)
     waiting = []
-    looks.at(np.eye(3), search.reach, _ROTATION, _SCALE)  # most often that is it
-    if looks.agree(first, small) < _CLEAR:
+    alone = looks.at(np.eye(3), search.reach, _ROTATION, _SCALE)  # most often that is it
+    if alone < _CLEAR and first is not None and alone + looks.agreed(first, small) >= _CLEAR:
+        looks.closer(_polish(small, first), small)
+    elif alone < _CLEAR:
         for guess in _small(small, first):
             if guess.weight < _CLEAR:
                 waiting.append(guess)
-            elif looks.closer(guess, small) >= _CONFIDENT:
+            elif looks.closer(_polish(small, guess), small) >= _CONFIDENT:
                 break
     if looks.best() < _CONFIDENT:
         for guess in _polished(small, waiting)[:_LOOKED_AT]:
             looks.closer(guess, small)
-    else:
-        for rival in _turned(small, looks):
-            looks.closer(rival, small)
-    search.tried += small.tried
-    return search, looks.lead()
-
-
-def _turned(small: Search, looks: _Looks) -> Iterator[Guess]:
-    """What looks much the same turned by right angles: fields, roofs and streets do."""
     found = looks.lead()
-    if found is None:
-        return
-    upright = small.from_level(found.matrix, looks.search.factor)
-    for angle in (90.0, 180.0, 270.0):
+    if found is not None and found.margin > _CHANCE and _turns_alike(small, search, found):
+        found = found._replace(margin=_CHANCE)
+    search.tried += small.tried
+    return search, found
+
+
+def _turns_alike(small: Search, search: Search, found: Guess) -> bool:
+    """Whether it would do as well turned by right angles: fields, roofs and streets may."""
+    upright = small.from_level(found.matrix, search.factor)
+    weights = []
+    for angle in (0.0, 90.0, 180.0, 270.0):
         start = upright @ similarity(angle, 1.0, small.middle)
-        rival = small.guess(start, small.everywhere, *_TOLERATED, steps=5)
-        if rival is not None and rival.weight >= _CONFIDENT:
-            yield rival
+        guess = small.guess(start, small.everywhere, *_CHECKED, steps=5)
+        weights.append(0.0 if guess is None else guess.weight)
+    return max(weights[1:]) >= max(_RIVAL * weights[0], _BEYOND_CHANCE)
 
 
 def _small(search: Search, first: Guess | None) -> Iterator[Guess]:
-    """What each hypothesis of the wide search comes to, from the likeliest one on."""
+    """What each hypothesis of the wide search comes to, from the likeliest one on.
+
+    As many are looked at ahead as the matcher has room for; they count when their turn comes.
+    """
     if first is not None:
         yield first
-    for scale, angle in _guesses():
+
+    def look(scale: float, angle: float) -> Guess | None:
         start = similarity(angle, scale, search.middle)
-        found = search.guess(start, search.everywhere, *_TOLERATED, steps=5)
-        if found is not None:
-            yield found
+        return search.peek(start, search.everywhere, *_TOLERATED, steps=5)
+
+    guesses = _guesses()
+    ahead: deque[Future[Guess | None]] = deque()
+    with ThreadPoolExecutor(search.team.at_once, "georeg-guess") as pool:
+        try:
+            while True:
+                for scale, angle in islice(guesses, search.team.at_once + 1 - len(ahead)):
+                    ahead.append(pool.submit(look, scale, angle))
+                if not ahead:
+                    break
+                found = ahead.popleft().result()
+                search.tried += 1
+                if found is not None:
+                    yield found
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def _polished(search: Search, guesses: list[Guess]) -> list[Guess]:
@@ -137,17 +160,11 @@ class _Looks:
         self.search = search
         self.found: list[Guess] = []
 
-    def agree(self, guess: Guess | None, small: Search) -> float:
-        """The best margin so far; with that of another level if it has found the same."""
-        if not self.found or guess is None:
-            return self.best()
-        here = self.found[-1]
-        if not self._same(here.matrix, self.search.from_level(guess.matrix, small.factor)):
-            return self.best()
-        both = here.margin + guess.weight
-        if both >= _CLEAR:
-            self.found[-1] = here._replace(margin=max(here.margin, guess.weight))
-        return both
+    def agreed(self, guess: Guess, small: Search) -> float:
+        """The weight of what another level found if that is what was found here last; or 0."""
+        start = self.search.from_level(guess.matrix, small.factor)
+        alike = bool(self.found) and self._same(self.found[-1].matrix, start)
+        return guess.weight if alike else 0.0
 
     def closer(self, guess: Guess, small: Search) -> float:
         """Look at what was guessed on a smaller level, in its own neighbourhood only.

@@ -98,6 +98,13 @@ class Search:
         Returns:
             None if there is nothing to go by.
         """
+        self.tried += 1
+        return self.peek(start, reach, rotation, scale, steps)
+
+    def peek(
+        self, start: Array, reach: float, rotation: float, scale: float, steps: int
+    ) -> Guess | None:
+        """`guess`, uncounted; may be called in several threads."""
         found, origin = self._match(start, reach + self._sway(rotation, scale))
         self.sparse = isinstance(found, TilePoints)
         if isinstance(found, TilePoints):
@@ -119,6 +126,7 @@ class Search:
         Returns:
             (3, 3); None if there is nothing to go by, or no surfaces.
         """
+        self.tried += 1
         found, origin = self._match(start, reach)
         if isinstance(found, TilePoints):
             return None
@@ -137,7 +145,6 @@ class Search:
                 image[None], mask[None], reference[None], reference_mask[None], radius, "locate"
             )
         )
-        self.tried += 1
         return found, np.array([self.window.x, self.window.y], np.float64)
 
     def _middle(self) -> tuple[float, float]:

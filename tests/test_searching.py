@@ -10,7 +10,7 @@ from affine import Affine
 
 import scenes
 from georeg import guessing
-from georeg.align import measure
+from georeg.align import Alignment, measure
 from georeg.choosing import choice_for, team_of
 from georeg.matching.running import pick_devices
 from georeg.scene import open_scene
@@ -19,6 +19,19 @@ from georeg.settings import Settings
 
 SHAPE = (420, 480)
 SETTINGS = Settings(matcher="structural", search="wide", threads=1)
+
+
+def corrected(result: Alignment) -> scenes.Warp:
+    """Claimed -> true reference pixels by what was found."""
+    fit = result.fit
+    assert fit is not None
+    scale, origin = np.array([1.0, -1.0]), np.array(scenes.ORIGIN)
+
+    def mapping(xy: scenes.Array) -> scenes.Array:
+        claimed = fit.frame.to_pixel(xy * scale + origin)
+        return np.asarray((fit.frame.to_map(fit.transform.forward(claimed)) - origin) * scale)
+
+    return mapping
 
 
 @pytest.mark.parametrize(
@@ -32,16 +45,7 @@ def test_finds_what_is_turned_and_scaled(
     pair = scenes.make_pair(tmp_path, truth, SHAPE)
     result = measure(pair.moving, pair.reference, SETTINGS)
     assert result.verdict.ok, result.verdict.reasons
-    fit = result.fit
-    assert fit is not None
-    scale_xy, origin = np.array([1.0, -1.0]), np.array(scenes.ORIGIN)
-
-    def corrected(xy: scenes.Array) -> scenes.Array:
-        claimed = fit.frame.to_pixel(xy * scale_xy + origin)
-        true = fit.frame.to_map(fit.transform.forward(claimed))
-        return np.asarray((true - origin) * scale_xy)
-
-    assert np.nanmedian(pair.errors(corrected)) < 0.3
+    assert np.nanmedian(pair.errors(corrected(result))) < 0.3
 
 
 def test_the_same_twice_is_not_believed(tmp_path: Path) -> None:
@@ -95,3 +99,35 @@ def test_levels_speak_of_the_same_places(tmp_path: Path) -> None:
     assert angle_and_scale(on_large) == pytest.approx((30.0, 1.2))
     # The middle is where it was on either level.
     assert on_large @ [*large.middle, 1] == pytest.approx([*large.middle, 1])
+
+
+def test_threads_change_nothing(tmp_path: Path) -> None:
+    """Hypotheses are looked at ahead in threads; what is found, and after how many, is the same."""
+    truth = scenes.similarity(-100.0, 0.9, 10, -5, SHAPE)
+    pair = scenes.make_pair(tmp_path, truth, SHAPE)
+    found = []
+    for threads in (1, 3):
+        settings = Settings(matcher="structural", search="wide", threads=threads)
+        with open_scene(pair.moving, pair.reference, settings) as scene:
+            devices = pick_devices("cpu")
+            choice = choice_for(scene.modalities, devices, settings)
+            with team_of(choice, devices, settings) as team:
+                search, guess = guessing.wide(scene, team)
+        assert guess is not None
+        found.append((guess.matrix.tolist(), guess.margin, search.tried))
+    assert found[0] == found[1]
+    assert found[0][2] < 60
+
+
+def test_shear_is_found_by_all_templates_together(tmp_path: Path) -> None:
+    """An oblique view: no similarity fits better than 20 px, and none finds it alone."""
+    matrix = np.array([[0.95, 0.28, 0], [-0.12, 1.08, 0]])
+    middle = np.array([SHAPE[1] / 2, SHAPE[0] / 2])
+
+    def truth(xy: scenes.Array) -> scenes.Array:
+        return np.asarray((xy - middle) @ matrix[:, :2].T + middle + [6.0, -9.0])
+
+    pair = scenes.make_pair(tmp_path, truth, SHAPE)
+    result = measure(pair.moving, pair.reference, SETTINGS)
+    assert result.verdict.ok, result.verdict.reasons
+    assert np.nanmedian(pair.errors(corrected(result))) < 0.3
