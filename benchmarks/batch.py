@@ -157,26 +157,9 @@ def throughput(manifest: Path, folder: Path, workers: int, warm: Path) -> float:
     return len(cases.records(out)) / seconds
 
 
-def head(manifest: Path, target: Path, count: int) -> Path:
-    target.write_text("".join(manifest.read_text().splitlines(keepends=True)[: count + 1]))
-    return target
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--side", type=int, default=320)
-    parser.add_argument("--between", type=float, default=12.0, help="most seconds between kills")
-    parser.add_argument("--scaling-jobs", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3, help="of one worker, then two")
-    parser.add_argument("--folder", type=Path, default=None)
-    args = parser.parse_args()
-    folder = Path(args.folder or tempfile.mkdtemp(prefix="georeg-batch-"))
-    shutil.rmtree(folder, ignore_errors=True)
-    jobs, good = make(folder, args.data, args.jobs, args.side)
-    result: dict[str, Any] = {
+def unattended(args: argparse.Namespace, folder: Path, jobs: Path, result: dict[str, Any]) -> None:
+    """One undisturbed run, and one that is killed again and again."""
+    result |= {
         "jobs": args.jobs, "kills": args.kills, "cores": os.cpu_count(),
         "python": platform.python_version(), "load_before": os.getloadavg()[0],
     }  # fmt: skip
@@ -202,6 +185,33 @@ def main() -> None:
         )
         result["files"] = len(one)
         save(result)
+
+
+def head(manifest: Path, target: Path, count: int) -> Path:
+    target.write_text("".join(manifest.read_text().splitlines(keepends=True)[: count + 1]))
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--side", type=int, default=320)
+    parser.add_argument("--between", type=float, default=12.0, help="most seconds between kills")
+    parser.add_argument("--scaling-jobs", type=int, default=100)
+    parser.add_argument(
+        "--only-dask", action="store_true", help="keep what was measured before of the rest"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="of one worker, then two")
+    parser.add_argument("--folder", type=Path, default=None)
+    args = parser.parse_args()
+    folder = Path(args.folder or tempfile.mkdtemp(prefix="georeg-batch-"))
+    shutil.rmtree(folder, ignore_errors=True)
+    jobs, good = make(folder, args.data, args.jobs, args.side)
+    result = json.loads((RESULTS / "batch.json").read_text()) if args.only_dask else {}
+    if not args.only_dask:
+        unattended(args, folder, jobs, result)
     if args.scaling_jobs:
         some = head(good, folder / "some.csv", args.scaling_jobs)
         warm = head(good, folder / "warm.csv", 4)
