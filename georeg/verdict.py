@@ -67,6 +67,7 @@ class Verdict:
         confidence: margin of the first estimate; see `Start`.
         check: the independent look.
         criteria: what was weighed.
+        placed: whether the moving raster had no georeference, or one that wasn't looked at.
     """
 
     ok: bool
@@ -83,6 +84,7 @@ class Verdict:
     confidence: float
     check: Check | None
     criteria: tuple[Criterion, ...] = ()
+    placed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -100,6 +102,8 @@ class Verdict:
             error = f", error {self.accuracy.rmse_px:.2f} px RMSE"
             if self.accuracy.rmse_m is not None:
                 error += f" ({self.accuracy.rmse_m:.3g} m)"
+        if self.placed:
+            return f"aligned: placed by what it shows{error}"
         if self.status == "already aligned":
             return f"already aligned within {max(self.displacement_px, 0.1):.1f} px{error}"
         return f"aligned: moved by {self.displacement_px:.1f} px{error}"
@@ -175,7 +179,7 @@ def judge(
         ok,
         reasons,
         _warnings(covered.share, check, _lean(points) * pixels, ok=ok),
-        "refused" if not ok else "already aligned" if already else "aligned",
+        "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
         inliers,
@@ -186,6 +190,7 @@ def judge(
         start.margin,
         check,
         tuple(weighed),
+        not settings.georef,
     )
 
 

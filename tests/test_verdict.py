@@ -134,6 +134,15 @@ def test_already_aligned_is_a_success_that_says_within_what() -> None:
     assert found.sentence().startswith("already aligned within 0.2 px, error 0.2")
 
 
+def test_what_had_no_place_was_not_aligned_already() -> None:
+    """However near the fit comes to where the search has put it."""
+    points = tp.scattered(lambda p: p + [0.2, -0.1], noise=0.1)
+    found = verdict(points, check=dataclasses.replace(GOOD, before=0.5, after=0.5), georef=False)
+    assert found.ok
+    assert found.status == "aligned"
+    assert found.sentence().startswith("aligned: placed by what it shows, error 0.1")
+
+
 def test_too_few_points() -> None:
     """With a warning at most about the coverage, which few points can't have."""
     found = verdict(tp.scattered(tp.shift, 5, noise=0.05))
@@ -264,6 +273,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
         assert set(data) == {
             "ok", "reasons", "warnings", "status", "accuracy", "tie_points", "inliers", "coverage",
             "displacement_px", "displacement_m", "distortion", "confidence", "check", "criteria",
+            "placed",
         }  # fmt: skip
     data = verdict(tp.scattered(tp.shift)).to_dict()
     assert set(data["accuracy"]) == {

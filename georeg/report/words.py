@@ -78,6 +78,9 @@ def _above(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 def _trusted(facts: Facts) -> tuple[str, tuple[str, ...]]:
     verdict = facts.verdict
+    if verdict.get("placed"):
+        said = "The moving raster was placed by what it shows; its own georeference"
+        return "Aligned", (f"{said}, if it had one, wasn't looked at.",)
     moved = facts.length(verdict["displacement_px"])
     off = f"The moving raster {'is' if _checked(facts) else 'was'} off by {moved} in the median"
     if verdict["status"] == "already aligned":
