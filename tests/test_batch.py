@@ -157,19 +157,24 @@ def test_two_runs_in_one_folder(tmp_path: Path) -> None:
     ) as first:
         assert first.stderr is not None
         assert "2 of 2 jobs to do" in first.stderr.readline()
-        waiting = subprocess.Popen(
-            cases.command(manifest, out, "--wait", 120, "--log-format", "json"),
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        leaving = cases.batch(manifest, out)
+        first.send_signal(signal.SIGSTOP)  # it mustn't be done before the others look
+        try:
+            leaving = cases.batch(manifest, out)
+            waiting = subprocess.Popen(
+                cases.command(manifest, out, "--wait", 120, "--log-format", "json"),
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            assert waiting.stderr is not None
+            said = [waiting.stderr.readline()]
+        finally:
+            first.send_signal(signal.SIGCONT)
         first.stderr.read()
         assert first.wait() == 5
     assert leaving.returncode == 1
     assert "is being worked on by run" in leaving.stderr
     assert "--wait" in leaving.stderr
     with waiting:
-        assert waiting.stderr is not None
-        events = [json.loads(line) for line in waiting.stderr]
+        events = [json.loads(line) for line in (*said, *waiting.stderr)]
     assert waiting.returncode == 5
     assert any("waiting" in event["message"] for event in events)
     assert [e["todo"] for e in events if e["event"] == "plan"] == [0]

@@ -100,23 +100,32 @@ def noise(count: int, *shape: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(5).random((count, *shape), np.float32))
 
 
-def test_it_is_set_up_as_minima_was_trained(random_state: State, random_net: LoftrNet) -> None:
-    """The position encoding isn't among the weights, and kornia's default is the broken one."""
+def test_it_is_set_up_as_minima_was_trained(
+    random_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The position encoding isn't among the weights, and kornia's default is the broken one.
+
+    In float64, where both give the same on every CPU: in float32 either is up to 2e-6 from that.
+    """
+    single = torch.Tensor.float
+    monkeypatch.setattr(
+        torch.Tensor, "float", lambda x: x if x.dtype == torch.float64 else single(x)
+    )
     config = copy.deepcopy(default_cfg)
     config["match_coarse"]["thr"] = 0.0
-    image0, image1 = noise(2, 128, 160)
-    old_net = LoftrNet.from_state(random_state, threshold=0.0, old=True)
+    image0, image1 = noise(2, 128, 160).double()
     found = {}
-    for mended, net in ((True, random_net), (False, old_net)):
-        with cases.plain_sums():
-            ((xy0, _, confidence, _),) = net.match(image0[None], None, image1[None], None)
-        assert len(xy0) > 3
+    for mended in (True, False):
+        net = LoftrNet.from_state(random_state, threshold=0.0, old=not mended).double()
+        ((_, xy1, confidence, _),) = net.match(image0[None], None, image1[None], None)
+        assert len(xy1) > 3
         config["coarse"]["temp_bug_fix"] = mended
         raw = LoFTR(pretrained=None, config=config).eval()
         raw.load_state_dict(dict(random_state))
-        with torch.no_grad(), cases.plain_sums():
-            out = raw({f"image{i}": a[None, None] for i, a in enumerate((image0, image1))})
-        np.testing.assert_allclose(out["confidence"], confidence, atol=1e-6)
+        with torch.no_grad():
+            out = raw.double()({f"image{i}": a[None, None] for i, a in enumerate((image0, image1))})
+        np.testing.assert_allclose(out["keypoints1"], xy1, atol=1e-9)
+        np.testing.assert_allclose(out["confidence"], confidence, atol=1e-12)
         found[mended] = confidence
     same = len(found[True]) == len(found[False])
     assert not (same and np.allclose(found[True], found[False], atol=1e-6))
