@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,18 @@ def test_surfaces_say_how_reliable_they_are() -> None:
     assert len(found.reliability) == 4
     assert found.structure is not None
     assert found.structure.shape == (len(found), 2)
+
+
+def test_whole_scenes_are_seen_as_structural_sees_them() -> None:
+    """The network was trained on tiles: seen from afar, its gates lost thin coasts."""
+    batch = batch_of([shifted(SHIFT)])
+    scene, tile = replace(batch, goal="locate"), replace(batch, goal="track")
+    matcher = choosing.loader("embedded")(Device())
+    structural = StructuralMatcher()
+    for name in ("score", "center"):
+        found, expected = (getattr(m.match(scene), name) for m in (matcher, structural))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert not np.allclose(matcher.match(tile).score, structural.match(tile).score, atol=1e-3)
 
 
 def test_aligns_another_sensor(tmp_path: Path) -> None:

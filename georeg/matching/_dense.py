@@ -97,6 +97,10 @@ class DenseMatcher(ABC):
         (row, column) on: the first ones are those of `features`.
         """  # fmt: skip
 
+    def scene_features(self, images: Tensor, masks: Tensor) -> Features:
+        """The same for 'locate', where the resolution is anything."""
+        return self.features(images, masks)
+
     @torch.inference_mode()
     def match(self, batch: TileBatch) -> Surfaces:
         """Surfaces of overlapping templates, 96 px wide but for small and for large scenes."""
@@ -105,7 +109,8 @@ class DenseMatcher(ABC):
         two = self._put(batch.reference, batch.reference_mask, plan)
         if batch.goal == "refine":
             return self._refine(one, two, batch.radius, plan)
-        moving, reference = self.features(*one), self.features(*two)
+        look = self.scene_features if batch.goal == "locate" else self.features
+        moving, reference = look(*one), look(*two)
         if plan.unit > STRIDE:
             moving, reference = _halve(*moving), _halve(*reference)
         radius = max(1, math.ceil(batch.radius / plan.unit))

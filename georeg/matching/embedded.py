@@ -12,8 +12,10 @@ from torch import Tensor
 
 from georeg.matching._dense import DenseMatcher, Features
 from georeg.matching._network import tensors
+from georeg.matching.cells import prepare
 from georeg.matching.networks.embedded import EmbeddedNet
 from georeg.matching.protocol import Device, Weights
+from georeg.matching.structural import describe
 
 
 class EmbeddedMatcher(DenseMatcher):
@@ -42,6 +44,10 @@ class EmbeddedMatcher(DenseMatcher):
         """Of cells that touch each other; see the base."""
         found: Features = self.net(images, masks)
         return found
+
+    def scene_features(self, images: Tensor, masks: Tensor) -> Features:
+        """Ungated: the network has seen tiles, nearly aligned, and not whole scenes from afar."""
+        return describe(prepare(images, masks))
 
     def phases(self, images: Tensor, masks: Tensor) -> list[Features]:
         """Of cells from every pixel on; see the base."""

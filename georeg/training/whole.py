@@ -3,9 +3,9 @@
 Images come with a longer side of 640 pixels and nothing is known of where they lie. The error is
 the mean distance of the moving image's corners from where they belong, in pixels of the reference
 as it was; its AUC up to a threshold is the area under the curve of recall (SuperGlue's and
-MINIMA's measure; Ren et al., CVPR 2025). MINIMA takes OpenCV's RANSAC over all matches; here the
-mapping is what the engine fits, so matchers whose single matches can't decide are judged as they
-are used. A refusal counts as infinitely wrong, but the fit behind it is scored, too.
+MINIMA's measure; Ren et al., CVPR 2025). The mapping is a homography, as there: but where MINIMA
+takes OpenCV's RANSAC over all matches, it is what the engine fits, so matchers whose single matches
+can't decide are judged as they are used. The fit behind a refusal is scored, too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def whole_error(pair: TruePair, settings: Settings) -> WholeError:
     with tempfile.TemporaryDirectory(prefix="georeg-whole-") as folder:
         moving, moving_scale = _stored(pair.moving, pair.moving_mask, folder, "moving")
         reference, scale = _stored(pair.reference, pair.reference_mask, folder, "reference")
-        result = measure(moving, reference, replace(settings, search="wide"))
+        result = measure(moving, reference, replace(settings, search="wide", transform="projective"))
         if result.fit is None:
             return WholeError(math.inf, False, len(result.matches))
         rows, columns = pair.moving.shape[:2]
