@@ -55,10 +55,11 @@ def whole_error(pair: TruePair, settings: Settings) -> WholeError:
         pair: with its truth.
         settings: the matcher, its weights, threads and device; georeferences aren't looked at.
     """
+    chosen = replace(settings, search="wide", transform="projective")
     with tempfile.TemporaryDirectory(prefix="georeg-whole-") as folder:
         moving, moving_scale = _stored(pair.moving, pair.moving_mask, folder, "moving")
         reference, scale = _stored(pair.reference, pair.reference_mask, folder, "reference")
-        result = measure(moving, reference, replace(settings, search="wide", transform="projective"))
+        result = measure(moving, reference, chosen)
         if result.fit is None:
             return WholeError(math.inf, False, len(result.matches))
         rows, columns = pair.moving.shape[:2]
