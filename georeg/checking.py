@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 
 _TILES = 16  # evenly spread: enough for a share
 _RADIUS = 12.0  # pixels around the prediction among which the best place is sought
-_HIT = 2.5  # pixels from the prediction within which the best place is one
+HIT = 2.5  # frame pixels from the prediction within which the best place is one
 _TELLING = 0.6  # share of displacements that must be valid for a template to count
 
 
@@ -109,7 +109,7 @@ def check_alignment(
     row, column = np.divmod(score.reshape(len(score), -1).argmax(axis=1), side)
     best = (np.stack([column, row], axis=1) - after.radius) * after.step
     distance = np.hypot(*(best - offset).T)
-    chance = math.pi * _HIT**2 / (side * after.step) ** 2
+    chance = math.pi * HIT**2 / (side * after.step) ** 2
     place = np.clip(np.rint(np.nan_to_num(offset, nan=1e6) / after.step), -1e6, 1e6)
     index = place.astype(np.int64) + after.radius
     known = ((index >= 0) & (index < side)).all(axis=1)
@@ -120,7 +120,7 @@ def check_alignment(
     return Check(
         len(after),
         float(independent),
-        float((distance <= _HIT).mean()),
+        float((distance <= HIT).mean()),
         chance,
         similarity_before,
         similarity,

@@ -86,6 +86,29 @@ def confirmed(margin: float, check: Check) -> Criterion:
     )
 
 
+def known_all_over(half: float, matched: float, limit: float) -> Criterion:
+    """Whether the fit is known over most of the overlap, not only where both can be matched.
+
+    Tie points along a coast say little about the sea behind it, and what is written is all of
+    the moving raster. A fit that is poor everywhere is left to the other criteria.
+
+    Args:
+        half: error that half of the overlap isn't expected to reach, reference pixels.
+        matched: the same of what both rasters show.
+        limit: error that counts as a hit, likewise.
+    """
+    return _weighed(
+        "error to be expected over the overlap",
+        f"{half:.2f} px in the median, {matched:.2f} px of what both show",
+        f"at most {limit:.3g} px, where the fit is as good as that at what both show",
+        half <= limit or matched > limit,
+        f"the fit extrapolates over most of the overlap, where it is likely off by {half:.1f} px "
+        f"and more ({matched:.1f} px at what both rasters show)",
+        "try a stiffer --transform, crop the moving raster to what both show, or name the right "
+        "nodata values if it is masked by mistake",
+    )
+
+
 def plausible_scale(scale: float, settings: Settings) -> Criterion:
     """No more than the search could see."""
     least, most = _SCALE[settings.search]

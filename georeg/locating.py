@@ -34,6 +34,8 @@ class Start:
         factor: of level 0 against the frame.
         texture: (rows, columns) of level 0: local contrast of the weaker side, 0 where invalid.
         tried: how many hypotheses were looked at; 0 if nobody had to search.
+        shown: (rows, columns) of level 0, True where the moving raster has data; None if that is
+            everywhere.
     """
 
     transform: Transform
@@ -41,6 +43,7 @@ class Start:
     factor: float
     texture: Image
     tried: int = 0
+    shown: Mask | None = None
 
 
 def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
@@ -74,7 +77,7 @@ def survey(
     reference = reference or scene.reference_view().look(window, factor)
     moving = scene.moving_view(transform).look(window, factor)
     texture = np.minimum(_texture(*reference), _texture(*moving))[pad:-pad, pad:-pad]
-    return Start(transform, margin, factor, texture)
+    return Start(transform, margin, factor, texture, shown=moving[1][pad:-pad, pad:-pad])
 
 
 def from_matrix(matrix: Array) -> Transform:

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg import criteria
-from georeg.checking import Check
+from georeg.checking import HIT, Check
 from georeg.coverage import coverage
 from georeg.criteria import Criterion
+from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.frame import Frame
 from georeg.locating import Start
@@ -30,6 +31,7 @@ _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
 _ONE_WAY = 2.0  # times further along than across
 _ALREADY = 0.7  # pixels: smaller displacements than that are none
+_OPEN = 0.1  # share of the overlap where the fit may extrapolate without a word
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,26 @@ class Accuracy:
     mean_y_px: float
     rmse_m: float | None
     ce90_m: float | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Errors to be expected over the overlap, wherever the moving raster has data.
+
+    Unlike `Accuracy`, places count where nothing could be matched: water, clouds, no data in the
+    reference.
+
+    Attributes:
+        half_px: half of the overlap has less, in reference pixels.
+        most_px: nine tenths of it have less.
+        matched_px: half of what both rasters show has less.
+        beyond: share of the overlap with more than what counts as a hit.
+    """
+
+    half_px: float
+    most_px: float
+    matched_px: float
+    beyond: float
 
 
 @dataclass(frozen=True)
@@ -68,6 +90,7 @@ class Verdict:
         check: the independent look.
         criteria: what was weighed.
         placed: whether the moving raster had no georeference, or one that wasn't looked at.
+        expected: errors over all of the overlap; None if there are too few tie points.
     """
 
     ok: bool
@@ -85,6 +108,7 @@ class Verdict:
     check: Check | None
     criteria: tuple[Criterion, ...] = ()
     placed: bool = False
+    expected: Expected | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -155,7 +179,8 @@ def judge(
     accuracy = _accuracy(fit, pixels, metres)
     inliers = int(fit.inlier.sum())
     covered = coverage(points.true[fit.inlier], start)
-    nodes = _nodes(frame, start)
+    nodes = _nodes(frame, start, start.texture > 0)
+    expected = _expected(frame, start, points, fit, nodes)
     if displacement is None:
         displacement = _displacement(fit.transform, nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
@@ -166,6 +191,8 @@ def judge(
         criteria.spread(covered.share, inliers),
         criteria.confirmed(start.margin, check),
     ]
+    if expected is not None:
+        weighed.append(criteria.known_all_over(expected.half_px, expected.matched_px, HIT * pixels))
     if settings.georef and settings.search == "normal" and not folded:
         weighed.append(criteria.plausible_scale(scale, settings))
     weighed.append(criteria.undistorted(low, high, folded))
@@ -178,7 +205,7 @@ def judge(
     return Verdict(
         ok,
         reasons,
-        _warnings(covered.share, check, _lean(points) * pixels, ok=ok),
+        _warnings(covered.share, check, _lean(points) * pixels, expected, HIT * pixels, ok=ok),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
@@ -191,11 +218,20 @@ def judge(
         check,
         tuple(weighed),
         not settings.georef,
+        expected,
     )
 
 
-def _warnings(share: float, check: Check, lean: float, *, ok: bool) -> tuple[str, ...]:
+def _warnings(
+    share: float, check: Check, lean: float, expected: Expected | None, hit: float, *, ok: bool
+) -> tuple[str, ...]:
     warnings = []
+    if ok and expected is not None and expected.beyond > _OPEN and expected.matched_px <= hit:
+        warnings.append(
+            f"the fit extrapolates where nothing can be matched: over {expected.beyond:.0%} of the "
+            f"overlap it may be off by more than {hit:.3g} px ({expected.most_px:.1f} px and more "
+            "over a tenth)"
+        )
     if share < _THIN_COVERAGE:
         warnings.append(
             f"tie points cover {share:.0%} of the overlap; elsewhere the fit extrapolates"
@@ -232,16 +268,37 @@ def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
     )
 
 
-def _nodes(frame: Frame, start: Start) -> Array:
-    """(N, 2) true frame positions all over the overlap."""
+def _expected(
+    frame: Frame, start: Start, points: TiePoints, fit: Fit, matched: Array
+) -> Expected | None:
+    nodes = _nodes(frame, start, start.shown)
+    pixels, errors = frame.reference_pixels, []
+    for xy in (nodes, matched):
+        found = expected_errors(fit, points.true, xy)
+        if found is None:
+            return None
+        errors.append(np.nan_to_num(found, nan=math.inf) * pixels)
+    all_over, near = errors
+    half, most = np.percentile(all_over, [50, 90], method="lower")
+    return Expected(
+        float(half),
+        float(most),
+        float(np.median(near)),
+        float((all_over > HIT * pixels).mean()),
+    )
+
+
+def _nodes(frame: Frame, start: Start, where: npt.NDArray[np.bool_] | None) -> Array:
+    """(N, 2) true frame positions all over the overlap, or a part of it (cells of level 0)."""
     rows, columns = frame.grid.shape
     step = max(rows, columns) / _GRID
     x, y = np.meshgrid(np.arange(step / 2, columns, step), np.arange(step / 2, rows, step))
     xy = np.stack([x.ravel(), y.ravel()], axis=1)
+    if where is None:
+        return xy
     at = np.floor(xy / start.factor).astype(int)
-    limit = np.array(start.texture.shape[::-1]) - 1
-    at = np.clip(at, 0, limit)
-    seen = start.texture[at[:, 1], at[:, 0]] > 0
+    at = np.clip(at, 0, np.array(where.shape[::-1]) - 1)
+    seen = where[at[:, 1], at[:, 0]]
     return xy[seen] if seen.sum() >= 4 else xy
 
 

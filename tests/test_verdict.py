@@ -253,6 +253,46 @@ def test_a_scale_that_a_normal_search_can_t_find_is_suspicious() -> None:
     assert verdict(points, "similarity", georef=False, search="wide").ok
 
 
+STRIP = np.zeros((250, 250), np.bool_)
+STRIP[:25] = True
+
+
+def along_the_coast(bend: float) -> tp.Points:
+    """Land is a strip along the upper edge; what bends there tells nothing of the sea."""
+
+    def bent(xy: Any) -> Any:
+        return xy + [6.0, -4.0] + bend * np.sin(xy[:, :1] / 120 + [0.3, 1.1])
+
+    places = np.random.default_rng(1).uniform([20, 10], [980, 90], (40, 2))
+    return tp.scattered(bent, within=places, noise=0.2)
+
+
+def test_a_fit_that_mostly_extrapolates_is_refused() -> None:
+    """A real coast with a black sea came out 7 px off, and trusted."""
+    land = np.where(STRIP, np.float32(0.1), np.float32(0))
+    begin = start(texture=land)
+    found = verdict(along_the_coast(3.0), "affine", begin=begin)
+    assert "extrapolates over most of the overlap" in reason(found)
+    assert found.expected is not None
+    assert found.expected.half_px > 2.5 > found.expected.matched_px
+    # Where the moving raster has no data either nothing is lost.
+    assert verdict(along_the_coast(3.0), "affine", begin=dataclasses.replace(begin, shown=STRIP)).ok
+    # Nor where what was found can be relied on further away.
+    assert verdict(along_the_coast(0.0), "affine", begin=begin).ok
+
+
+def test_a_fit_that_partly_extrapolates_is_said_to() -> None:
+    shown = np.zeros((250, 250), np.bool_)
+    shown[:200] = True
+    land = np.where(STRIP, np.float32(0.1), np.float32(0))
+    begin = dataclasses.replace(start(texture=land), shown=shown)
+    found = verdict(along_the_coast(1.8), "affine", begin=begin)
+    assert found.ok
+    assert found.expected is not None
+    assert found.expected.matched_px < found.expected.half_px < 2.5 < found.expected.most_px
+    assert any("extrapolates where nothing can be matched" in w for w in found.warnings)
+
+
 def test_every_reason_is_said() -> None:
     check = Check(100, 30.0, 0.02, 0.03, 0.4, 0.1)
     points = tp.scattered(tp.shift, 5, noise=0.5)
@@ -273,7 +313,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
         assert set(data) == {
             "ok", "reasons", "warnings", "status", "accuracy", "tie_points", "inliers", "coverage",
             "displacement_px", "displacement_m", "distortion", "confidence", "check", "criteria",
-            "placed",
+            "placed", "expected",
         }  # fmt: skip
     data = verdict(tp.scattered(tp.shift)).to_dict()
     assert set(data["accuracy"]) == {

@@ -1,0 +1,66 @@
+"""What error is expected where there are no tie points, against what it really is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tie_points as tp
+from georeg.expecting import expected_errors
+from georeg.fitting import Fit
+
+FAR = np.array([[500.0, 900.0], [80.0, 950.0], [900.0, 700.0]])
+NEAR = np.array([[500.0, 75.0], [300.0, 60.0], [700.0, 90.0]])
+
+
+def coast(seed: int, count: int = 60) -> Any:
+    """Places in a strip along the upper edge."""
+    return np.random.default_rng(seed).uniform([0, 0], [tp.SIZE, 150], (count, 2))
+
+
+def fitted(seed: int, noise: float, model: str) -> tuple[Fit, tp.Points]:
+    points = tp.scattered(tp.shift, within=coast(seed), noise=noise, seed=seed)
+    return points.fit(model, block=30.0), points
+
+
+@pytest.mark.parametrize("model", ["shift", "similarity", "affine"])
+@pytest.mark.parametrize("places", [NEAR, FAR], ids=["near", "far"])
+def test_it_is_about_the_true_error(model: str, places: Any) -> None:
+    """Over many draws, together with the tie points' own noise, which it includes."""
+    expected, true = [], []
+    for seed in range(40):
+        fit, points = fitted(seed, 0.6, model)
+        found = expected_errors(fit, points.true, places)
+        assert found is not None
+        expected.append(found**2)
+        off = fit.transform.forward(fit.transform.inverse(places)) - places
+        np.testing.assert_allclose(off, 0, atol=1e-6)
+        known = places - tp.shift(fit.transform.inverse(places))
+        true.append((known**2).sum(axis=1) + 2 * 0.6**2)
+    ratio = np.sqrt(np.mean(expected) / np.mean(true))
+    assert 0.75 < ratio < 1.35
+
+
+def test_far_from_all_points_more_is_expected() -> None:
+    fit, points = fitted(3, 0.6, "affine")
+    near, far = (expected_errors(fit, points.true, xy) for xy in (NEAR, FAR))
+    assert near is not None
+    assert far is not None
+    assert far.min() > 1.5 * near.max()
+
+
+def test_a_shift_is_known_everywhere_alike() -> None:
+    fit, points = fitted(3, 0.6, "shift")
+    found = expected_errors(fit, points.true, np.concatenate([NEAR, FAR]))
+    assert found is not None
+    assert np.ptp(found) < 1e-6
+
+
+def test_nothing_to_compare() -> None:
+    fit, points = fitted(3, 0.6, "shift")
+    assert expected_errors(replace(fit, fold_models=()), points.true, FAR) is None
+    nothing = np.full_like(fit.held_out, np.nan)
+    assert expected_errors(replace(fit, held_out=nothing), points.true, FAR) is None
