@@ -116,10 +116,11 @@ def main() -> None:
     ]
     for group, rows in fits.items():
         near, fair, own = np.mean(rows, axis=0)
-        away = np.array(patches[group] or [np.nan])
+        away = np.array(patches[group])
+        shares = [f"{(away >= d).mean():.0%}" if len(away) else "-" for d in (1, 2)]
         lines.append(
-            f"| {group} | {len(rows)} | {near:.1%} | {fair:.1%} | {own:.2f} | {len(patches[group])}"
-            f" | {(away >= 1).mean():.0%} | {(away >= 2).mean():.0%} |"
+            f"| {group} | {len(rows)} | {near:.1%} | {fair:.1%} | {own:.2f} | {len(away)}"
+            f" | {shares[0]} | {shares[1]} |"
         )
     near, fair, own = np.mean([np.mean(rows, axis=0) for rows in fits.values()], axis=0)
     lines.append(f"| **all groups** | | {near:.1%} | {fair:.1%} | {own:.2f} | | | |")
