@@ -2,8 +2,8 @@
 
 The file is made by linking a whole one into place, which works on network file systems, too. A run
 that was killed leaves it behind: it is stale at once if its process is known to be gone, and
-after a while without heartbeat if it runs on another machine. Whoever takes a stale lock over
-moves it away first, which only one can do.
+after a while without heartbeat if it runs on another machine. Lock files
+are removed under the system's own lock on them, so that of several who see a stale one only one does.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Lock:
         """Stop, and give the lock back if it is ours."""
         self._end.set()
         self._beater.join(_BEAT)
-        if holds(self.path, self.run):
-            os.unlink(self.path)
+        with _alone_with(self.path) as there:
+            if there and holds(self.path, self.run):
+                os.unlink(self.path)
 
     def _beat(self) -> None:
         while not self._end.wait(_BEAT):
@@ -168,21 +169,38 @@ def _dead(path: str, owner: Mapping[str, Any]) -> bool:
 
 
 def _put_away(path: str, owner: Mapping[str, Any]) -> None:
-    """Remove a stale lock; put it back if it has become somebody else's meanwhile."""
-    away = f"{path}.{uuid.uuid4().hex}"
+    """Remove a stale lock, unless it has become somebody else's meanwhile."""
+    with _alone_with(path) as there:
+        found = read_owner(path) if there else None
+        if found is not None and found.get("run") == owner.get("run"):
+            os.unlink(path)
+            log.warning("took over the lock of %s, which is gone", _who(owner))
+
+
+@contextmanager
+def _alone_with(path: str) -> Iterator[bool]:
+    """Nobody else removes a lock file meanwhile; False if it is gone, or another one by now.
+
+    The system's own lock on the file, which goes with the process. Without it two that saw the
+    same stale lock might each remove one: the stale one, and the first one's new one.
+    """
     try:
-        os.rename(path, away)
+        file = os.open(path, os.O_RDWR)
     except OSError:
-        return  # somebody else was faster
-    found = read_owner(away)
-    if found is not None and found.get("run") != owner.get("run"):
+        yield False
+        return
+    try:
+        with suppress(ImportError, OSError):  # not everywhere; there the moments between are short
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            os.link(away, path)
+            there = os.path.samestat(os.fstat(file), os.stat(path))
         except OSError:
-            log.warning("%s was taken over twice", path)
-    else:
-        log.warning("took over the lock of %s, which is gone", _who(owner))
-    os.unlink(away)
+            there = False
+        yield there
+    finally:
+        os.close(file)
 
 
 def clear_leftovers(folder: str) -> None:
