@@ -2,8 +2,8 @@
 
 The file is made by linking a whole one into place, which works on network file systems, too. A run
 that was killed leaves it behind: it is stale at once if its process is known to be gone, and
-after a while without heartbeat if it runs on another machine. Lock files
-are removed under the system's own lock on them, so that of several who see a stale one only one does.
+after a while without heartbeat if it runs on another machine. Lock files are removed under the
+system's own lock on them, so that of several who see a stale one only one does.
 """
 
 from __future__ import annotations
