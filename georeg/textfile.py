@@ -1,12 +1,14 @@
-"""Small text and JSON files: written whole or not at all, read with errors that help."""
+"""Small files: written whole or not at all, read with errors that help, locked for one alone."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
 import re
 import stat
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
@@ -143,3 +145,24 @@ def finite(value: Any) -> Any:
     if hasattr(value, "item"):
         return finite(cast("_Scalar", value).item())
     return value
+
+
+def lock_file(file: Any, *, wait: bool) -> None:
+    """Lock an open file, until it is closed; nothing where the system or its disks know no locks.
+
+    Args:
+        file: anything with a descriptor, or that itself.
+        wait: for another one to let go.
+
+    Raises:
+        BlockingIOError: another one holds it, and nobody wants to wait.
+    """
+    if sys.platform == "win32":
+        return
+    fcntl = importlib.import_module("fcntl")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return  # file systems that know none

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -21,6 +22,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from georeg.errors import OutputError
+from georeg.textfile import lock_file
 
 log = logging.getLogger(__name__)
 
@@ -169,11 +171,20 @@ def _dead(path: str, owner: Mapping[str, Any]) -> bool:
 
 
 def _put_away(path: str, owner: Mapping[str, Any]) -> None:
-    """Remove a stale lock, unless it has become somebody else's meanwhile."""
+    """Remove a stale lock, unless it has become somebody else's meanwhile.
+
+    Raises:
+        OutputError: it may not be removed.
+    """
     with _alone_with(path) as there:
         found = read_owner(path) if there else None
         if found is not None and found.get("run") == owner.get("run"):
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except OSError as error:
+                raise OutputError(
+                    f"{path} of {_who(owner)}, which is gone, can't be removed: {error.strerror}"
+                ) from None
             log.warning("took over the lock of %s, which is gone", _who(owner))
 
 
@@ -181,19 +192,21 @@ def _put_away(path: str, owner: Mapping[str, Any]) -> None:
 def _alone_with(path: str) -> Iterator[bool]:
     """Nobody else removes a lock file meanwhile; False if it is gone, or another one by now.
 
-    The system's own lock on the file, which goes with the process. Without it two that saw the
-    same stale lock might each remove one: the stale one, and the first one's new one.
+    By the system's lock on the file. Without that two that saw the same stale lock might each
+    remove one: the stale one, and the first one's new one.
     """
-    try:
-        file = os.open(path, os.O_RDWR)
-    except OSError:
-        yield False
+    if sys.platform == "win32":  # where open files can't be removed
+        yield os.path.exists(path)
         return
     try:
-        with suppress(ImportError, OSError):  # not everywhere; there the moments between are short
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        file = os.open(path, os.O_RDONLY)  # enough to remove it, and maybe it is another user's
+    except FileNotFoundError:
+        yield False
+        return
+    except OSError as error:
+        raise OutputError(f"{path} can't be read: {error.strerror}") from None
+    try:
+        lock_file(file, wait=True)
         try:
             there = os.path.samestat(os.fstat(file), os.stat(path))
         except OSError:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import importlib
 import json
 import os
 import re
 import shutil
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -25,7 +23,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from georeg.errors import InputError, OutputError
-from georeg.textfile import write_text
+from georeg.textfile import lock_file, write_text
 
 Progress = Callable[[int, int], None]
 
@@ -139,15 +137,10 @@ def _opened(part: Path) -> Iterator[BinaryIO]:
 
 
 def _lock(file: BinaryIO, part: Path) -> None:
-    if sys.platform == "win32":
-        return
-    fcntl = importlib.import_module("fcntl")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file, wait=False)
     except BlockingIOError:
         raise InputError(f"{part.stem} is being fetched by another process") from None
-    except OSError:
-        return  # file systems that know no locks
 
 
 def _patiently(
