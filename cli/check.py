@@ -145,7 +145,9 @@ def _judged(session: Session, result: Alignment) -> dict[str, Any]:
 
 
 def _metres(value: float | None) -> str:
-    return "" if value is None else f" ({value:.3g} m)"
+    from georeg.crs import in_metres
+
+    return "" if value is None else f" ({in_metres(value)})"
 
 
 def _text(numbers: Mapping[str, Any]) -> str:

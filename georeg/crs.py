@@ -239,3 +239,15 @@ def metres_per_unit(crs: CRS | None, at: Array) -> tuple[float, float] | None:
     _, _, dx = geod.inv(*lonlat[0], *lonlat[1])
     _, _, dy = geod.inv(*lonlat[0], *lonlat[2])
     return float(dx / step), float(dy / step)
+
+
+def in_metres(value: float) -> str:
+    """A length on the ground in words: '1.3 cm', '12.5 m', '2.7 km'."""
+    size = abs(value)
+    if size >= 10_000:
+        return f"{value / 1000:.0f} km"
+    if size >= 1000:
+        return f"{value / 1000:.1f} km"
+    if size < 0.1:
+        return f"{value * 100:.1f} cm"
+    return f"{value:.3g} m"

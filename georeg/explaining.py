@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from georeg.crs import crs_name
+from georeg.crs import crs_name, in_metres
 from georeg.locating import Start
 from georeg.outcome import Outcome
 from georeg.radiometry import Radiometry
@@ -80,7 +80,7 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
     frame, settings = outcome.scene.frame, outcome.settings
     grid, pixels = frame.grid, frame.reference_pixels
     size = f"{grid.width} x {grid.height} px"
-    size += "" if frame.metres is None else f" of {frame.metres:.3g} m"
+    size += "" if frame.metres is None else f" of {in_metres(frame.metres)}"
     if settings.working_resolution is not None:
         why = "the resolution was asked for"
     elif math.isclose(pixels, 1.0, rel_tol=1e-3):
@@ -94,7 +94,7 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
     if not settings.georef:
         yield Decision("frame", "the moving raster's georeference is ignored", "--no-georef")
     shift = outcome.scene.max_shift
-    metres = "" if frame.metres is None else f" ({shift * frame.metres:.3g} m)"
+    metres = "" if frame.metres is None else f" ({in_metres(shift * frame.metres)})"
     why = "5 % of the overlap's diagonal, at least 64 working pixels"
     yield Decision(
         "frame",

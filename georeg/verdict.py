@@ -14,6 +14,7 @@ from georeg import criteria
 from georeg.checking import HIT, Check
 from georeg.coverage import coverage
 from georeg.criteria import Criterion
+from georeg.crs import in_metres
 from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.frame import Frame
@@ -125,7 +126,7 @@ class Verdict:
         if self.accuracy is not None:
             error = f", error {self.accuracy.rmse_px:.2f} px RMSE"
             if self.accuracy.rmse_m is not None:
-                error += f" ({self.accuracy.rmse_m:.3g} m)"
+                error += f" ({in_metres(self.accuracy.rmse_m)})"
         if self.placed:
             return f"aligned: placed by what it shows{error}"
         if self.status == "already aligned":

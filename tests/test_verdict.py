@@ -115,6 +115,14 @@ def test_lengths_are_in_reference_pixels() -> None:
     assert fine.accuracy.rmse_m == pytest.approx(coarse.accuracy.rmse_m)
 
 
+def test_kilometres_are_no_powers_of_ten() -> None:
+    """The demo's pixels are 6 km wide: its error was 2.7e+03 m."""
+    found = verdict(tp.scattered(tp.shift), where=frame(GSD))
+    assert found.accuracy is not None
+    coarse = dataclasses.replace(found, accuracy=dataclasses.replace(found.accuracy, rmse_m=2704.0))
+    assert coarse.sentence().endswith("(2.7 km)")
+
+
 def test_without_crs_there_are_no_metres() -> None:
     found = verdict(tp.scattered(tp.shift), where=frame(crs=None))
     assert found.ok

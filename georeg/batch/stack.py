@@ -18,7 +18,7 @@ from georeg.batch.network import Network, PairPoints, adjust, connected, loops
 from georeg.batch.options import BatchOptions
 from georeg.batch.records import DONE, Record, write_durably
 from georeg.batch.run import BatchResult, Check, Tell, run_batch
-from georeg.crs import CrsPath, parse_crs
+from georeg.crs import CrsPath, in_metres, parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
@@ -227,7 +227,7 @@ def _fit(
     error = network.held_out.get(number)
     mine = [pair for pair in kept if number in (pair.one, pair.other)]
     count = sum(len(pair.sigma) for pair in mine)
-    told = "" if error is None else f", error {error:.2f} px RMSE ({error * metres:.3g} m)"
+    told = "" if error is None else f", error {error:.2f} px RMSE ({in_metres(error * metres)})"
     verdict = {
         "ok": True, "reasons": [], "warnings": [], "status": "aligned",
         "accuracy": None if error is None else {

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from georeg.crs import in_metres
 from georeg.errors import InputError
 from georeg.report.contents import COLUMNS, FORMAT
 from georeg.report.pictures import Grey, Picture, Pictures
@@ -114,7 +115,7 @@ class Facts:
         """A length in words: '1.25 px (12.5 m)'."""
         if pixels is None or not math.isfinite(pixels):
             return "unknown"
-        metres = "" if self.metres is None else f" ({_metres(pixels * self.metres)})"
+        metres = "" if self.metres is None else f" ({in_metres(pixels * self.metres)})"
         return f"{_short(pixels)} px{metres}"
 
 
@@ -122,17 +123,6 @@ def _short(value: float) -> str:
     return (
         f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
     )
-
-
-def _metres(value: float) -> str:
-    size = abs(value)
-    if size >= 10_000:
-        return f"{value / 1000:.0f} km"
-    if size >= 1000:
-        return f"{value / 1000:.1f} km"
-    if size < 0.1:
-        return f"{value * 100:.1f} cm"
-    return f"{value:.3g} m"
 
 
 def gather(report: Mapping[str, Any], pictures: Pictures | None) -> Facts:
