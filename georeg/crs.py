@@ -246,7 +246,7 @@ def in_metres(value: float) -> str:
     size = abs(value)
     if size >= 10_000:
         return f"{value / 1000:.0f} km"
-    if size >= 1000:
+    if size >= 999.5:  # rounds to 1000, which three digits write as 1e+03
         return f"{value / 1000:.1f} km"
     if size < 0.1:
         return f"{value * 100:.1f} cm"

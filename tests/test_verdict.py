@@ -16,7 +16,7 @@ import scenes
 import tie_points as tp
 from georeg import transforms
 from georeg.checking import Check
-from georeg.crs import CrsPath
+from georeg.crs import CrsPath, in_metres
 from georeg.frame import Frame
 from georeg.georef import AffineGeoref
 from georeg.grid import Grid
@@ -121,6 +121,8 @@ def test_kilometres_are_no_powers_of_ten() -> None:
     assert found.accuracy is not None
     coarse = dataclasses.replace(found, accuracy=dataclasses.replace(found.accuracy, rmse_m=2704.0))
     assert coarse.sentence().endswith("(2.7 km)")
+    assert in_metres(999.7) == "1.0 km"
+    assert in_metres(999.4) == "999 m"
 
 
 def test_without_crs_there_are_no_metres() -> None:
