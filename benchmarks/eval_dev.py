@@ -197,7 +197,9 @@ def main() -> None:
         f"`python benchmarks/eval_dev.py --jobs {args.jobs} --matchers {' '.join(args.matchers)}`, "
         f"{machine}, georeg {__version__}. Errors are medians over a dense grid, in reference "
         "pixels. The truth of MMIM pairs has 1.2-1.7 px of noise (cross-season 4.5 px); srif map "
-        "and optical pairs show real building lean and relief that their truth doesn't follow.",
+        "and optical pairs show real building lean and relief that their truth doesn't follow, and "
+        "some truths are off by a shift of the whole pair; srif infrared ones by half a pixel's "
+        "turn (truth.md).",
         "",
         *texts,
         "## Peers",
