@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import engines
 import pytest
 from georeg_qgis.engine import discovery, running
+from georeg_qgis.gui.sentences import length
 from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
@@ -294,3 +297,10 @@ def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> N
     click(setup.use)
     until(lambda: setup._task is None)
     assert "is ready: georeg" in setup.status.text()
+
+
+def test_lengths_are_written_as_the_engine_does() -> None:
+    lengths = [0.004, 0.0999, 0.1, 3.14159, 12.345, 999.4, 999.7, 1300.0, 9999.0, 27_000.0]
+    code = f"from georeg.crs import in_metres; print([in_metres(v) for v in {lengths}])"
+    said = subprocess.check_output([os.environ["GEOREG_PYTHON"], "-c", code], text=True)
+    assert [length(v) for v in lengths] == json.loads(said.replace("'", '"'))
