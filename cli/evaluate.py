@@ -13,7 +13,8 @@ from georeg.errors import SettingsError
 from .command import Argument, Command, Session
 from .console import RESULT
 from .data import TALKING
-from .options import option, options, settings_of
+from .options import option, options, settings_of, transforms
+from .values import NameType
 
 
 @click.command("evaluate", cls=Command)
@@ -38,6 +39,13 @@ from .options import option, options, settings_of
     default=True,
     show_default=True,
     help="Measure whole pairs without a prior: AUC of the corners' error, as MINIMA does.",
+)
+@option(
+    "--transform",
+    type=NameType(transforms),
+    default="projective",
+    show_default=True,
+    help="What whole pairs are fitted with; MINIMA's protocol has homographies.",
 )
 @option("--only", default="", help="Pairs whose group or name contains this.")
 @option("--most", type=int, default=0, help="At most so many pairs; 0 for all.")
@@ -64,7 +72,8 @@ def command(session: Session, /, **params: Any) -> None:
 
         results[name] = evaluate(
             name, (p.read() for p in pairs), len(pairs), settings,
-            tiles=params["tiles"], whole=params["whole"], progress=tell,
+            tiles=params["tiles"], whole=params["whole"], transform=params["transform"],
+            progress=tell,
         )  # fmt: skip
     lines = report.lines(results)
     if params["output"]:

@@ -71,6 +71,15 @@ def test_whole_pairs() -> None:
     assert lie.corners == pytest.approx(4, abs=0.5)
 
 
+def test_whole_pairs_are_fitted_with_what_is_wanted() -> None:
+    """A homography follows what leans away; the best affine leaves much of it at the corners."""
+    settings = Settings(matcher="structural", threads=1, georef=False)
+    leaning = turned(6, 0.97, 10, -6)
+    leaning[2, :2] = (2e-4, -1e-4)
+    assert whole_error(pair_of(leaning), settings).corners < 1
+    assert whole_error(pair_of(leaning), settings, "affine").corners > 2
+
+
 def test_index(tmp_path: Path) -> None:
     """Centres of pixels in the file, corners inside."""
     image = (texture((90, 120), 1) * 255).astype(np.uint8)

@@ -19,7 +19,7 @@ from georeg.settings import Settings
 from georeg.training.bootstrap import Difference, area, paired
 from georeg.training.tiles import tile_errors
 from georeg.training.truth import TruePair
-from georeg.training.whole import LIMITS, auc, whole_error
+from georeg.training.whole import HOMOGRAPHY, LIMITS, auc, whole_error
 
 Array = npt.NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -75,6 +75,7 @@ def evaluate(
     *,
     tiles: bool = True,
     whole: bool = True,
+    transform: str = HOMOGRAPHY,
     progress: Progress | None = None,
 ) -> list[PairResult]:
     """Run a matcher over all pairs.
@@ -86,6 +87,7 @@ def evaluate(
         settings: device, threads and so on.
         tiles: whether to measure tiles.
         whole: whether to measure whole pairs without a prior.
+        transform: what whole pairs are fitted with.
         progress: told the share that is done.
     """
     name, _, weights = matcher.partition("=")
@@ -104,7 +106,7 @@ def evaluate(
             corners, trusted = None, False
             if whole:
                 try:
-                    result = whole_error(pair, chosen)
+                    result = whole_error(pair, chosen, transform)
                     corners, trusted = result.corners, result.trusted
                 except GeoregError as error:
                     log.info("%s: %s", pair.name, error)
