@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import click
 
 from georeg import __version__
+from georeg.environment import prepare
 from georeg.errors import EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, GeoregError
 
 from .command import STYLE, fail
@@ -141,10 +141,7 @@ def _libraries() -> dict[str, str]:
 
 def main() -> None:
     """The console command `georeg`."""
-    # GDAL and torch print some messages themselves, past every handler, and GDAL those of threads
-    # of ours, too. All that matters reaches us as exceptions.
-    os.environ.setdefault("CPL_LOG", os.devnull)
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    prepare()
     try:
         cli.main(prog_name="georeg")
     except KeyboardInterrupt:

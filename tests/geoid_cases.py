@@ -18,12 +18,19 @@ def undulation(lon: float | np.ndarray, lat: float | np.ndarray) -> np.ndarray:
     return np.asarray(45.0 + 3.0 * (np.asarray(lon) - LON) - 2.0 * (np.asarray(lat) - LAT))
 
 
-def make_geoid(path: Path, reach: int = 10) -> str:
-    """A grid around the scene; the suffix picks the format."""
+def make_geoid(
+    path: Path,
+    middle: tuple[float, float] = (LON, LAT),
+    height: float | None = None,
+    reach: int = 10,
+) -> str:
+    """A grid around the scene, of one height or `undulation`; the suffix picks the format."""
     n = 2 * reach + 1
-    lon = LON + STEP * (np.arange(n) - reach)
-    lat = LAT - STEP * (np.arange(n) - reach)
+    lon = middle[0] + STEP * (np.arange(n) - reach)
+    lat = middle[1] - STEP * (np.arange(n) - reach)
     values = undulation(*np.meshgrid(lon, lat)).astype(np.float32)
+    if height is not None:
+        values[:] = height
     driver = "GTX" if path.suffix == ".gtx" else "GTiff"
     place = Affine(STEP, 0, lon[0] - STEP / 2, 0, -STEP, lat[0] + STEP / 2)
     with rasterio.open(

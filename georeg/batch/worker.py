@@ -18,6 +18,7 @@ import threading
 from typing import Any, TextIO
 
 from georeg.batch.job import Job
+from georeg.environment import prepare
 
 _PR_SET_PDEATHSIG = 1
 _PAUSE = 0.02  # share between two progress events
@@ -57,8 +58,7 @@ def main() -> None:
     """Do jobs until stdin ends."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    os.environ.setdefault("CPL_LOG", os.devnull)
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    prepare()
     # What libraries print must not get between the events.
     out = _Out(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)

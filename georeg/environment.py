@@ -1,0 +1,24 @@
+"""What the libraries underneath are told before they load, in processes that are georeg's own."""
+
+from __future__ import annotations
+
+import os
+
+_DEFAULTS = {
+    # GDAL and torch print some messages themselves, past every handler, and GDAL those of threads
+    # of ours, too. All that matters reaches us as exceptions.
+    "CPL_LOG": os.devnull,
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    # OpenMP's threads otherwise wait in a busy loop. Where other processes want the same cores,
+    # that makes torch ten times slower, and it is no faster where nobody does.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+
+def prepare() -> None:
+    """Set these variables, but for those that the user has set.
+
+    To be called before torch and rasterio are imported: they look only once.
+    """
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
