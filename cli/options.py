@@ -93,7 +93,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     "search": _setting(
         "search", "--search", section=_MATCH, type=click.Choice(SEARCHES),
-        help="normal: rotation +-10 degrees, scale +-10 %; wide: any rotation, scale 1/4 to 4.",
+        help="normal: rotation +-10 degrees, scale +-10 %; wide: any rotation, scale 1/4 to 4; "
+        "auto: wide with --no-georef.",
     ),
     "max-shift": _option(
         "--max-shift", section=_MATCH, type=LENGTH, default=None,

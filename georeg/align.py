@@ -206,7 +206,9 @@ def _measured(
     if fit is None:
         verdict = no_verdict(
             f"only {len(points)} tie points, and they agree on nothing",
-            "name the --modality of each side, or try --search wide or another --matcher",
+            "name the --modality of each side, or try "
+            + ("another" if settings.anywhere else "--search wide or another")
+            + " --matcher",
             start.margin,
             len(points),
         )

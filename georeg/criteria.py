@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 from georeg.checking import Check
-from georeg.settings import Settings
 
 LEAST_POINTS = 6  # inliers
 _LEAST_COVERAGE = 0.06
 _STRETCH = 1.5  # largest change of a length, beyond the overall scale
-_SCALE = {"normal": (0.75, 1.3333), "wide": (0.2, 5.0)}  # of lengths, overall
+_BY_HAND = "Name the --modality of each side, or give points by hand ('georeg fit')"
+_SCALE = (0.75, 1.3333)  # of lengths, overall, after a normal search
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
@@ -67,8 +67,14 @@ def spread(share: float, inliers: int) -> Criterion:
     )
 
 
-def confirmed(margin: float, check: Check) -> Criterion:
-    """The independent look, together with the lead of the first estimate."""
+def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
+    """The independent look, together with the lead of the first estimate.
+
+    Args:
+        margin: of the first estimate; see `Start`.
+        check: the independent look.
+        anywhere: whether the search was wide already.
+    """
     least, total = _needed(check)
     lead = "" if math.isinf(margin) else f", confidence {margin:.2f}"
     if math.isinf(margin):
@@ -82,7 +88,8 @@ def confirmed(margin: float, check: Check) -> Criterion:
         trusted(margin, check),
         f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
         f"{check.chance:.0%}{lead})",
-        "do the rasters show the same place? A larger --max-shift or --search wide may find it",
+        "do the rasters show the same place? "
+        + (_BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"),
     )
 
 
@@ -109,9 +116,9 @@ def known_all_over(half: float, matched: float, limit: float) -> Criterion:
     )
 
 
-def plausible_scale(scale: float, settings: Settings) -> Criterion:
-    """No more than the search could see."""
-    least, most = _SCALE[settings.search]
+def plausible_scale(scale: float) -> Criterion:
+    """No more than a normal search could see."""
+    least, most = _SCALE
     return _weighed(
         "overall scale",
         f"{scale:.3f}",

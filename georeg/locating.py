@@ -52,7 +52,7 @@ def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     Returns:
         None if there is nothing to go by.
     """
-    strategy = guessing.wide if settings.search == "wide" else guessing.normal
+    strategy = guessing.wide if settings.anywhere else guessing.normal
     search, best = strategy(scene, team)
     if best is None:
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from georeg.errors import SettingsError
 
-SEARCHES = ("normal", "wide")
+SEARCHES = ("auto", "normal", "wide")
 UNITS = ("px", "m")
 MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
@@ -43,7 +43,8 @@ class Settings:
         matcher: name of a matcher, or auto.
         weights: of a trained matcher: a name of the catalogue, or a file; its own if empty.
         transform: name of a transform model, or auto: the simplest one that predicts well.
-        search: normal (rotation +-10 degrees, scale +-10 %) or wide (any rotation, scale 1/4..4).
+        search: normal (rotation +-10 degrees, scale +-10 %), wide (any rotation, scale 1/4..4), or
+            auto: wide where there is no georeference to start from.
         max_shift: largest shift to look for; 5 % of the overlap's diagonal, at least 64 working
             pixels, if None.
         max_shift_unit: px (reference pixels) or m (metres on the ground).
@@ -78,7 +79,7 @@ class Settings:
     matcher: str = "auto"
     weights: str = ""
     transform: str = "auto"
-    search: str = "normal"
+    search: str = "auto"
     max_shift: float | None = None
     max_shift_unit: str = "px"
     georef: bool = True
@@ -133,6 +134,11 @@ class Settings:
             raise SettingsError(f"--threads must be 1 or more, not {self.threads}")
         if self.memory < 16:
             raise SettingsError(f"--memory must be 16 or more (MB), not {self.memory}")
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether to look for any rotation, scale and place."""
+        return self.search == "wide" or (self.search == "auto" and not self.georef)
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""

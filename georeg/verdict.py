@@ -190,12 +190,12 @@ def judge(
     weighed = [
         criteria.enough_points(inliers, len(points)),
         criteria.spread(covered.share, inliers),
-        criteria.confirmed(start.margin, check),
+        criteria.confirmed(start.margin, check, settings.anywhere),
     ]
     if expected is not None:
         weighed.append(criteria.known_all_over(expected.half_px, expected.matched_px, HIT * pixels))
-    if settings.georef and settings.search == "normal" and not folded:
-        weighed.append(criteria.plausible_scale(scale, settings))
+    if settings.georef and not settings.anywhere and not folded:
+        weighed.append(criteria.plausible_scale(scale))
     weighed.append(criteria.undistorted(low, high, folded))
     if not already:
         weighed.append(criteria.more_alike(check))

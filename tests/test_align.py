@@ -179,7 +179,7 @@ def test_finds_a_scan_without_georeference(tmp_path: Path, turn: int) -> None:
     reference = scenes.write(tmp_path / "reference.tif", image, base)
     part = np.rot90(scenes.other_sensor(image[100:500, 150:550]), turn)
     scan = scenes.write(tmp_path / "scan.png", np.ascontiguousarray(part), crs=None, driver="PNG")
-    result = measure(scan, reference, Settings(georef=False, search="wide"))
+    result = measure(scan, reference, Settings(georef=False))
     assert result.verdict.ok, result.verdict.reasons
     fit = result.fit
     assert fit is not None

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import rasterio
 
+from geoid_cases import make_geoid
 from georeg import transforms
 from georeg.ortho.bias import absorb
 from georeg.ortho.orthorectify import orthorectify
 from georeg.ortho.rpcfiles import need_rpc
 from georeg.raster import Raster
 from georeg.settings import OrthoSettings
-from geoid_cases import make_geoid
 from ortho_cases import (
     gdal_rpc,
     save,

@@ -205,7 +205,9 @@ def test_places_that_don_t_confirm() -> None:
     check = dataclasses.replace(GOOD, hits=0.03)
     said = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.1)))
     assert "only 3% of 200 places confirm the fit" in said
-    assert "do the rasters show the same place?" in said
+    assert "do the rasters show the same place? A larger --max-shift or --search wide" in said
+    wide = verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.1), search="wide")
+    assert "--search" not in reason(wide), "that was tried"
 
 
 def folding(name: str) -> Transform:
@@ -260,7 +262,8 @@ def test_a_scale_that_a_normal_search_can_t_find_is_suspicious() -> None:
         verdict(points, "similarity")
     )
     assert verdict(points, "similarity", search="wide").ok
-    assert verdict(points, "similarity", georef=False, search="wide").ok
+    assert verdict(points, "similarity", georef=False).ok
+    assert "try --search wide" in reason(verdict(points, "similarity", search="normal"))
 
 
 STRIP = np.zeros((250, 250), np.bool_)
