@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PLUGINS
 from test_engine import gone
+
+from conftest import PLUGINS
 
 SCREEN = "-screen 0 1440x900x24"
 PATIENCE = 900.0  # seconds; QGIS starts slowly where others work, too

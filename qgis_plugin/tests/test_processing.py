@@ -12,6 +12,7 @@ from typing import Any
 
 import engines
 import pytest
+
 from conftest import PLUGINS, shared
 
 FEW = "--max-tiles 6 --threads 2"

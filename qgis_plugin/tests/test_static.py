@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import translations
+
 from conftest import PLUGINS
 
 PLUGIN = PLUGINS / "georeg_qgis"
