@@ -10,7 +10,8 @@ _DEFAULTS = {
     "CPL_LOG": os.devnull,
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     # OpenMP's threads otherwise wait in a busy loop. Where other processes want the same cores,
-    # that makes torch ten times slower, and it is no faster where nobody does.
+    # that makes torch ten times slower. Where nobody does, large networks take as long either way
+    # (LoFTR's backbone: 2.0 s), and tiny convolutions 14 ms instead of 8.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
