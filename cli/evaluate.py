@@ -72,8 +72,7 @@ def command(session: Session, /, **params: Any) -> None:
 
         results[name] = evaluate(
             name, (p.read() for p in pairs), len(pairs), settings,
-            tiles=params["tiles"], whole=params["whole"], transform=params["transform"],
-            progress=tell,
+            tiles=params["tiles"], whole=params["whole"], progress=tell,
         )  # fmt: skip
     lines = report.lines(results)
     if params["output"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -63,7 +64,7 @@ def test_tiles_show_how_wrong_a_truth_is() -> None:
 
 def test_whole_pairs() -> None:
     """The error counts in pixels of the reference as it is, not of the resized one."""
-    settings = Settings(matcher="structural", threads=1, georef=False)
+    settings = Settings(matcher="structural", threads=1, georef=False, transform="projective")
     good = whole_error(pair_of(turned(6, 0.97, 10, -6)), settings)
     assert good.trusted
     assert good.corners < 0.5
@@ -73,11 +74,12 @@ def test_whole_pairs() -> None:
 
 def test_whole_pairs_are_fitted_with_what_is_wanted() -> None:
     """A homography follows what leans away; the best affine leaves much of it at the corners."""
-    settings = Settings(matcher="structural", threads=1, georef=False)
+    settings = Settings(matcher="structural", threads=1, georef=False, transform="projective")
     leaning = turned(6, 0.97, 10, -6)
     leaning[2, :2] = (2e-4, -1e-4)
     assert whole_error(pair_of(leaning), settings).corners < 1
-    assert whole_error(pair_of(leaning), settings, "affine").corners > 2
+    stiff = replace(settings, transform="affine")
+    assert whole_error(pair_of(leaning), stiff).corners > 2
 
 
 def test_index(tmp_path: Path) -> None:

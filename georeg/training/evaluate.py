@@ -19,7 +19,7 @@ from georeg.settings import Settings
 from georeg.training.bootstrap import Difference, area, paired
 from georeg.training.tiles import tile_errors
 from georeg.training.truth import TruePair
-from georeg.training.whole import HOMOGRAPHY, LIMITS, auc, whole_error
+from georeg.training.whole import LIMITS, auc, whole_error
 
 Array = npt.NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -75,7 +75,6 @@ def evaluate(
     *,
     tiles: bool = True,
     whole: bool = True,
-    transform: str = HOMOGRAPHY,
     progress: Progress | None = None,
 ) -> list[PairResult]:
     """Run a matcher over all pairs.
@@ -84,10 +83,9 @@ def evaluate(
         matcher: its name, with =WEIGHTS behind it for others than its own.
         pairs: with their truth.
         count: how many they are.
-        settings: device, threads and so on.
+        settings: device, threads and so on, and the transform that whole pairs are fitted with.
         tiles: whether to measure tiles.
         whole: whether to measure whole pairs without a prior.
-        transform: what whole pairs are fitted with.
         progress: told the share that is done.
     """
     name, _, weights = matcher.partition("=")
@@ -106,7 +104,7 @@ def evaluate(
             corners, trusted = None, False
             if whole:
                 try:
-                    result = whole_error(pair, chosen, transform)
+                    result = whole_error(pair, chosen)
                     corners, trusted = result.corners, result.trusted
                 except GeoregError as error:
                     log.info("%s: %s", pair.name, error)

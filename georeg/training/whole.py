@@ -3,8 +3,8 @@
 Images come with a longer side of 640 pixels and nothing is known of where they lie. The error is
 the mean distance of the moving image's corners from where they belong, in pixels of the reference
 as it was; its AUC up to a threshold is the area under the curve of recall (SuperGlue's and
-MINIMA's measure; Ren et al., CVPR 2025). The mapping is a homography, as there, if no other is
-wanted: but where MINIMA takes OpenCV's RANSAC over all matches, it is what the engine fits, so
+MINIMA's measure; Ren et al., CVPR 2025). The mapping there is a homography, here what the settings
+want: and where MINIMA takes OpenCV's RANSAC over all matches, it is what the engine fits, so
 matchers whose single matches can't decide are judged as they are used. The fit behind a refusal is
 scored, too.
 """
@@ -31,7 +31,6 @@ Array = npt.NDArray[np.float64]
 
 SIDE = 640  # pixels
 LIMITS = (5.0, 10.0, 20.0)
-HOMOGRAPHY = "projective"  # MINIMA's protocol
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,15 @@ class WholeError:
     tie_points: int
 
 
-def whole_error(pair: TruePair, settings: Settings, transform: str = HOMOGRAPHY) -> WholeError:
+def whole_error(pair: TruePair, settings: Settings) -> WholeError:
     """Align a pair without any prior.
 
     Args:
         pair: with its truth.
-        settings: the matcher, its weights, threads and device; georeferences aren't looked at.
-        transform: what is fitted, as for `Settings`.
+        settings: the matcher, its weights, the transform (MINIMA's protocol: 'projective'),
+            threads and device; georeferences aren't looked at.
     """
-    chosen = replace(settings, search="wide", transform=transform)
+    chosen = replace(settings, search="wide")
     with tempfile.TemporaryDirectory(prefix="georeg-whole-") as folder:
         moving, moving_scale = _stored(pair.moving, pair.moving_mask, folder, "moving")
         reference, scale = _stored(pair.reference, pair.reference_mask, folder, "reference")
