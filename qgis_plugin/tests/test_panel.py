@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import engines
 import pytest
 from georeg_qgis.engine import discovery, running
-from georeg_qgis.gui.sentences import length
+from georeg_qgis.gui.sentences import numbers
 from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
@@ -299,8 +297,9 @@ def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> N
     assert "is ready: georeg" in setup.status.text()
 
 
-def test_lengths_are_written_as_the_engine_does() -> None:
-    lengths = [0.004, 0.0999, 0.1, 3.14159, 12.345, 999.4, 999.7, 1300.0, 9999.0, 27_000.0]
-    code = f"from georeg.crs import in_metres; print([in_metres(v) for v in {lengths}])"
-    said = subprocess.check_output([os.environ["GEOREG_PYTHON"], "-c", code], text=True)
-    assert [length(v) for v in lengths] == json.loads(said.replace("'", '"'))
+@pytest.mark.parametrize(
+    ("metres", "words"), [(0.0042, "4.20 mm"), (0.319, "0.32 m"), (1300.0, "1.30 km")]
+)
+def test_lengths_have_the_units_of_qgis(metres: float, words: str) -> None:
+    report = {"verdict": {"ok": True, "accuracy": {"rmse_px": 0.5, "rmse_m": metres}}}
+    assert ("RMSE", f"0.50 px ({words})") in numbers(report)

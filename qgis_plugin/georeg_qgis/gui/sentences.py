@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from qgis.core import QgsUnitTypes
+
 from ..texts import tr
 
 _GREEN = ("#e3f3ec", "#009e73")
@@ -46,12 +48,13 @@ def numbers(report: dict[str, Any]) -> list[tuple[str, str]]:
     verdict = report.get("verdict") or {}
     accuracy = verdict.get("accuracy") or {}
     points = report.get("tie_points") or {}
+    metres, _ = QgsUnitTypes.decodeDistanceUnit("meters")
     found = []
     for name, key in (("RMSE", "rmse"), ("CE90", "ce90")):
         if accuracy.get(f"{key}_px") is not None:
             text = f"{accuracy[f'{key}_px']:.2f} px"
             if accuracy.get(f"{key}_m") is not None:
-                text += f" ({length(accuracy[f'{key}_m'])})"
+                text += f" ({QgsUnitTypes.formatDistance(accuracy[f'{key}_m'], 2, metres)})"
             found.append((name, text))
     before = (points.get("offset_before") or {}).get("rmse_px")
     if before is not None:
@@ -66,15 +69,3 @@ def numbers(report: dict[str, Any]) -> list[tuple[str, str]]:
     if verdict.get("coverage") is not None:
         found.append((tr("Coverage"), f"{verdict['coverage']:.0%}"))
     return found
-
-
-def length(metres: float) -> str:
-    """A length on the ground as georeg's own reports write it: '1.3 cm', '12.5 m', '2.7 km'."""
-    size = abs(metres)
-    if size >= 10_000:
-        return f"{metres / 1000:.0f} km"
-    if size >= 999.5:  # rounds to 1000, which three digits write as 1e+03
-        return f"{metres / 1000:.1f} km"
-    if size < 0.1:
-        return f"{metres * 100:.1f} cm"
-    return f"{metres:.3g} m"
