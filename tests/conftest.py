@@ -1,9 +1,7 @@
-"""What holds for all tests."""
+"""What holds for all tests: libraries are told what `georeg` tells them, before they load."""
 
 from __future__ import annotations
 
-import os
+from georeg.environment import prepare
 
-# Before torch loads: else its threads wait in busy loops for each other, and two processes of
-# tests (-n 2) take ten times as long. `georeg` itself does the same: georeg/environment.py.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+prepare()
