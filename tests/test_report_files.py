@@ -98,6 +98,15 @@ def test_a_scan_without_georeference_is_found_again(tmp_path: Path) -> None:
     again = look_again(read_report(str(tmp_path / "r.json")))
     assert again.overview.after is not None
     assert alike(again.overview.reference, again.overview.after) < -0.9
+    # What there was before the fit is our own first look, not where anybody said that it lies.
+    write_report(str(tmp_path / "r.html"), result)
+    page = (tmp_path / "r.html").read_text().partition('<script type="application/json"')[0]
+    assert "Error of the first look" in page
+    assert "First look: all of it" in page
+    assert "where the first look puts a tie point" in page
+    assert "Error before" not in page
+    assert "georeference puts" not in page
+    assert "before</span>" not in page
 
 
 def test_lists_of_numbers_stand_on_one_line(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Facts:
     Attributes:
         report: as it is stored.
         frame_xy: (N, 2) frame pixels of the listed tie points.
-        before: (N, 2) how far each is off by the georeference; x to the right, y downwards.
+        before: (N, 2) how far each is off to begin with; x to the right, y downwards.
         residual: (N, 2) error of the fit; NaN without one.
         left_out: (N, 2) the same of the fit without the point's block; NaN where there is none.
         inlier: (N,) whether the fit explains it.
@@ -81,6 +81,11 @@ class Facts:
         """The verdict, as it is stored."""
         verdict: Mapping[str, Any] = self.report["verdict"]
         return verdict
+
+    @property
+    def begin(self) -> str:
+        """What comes before the fit; a first look, if the georeference wasn't looked at."""
+        return "first look" if self.verdict.get("placed") else "before"
 
     @property
     def errors(self) -> Array:

@@ -14,7 +14,7 @@
   if (!viewer) return;
   const stage = get("stage");
   const sizes = stage.dataset.sizes.trim().split(" ").map((pair) => pair.split(",").map(Number));
-  const names = { reference: "Reference", before: "Moving, before", after: "Moving, after" };
+  const names = { reference: "Reference", before: "Moving, " + stage.dataset.begin, after: "Moving, after" };
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   let running = !still;
   let over = true; // which picture a flicker shows

@@ -146,7 +146,8 @@ def figures(facts: Facts) -> tuple[Figure, ...]:
     found = []
     before = points["offset_before"]
     checked = _checked(facts)
-    name = "Error" if checked else "Error before"
+    begin = "before" if facts.begin == "before" else f"of the {facts.begin}"
+    name = "Error" if checked else f"Error {begin}"
     found.append(_length(name, before["rmse_px"], "RMSE at tie points", facts))
     accuracy = verdict["accuracy"]
     if accuracy is not None:

@@ -24,7 +24,8 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     parts = [_squares(picture)]
     for column, side in enumerate(sides):
         left = column * (width + _GAP) + (width - picture.width * scale) / 2
-        said = f"{side.capitalize()}: {picture.title.lower()}"
+        name = facts.begin if side == "before" else side
+        said = f"{name.capitalize()}: {picture.title.lower()}"
         if side == "after" and not facts.verdict["ok"]:
             said += ", as the refused fit has it"
         parts.append(svg.text(left, 15, said, fill=theme.ink, size=13, weight="bold"))

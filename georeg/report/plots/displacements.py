@@ -8,7 +8,7 @@ from georeg.report.palette import Theme
 from georeg.report.plots import Backdrop
 from georeg.report.plots._arrows import arrows_on
 
-TITLE = "Before: how far the moving raster was off"
+TITLE = "Before the fit: how far the moving raster was off"
 
 
 def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
@@ -22,7 +22,9 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
 def caption(facts: Facts) -> str:
     """In plain words."""
     offset = facts.report["tie_points"]["offset_before"]
+    placed = facts.verdict.get("placed")
+    start = "the first look" if placed else "the moving raster's georeference"
     return (
-        "Each arrow goes from where the moving raster's georeference puts a tie point to where it "
+        f"Each arrow goes from where {start} puts a tie point to where it "
         f"is in the reference: {facts.length(offset['median_px'])} in the median."
     )
