@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from georeg.matching.networks.lean import folded
+
 _TRAINED_SIDE = 832  # pixels; longer images have their positions squeezed into it
 _AGGREGATE = 4  # cells per side that share an attention token
 _TOKEN = 8 * _AGGREGATE  # pixels
@@ -71,16 +73,13 @@ class RepBlock(nn.Module):
         if self.rbr_reparam is not None:
             return
         inputs, outputs, stride = self.shape
-        one = F.pad(self.rbr_1x1.conv.weight.double(), (1, 1, 1, 1))
-        parts = [
-            (self.rbr_dense.conv.weight.double(), self.rbr_dense.bn),
-            (one, self.rbr_1x1.bn),
-        ]
+        one = F.pad(self.rbr_1x1.conv.weight, (1, 1, 1, 1))
+        parts = [(self.rbr_dense.conv.weight, self.rbr_dense.bn), (one, self.rbr_1x1.bn)]
         if self.rbr_identity is not None:
-            same = torch.eye(inputs, dtype=torch.float64, device=one.device)[..., None, None]
+            same = torch.eye(inputs, device=one.device)[..., None, None]
             parts.append((F.pad(same, (1, 1, 1, 1)), self.rbr_identity))
-        folded = [_folded(w, bn) for w, bn in parts]
-        weight, bias = (torch.stack(part).sum(0) for part in zip(*folded, strict=True))
+        pairs = [folded(w, bn) for w, bn in parts]
+        weight, bias = (torch.stack(part).sum(0) for part in zip(*pairs, strict=True))
         self.rbr_reparam = nn.Conv2d(inputs, outputs, 3, stride, 1).to(self.rbr_1x1.conv.weight)
         with torch.no_grad():
             self.rbr_reparam.weight.copy_(weight)
@@ -98,13 +97,6 @@ class _Branch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.bn(self.conv(x))
         return out
-
-
-def _folded(weight: Tensor, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution that does the normalisation, too."""
-    state = {k: v.double() for k, v in bn.state_dict().items()}
-    gain = state["weight"] / (state["running_var"] + bn.eps).sqrt()
-    return weight * gain[:, None, None, None], state["bias"] - state["running_mean"] * gain
 
 
 class Transformer(nn.Module):

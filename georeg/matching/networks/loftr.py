@@ -15,6 +15,7 @@ from kornia.feature.loftr.loftr import default_cfg
 from torch import Tensor, nn
 
 from georeg.matching.networks.found import Found
+from georeg.matching.networks.lean import lean
 from georeg.matching.networks.loftr_blocks import Transformer, with_positions
 from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
 from georeg.matching.networks.states import made
@@ -78,6 +79,8 @@ class LoftrNet(nn.Module):
         """
         net = made(cls, state, "LoFTR")
         net.precision, net.threshold, net.old = Precision(how), threshold, old
+        if net.precision.tensor_cores:
+            lean(net.backbone)
         return net.precision.place(net, (net.backbone, net.loftr_coarse), (net.backbone,))
 
     def match(

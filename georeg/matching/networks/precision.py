@@ -56,6 +56,11 @@ class Precision:
         """Whether anything is computed in less than float32."""
         return self.dtype != torch.float32
 
+    @property
+    def tensor_cores(self) -> bool:
+        """Whether it is worth a network's while to have its channels by eights; see `lean`."""
+        return self.halved and self.device.type == "cuda"
+
     def place(
         self, net: Net, heavy: Sequence[nn.Module] = (), images: Sequence[nn.Module] = ()
     ) -> Net:
@@ -68,7 +73,7 @@ class Precision:
                 are faster with the channels last.
         """
         net.eval().requires_grad_(False).to(self.device)
-        if self.halved and self.device.type == "cuda":
+        if self.tensor_cores:
             for part in images:
                 # torch's annotation of `to` lacks this form.
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

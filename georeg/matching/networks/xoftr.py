@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from georeg.matching.networks.found import Found
+from georeg.matching.networks.lean import lean, widened
 from georeg.matching.networks.loftr_blocks import Transformer, with_positions
 from georeg.matching.networks.precision import CPU, Precision, all_finite, exact
 from georeg.matching.networks.states import made
@@ -66,7 +67,15 @@ class XoftrNet(nn.Module):
         """
         net = made(cls, state, "XoFTR")
         net.precision = Precision(how)
+        if net.precision.tensor_cores:
+            net.lean()
         return net.precision.place(net, (net.backbone, net.loftr_coarse), (net.backbone,))
+
+    def lean(self) -> None:
+        """Make convolutions what GPUs like; only for inference."""
+        lean(self.backbone)
+        # It takes what the backbone hands out; its own go to attention with heads of 28 channels.
+        self.fine_process.out_conv_m = widened(self.fine_process.out_conv_m, outputs=False)
 
     def match(
         self,
