@@ -7,7 +7,8 @@ Runs the harness's cases whose names contain --only through georeg's engine with
 weights are in georeg's store, and compares where the fits put a dense grid of places. For
 comparison, --noise runs float32 on a moving raster half of whose grey values are one higher.
 Writes benchmarks/results/half_precision.md and .json. On a GPU (--device cuda) float16 is what
-`auto` means; on a CPU it is computed the same way, but slowly.
+`auto` means; on a CPU it is computed number by number, which takes a hundred times as long, or with
+--emulate as GPUs do (tests/network_cases.py: operands and results are halves, sums aren't).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -29,11 +31,27 @@ from eval_dev import RESULTS, build
 
 from georeg import __version__
 from georeg.align import Alignment, measure
+from georeg.matching._network import NetworkMatcher
+from georeg.matching.protocol import TileBatch, TilePoints
 from georeg.settings import Settings
 
 GRID = 20  # places along each side
 MODEL = "affine"
 NOISE = "float32, values off by one"
+
+
+def emulate() -> None:
+    """Let networks multiply halves as hardware that is made for it does."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from network_cases import QuickHalves
+
+    plain = NetworkMatcher.match
+
+    def match(self: NetworkMatcher, batch: TileBatch) -> TilePoints:
+        with QuickHalves():
+            return plain(self, batch)
+
+    NetworkMatcher.match = match  # type: ignore[method-assign]
 
 
 def places(result: Alignment) -> np.ndarray[Any, np.dtype[np.float64]] | None:
@@ -103,10 +121,13 @@ def main() -> None:
     parser.add_argument("--matchers", nargs="+", default=["xfeat_lighterglue"])
     parser.add_argument("--dtypes", nargs="+", default=["bfloat16"])
     parser.add_argument("--noise", action="store_true")
+    parser.add_argument("--emulate", action="store_true")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--only", nargs="+", default=["nirvis_City__0"])
     args = parser.parse_args()
     build(args.shared, args.cases)
+    if args.emulate:
+        emulate()
     dtypes = args.dtypes + [NOISE] * args.noise
     path = RESULTS / "half_precision.json"
     rows = json.loads(path.read_text()) if path.exists() else []

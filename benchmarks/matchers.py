@@ -8,7 +8,8 @@ the recipe of random ones in ../shared/minima (--shared), which cost the same pe
 there are as many matches; without either the matcher is left out, and the table says so. Tiles
 have the side that the matcher likes; both show the same texture, shifted by (16, 8) pixels.
 Appends to benchmarks/results/matchers.json and writes matchers.md from all of it. On a GPU
---align also measures how busy it is during `georeg align` of a 20 000 px pair.
+--align also measures how busy it is during `georeg align` of a 20 000 px pair. --profile says what
+one batch spends its time on, by operator, and measures nothing else.
 """
 
 from __future__ import annotations
@@ -133,6 +134,25 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def profile(args: argparse.Namespace) -> str:
+    """By operator, where one batch's time goes: a table."""
+    from torch.profiler import ProfilerActivity
+
+    name, gpu = args.matchers[0], args.device.startswith("cuda")
+    kind = matching.kind(name)
+    given, _ = weights(name, tuple(kind.layouts), args.shared)
+    matcher = matching.load(
+        name, Device(args.device, args.dtypes[0], compiled=args.compiled), given
+    )
+    batch = batch_of(args.batches[0], kind.tile)
+    timed(matcher, batch, gpu)
+    what = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * gpu
+    with torch.profiler.profile(activities=what) as seen:
+        timed(matcher, batch, gpu)
+    by = "self_cuda_time_total" if gpu else "self_cpu_time_total"
+    return str(seen.key_averages().table(sort_by=by, row_limit=40, max_name_column_width=70))
+
+
 def hardware(gpu: bool) -> str:
     """In words."""
     if gpu:
@@ -228,11 +248,15 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
     parser.add_argument("--align", nargs="*", default=[], help="matchers to watch on a GPU")
     parser.add_argument("--side", type=int, default=20_000, help="of the pair for --align")
+    parser.add_argument("--profile", action="store_true", help="the first matcher, batch and type")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.one:
         print(json.dumps(one(args)))
+        return
+    if args.profile:
+        print(profile(args))
         return
     path = args.out / "matchers.json"
     rows = json.loads(path.read_text()) if path.exists() else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qgis.core import QgsSettings
 
 from .engine import discovery
@@ -19,13 +21,16 @@ def choose_python(path: str) -> None:
     QgsSettings().setValue(_PYTHON, path)
 
 
-def find_engine() -> discovery.Engine:
+def find_engine(is_cancelled: Callable[[], bool] | None = None) -> discovery.Engine:
     """The engine. Starts it to ask for its version: not for the GUI thread.
 
+    Args:
+        is_cancelled: asked often.
+
     Raises:
-        EngineError: there is none that can be used.
+        EngineError: there is none that can be used, or it was cancelled.
     """
-    return discovery.find(chosen_python())
+    return discovery.find(chosen_python(), is_cancelled=is_cancelled)
 
 
 def proxy() -> str:

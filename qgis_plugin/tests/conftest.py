@@ -149,6 +149,9 @@ def plugin(application: Any, monkeypatch: pytest.MonkeyPatch, python: str) -> It
     made.unload()
     assert not wrong, "\n".join(wrong)
     assert interface.actions == []
+    # QGIS' own canvas lives as long as QGIS: this one mustn't go while threads render for it.
+    interface.canvas.waitWhileRendering()
+    interface.canvas.freeze()
     QgsProject.instance().clear()
     interface.window.close()
     interface.window.deleteLater()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -39,3 +40,18 @@ say('progress', str(child.pid), step='match', share=0.1)
 while True:
     time.sleep(1)
 """
+
+
+def silent(folder: Path, seconds: float, version: str) -> str:
+    """An interpreter that takes its time to say who it is; leaves `PID.pid` in the folder."""
+    path = folder / f"silent-{version}"
+    hello = {"georeg": version, "protocol": 2, "commands": ["align"]}
+    path.write_text(
+        f"#!{sys.executable}\n"
+        "import os, time\n"
+        f"open(f'{folder}/{{os.getpid()}}.pid', 'w').close()\n"
+        f"time.sleep({seconds})\n"
+        f"print({json.dumps(hello)!r})\n"
+    )
+    path.chmod(0o755)
+    return str(path)

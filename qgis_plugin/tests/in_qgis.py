@@ -119,7 +119,7 @@ def work():
     note("clicked")
     panel.inputs.moving.set_layer(layers[0])
     panel.inputs.reference.set_layer(layers[1])
-    until(lambda: panel._helper is None)
+    until(lambda: not panel.waiting)
     note("engine", engine=panel.engine_label.text())
     if PICTURES:
         picture("panel_inputs.png")

@@ -123,15 +123,15 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
 
     # For the Georeferencer.
     target = str(tmp_path / "for QGIS.points")
-    until(lambda: panel._helper is None)
+    until(lambda: not panel.waiting)
     panel.write_points(again, target)
-    until(lambda: panel._helper is None)
+    until(lambda: not panel.waiting)
     assert Path(target).read_text().startswith("#CRS")
 
 
 def test_gui_thread_is_free_while_running(panel: Any) -> None:
     """No longer away than 100 ms, beyond what other programs take from an idle one, too."""
-    until(lambda: panel._helper is None)
+    until(lambda: not panel.waiting)
     with Heartbeat() as idle:
         end = time.monotonic() + 4
         until(lambda: time.monotonic() > end)
@@ -227,7 +227,7 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:
-    until(lambda: panel._helper is None)
+    until(lambda: not panel.waiting)
     combo = panel.inputs.matcher
     values = [combo.itemData(i) for i in range(combo.count())]
     assert values[0] == "auto"

@@ -66,7 +66,9 @@ class _Layer(nn.Module):
         self.v_proj = nn.Linear(dim, dim, bias=False)
         self.merge = nn.Linear(dim, dim, bias=False)
         self.mlp = nn.Sequential(
-            nn.Linear(2 * dim, 2 * dim, bias=False), nn.ReLU(), nn.Linear(2 * dim, dim, bias=False)
+            nn.Linear(2 * dim, 2 * dim, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(2 * dim, dim, bias=False),
         )
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
@@ -90,7 +92,7 @@ def _attended(q: Tensor, k: Tensor, v: Tensor, full: Tensor | None, keys: Tensor
     values (B, S, heads, D). In single precision: the sums over all cells pass what float16 holds.
     """
     with exact(q):
-        q, k, v = F.elu(q.float()) + 1, F.elu(k.float()) + 1, v.float()
+        q, k, v = F.elu(q.float()).add_(1), F.elu(k.float()).add_(1), v.float()
         if full is not None:
             q = q * full[..., None, None]
         if keys is not None:

@@ -251,7 +251,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """
         feedback.setProgressText(tr(words.stage("")))
         try:
-            engine = find_engine()
+            engine = find_engine(feedback.isCanceled)
             if arguments[0] not in engine.commands:
                 raise EngineError(
                     words.N_("georeg {version} has no command '{command}': update the engine."),

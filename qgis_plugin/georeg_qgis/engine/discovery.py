@@ -69,7 +69,11 @@ def python_in(folder: str) -> str:
     return os.path.join(folder, *parts)
 
 
-def find(chosen: str = "", managed: str | None = None) -> Engine:
+def find(
+    chosen: str = "",
+    managed: str | None = None,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Engine:
     """The engine: GEOREG_PYTHON, then the user's choice, then the one that was set up.
 
     What was named on purpose counts: if it doesn't work, that is said rather than another one used.
@@ -77,18 +81,19 @@ def find(chosen: str = "", managed: str | None = None) -> Engine:
     Args:
         chosen: interpreter from the settings; empty for none.
         managed: folder of 'Set up engine'.
+        is_cancelled: asked often.
 
     Raises:
-        EngineError: there is none, or the one that was named can't be used.
+        EngineError: there is none, the one that was named can't be used, or it was cancelled.
     """
     named = os.environ.get(VARIABLE, "")
     for python in (named, chosen):
         if python:
-            return ask(python)
+            return ask(python, is_cancelled)
     folder = managed_folder() if managed is None else managed
     python = python_in(folder)
     if is_complete(folder):
-        return ask(python)
+        return ask(python, is_cancelled)
     raise EngineError(N_("The georeg engine is not set up yet: choose 'Set up engine'."))
 
 
@@ -102,11 +107,16 @@ def is_complete(folder: str) -> bool:
     return os.path.isfile(marker(folder)) and os.path.exists(python_in(folder))
 
 
-def ask(python: str) -> Engine:
+def ask(python: str, is_cancelled: Callable[[], bool] | None = None) -> Engine:
     """Run an interpreter and look at its georeg.
 
+    Args:
+        python: the interpreter.
+        is_cancelled: asked often.
+
     Raises:
-        EngineError: it isn't there, has no georeg, or one that speaks another protocol.
+        EngineError: it isn't there, has no georeg, or one that speaks another protocol; or it was
+            cancelled.
     """
     if not os.path.isfile(python):
         raise EngineError(
@@ -116,7 +126,7 @@ def ask(python: str) -> Engine:
         raise EngineError(
             N_("{python} is QGIS itself, not a Python that could run the engine."), python=python
         )
-    data = _answer(python, "--version", "--json")
+    data = _answer(python, "--version", "--json", is_cancelled=is_cancelled)
     try:
         version, protocol = str(data["georeg"]), int(data["protocol"])
         commands = tuple(str(name) for name in data.get("commands", ()))

@@ -151,6 +151,13 @@ class Compare(QObject):
         if not quiet:
             self.stopped.emit()
 
+    def shut(self) -> None:
+        """Before the plugin goes: nothing may be rendered any more either."""
+        self.stop(quiet=True)
+        for job in self._old_jobs:
+            job.cancel()
+        self._old_jobs = []
+
     def _tool_changed(self, tool: Any, _: Any = None) -> None:
         if tool is not self._tool:
             self.stop()
@@ -178,11 +185,15 @@ class Compare(QObject):
         if self.curtain is not None and self._job is not None:
             self.curtain.picture = self._job.renderedImage()
             self.curtain.update()
-        self._job = None
+        self._put_away()
 
     def _end_job(self) -> None:
         if self._job is not None:
             self._job.finished.disconnect(self._rendered)
             self._job.cancelWithoutBlocking()
-            self._old_jobs = [job for job in self._old_jobs if job.isActive()] + [self._job]
-            self._job = None
+            self._put_away()
+
+    def _put_away(self) -> None:
+        """Keep the job: it may not be deleted while it works, or says that it has finished."""
+        self._old_jobs = [job for job in self._old_jobs if job.isActive()] + [self._job]
+        self._job = None

@@ -34,7 +34,6 @@ class ModelsDialog(QDialog):
     """Lists, fetches, imports and removes weights."""
 
     changed = pyqtSignal()
-    percent = pyqtSignal(int)
 
     def __init__(self, parent: Any) -> None:
         """Build it; `refresh` asks the engine."""
@@ -81,7 +80,6 @@ class ModelsDialog(QDialog):
         self.import_file.clicked.connect(self._import)
         self.remove.clicked.connect(self._remove)
         self.cancel.clicked.connect(self.stop)
-        self.percent.connect(self.bar.setValue)
         self.table.itemSelectionChanged.connect(self._enable)
         self._enable()
 
@@ -149,18 +147,20 @@ class ModelsDialog(QDialog):
         self.changed.emit()
 
     def _run(self, arguments: list[str], then: Any) -> None:
-        proxy, percent = settings.proxy(), self.percent
+        proxy = settings.proxy()
 
         def work(say: Any, is_cancelled: Any) -> Outcome:
             def hear(event: Event) -> None:
                 if event.kind == "progress":
-                    percent.emit(int(100 * event.share))
+                    task.percent.emit(int(100 * event.share))
                 elif event.kind in ("log", "result", "error"):
                     say(event.message)
 
-            return Run(settings.find_engine(), arguments, proxy).wait(hear, is_cancelled)
+            engine = settings.find_engine(is_cancelled)
+            return Run(engine, arguments, proxy).wait(hear, is_cancelled)
 
-        self._task = Function(work, self)
+        task = self._task = Function(work)
+        task.percent.connect(self.bar.setValue)
         self._task.said.connect(self.said.appendPlainText)
         self._task.ended.connect(lambda outcome, error: self._ended(outcome, error, then))
         self._task.start()
@@ -180,3 +180,9 @@ class ModelsDialog(QDialog):
         """Cancel what runs."""
         if self._task is not None:
             self._task.cancel()
+
+    def shut(self) -> None:
+        """Before the plugin goes: end what runs."""
+        if self._task is not None:
+            self._task.drop()
+            self._task = None

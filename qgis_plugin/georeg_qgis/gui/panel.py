@@ -52,7 +52,8 @@ class Panel(QgsDockWidget):
         self.setObjectName("georegPanel")
         self.iface = iface
         self.job: Job | None = None
-        self._helper: Any = None
+        self._look: Function | None = None  # at the engine
+        self._helper: Function | None = None
         self._asked = False
         self._title = ""
         self.setup: Any = None
@@ -142,12 +143,19 @@ class Panel(QgsDockWidget):
     def ask_engine(self) -> None:
         """What it is and what it offers."""
         self.engine_label.setText(tr("Looking for the engine…"))
-        self._helper = Function(_ask, self)
-        self._helper.ended.connect(self._answered)
-        self._helper.start()
+        if self._look is not None:
+            self._look.drop()  # it may be another one by now
+        self._look = Function(_ask)
+        self._look.ended.connect(self._answered)
+        self._look.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is done beside the GUI thread that is no run."""
+        return self._look is not None or self._helper is not None
 
     def _answered(self, found: Any, error: str) -> None:
-        self._helper = None
+        self._look = None
         self.notice.setVisible(bool(error))
         if error:
             self.notice_text.setText(error)
@@ -238,7 +246,7 @@ class Panel(QgsDockWidget):
             os.unlink(report)  # what lies there afterwards is of this run
         self._title, self._began = title, time.monotonic()
         self._line("stage", title)
-        self.job = Job(algorithm, values, self)
+        self.job = Job(algorithm, values)
         self.job.stage.connect(self.stage.setText)
         self.job.progress.connect(lambda share: self.bar.setValue(int(share)))
         self.job.line.connect(self._line)
@@ -261,8 +269,6 @@ class Panel(QgsDockWidget):
     def _ended(
         self, values: dict[str, Any], error: str, cancelled: bool, known: dict[str, Any]
     ) -> None:
-        if self.job is not None:
-            self.job.deleteLater()
         self.job = None
         self._busy(False)
         if cancelled:
@@ -344,10 +350,9 @@ class Panel(QgsDockWidget):
         arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
         arguments += ["--moving", result.values["MOVING"]]
         self._helper = Function(
-            lambda say, is_cancelled: Run(settings.find_engine(), arguments).wait(
+            lambda say, is_cancelled: Run(settings.find_engine(is_cancelled), arguments).wait(
                 lambda event: say(event.message), is_cancelled
-            ),
-            self,
+            )
         )
         self._helper.ended.connect(
             lambda outcome, error: self._points_written(path, outcome, error)
@@ -392,21 +397,22 @@ class Panel(QgsDockWidget):
 
     def shut(self) -> None:
         """Before the plugin goes: end what runs, take what is on the map away."""
-        self.cancel()
-        if self._helper is not None:
-            self._helper.cancel(wait=2.0)
-        self.compare.stop(quiet=True)
+        for work in (self.job, self._look, self._helper):
+            if work is not None:
+                work.drop()
+        self.job = self._look = self._helper = None
+        self.compare.shut()
         self.inputs.area.shut()
         for dialog in (self.setup, self.models):
             if dialog is not None:
-                dialog.stop()
+                dialog.shut()
                 dialog.close()
                 dialog.deleteLater()
 
 
 def _ask(_: Any, is_cancelled: Any) -> Any:
     """The engine and what it offers."""
-    engine = settings.find_engine()
+    engine = settings.find_engine(is_cancelled)
     return engine, engine.offers(is_cancelled)
 
 

@@ -158,7 +158,11 @@ class SetupDialog(QDialog):
     def use_existing(self) -> None:
         """Ask the Python that was named."""
         path = self.existing.filePath()
-        self._start(tr("Asking {path}").format(path=path), lambda *_: discovery.ask(path), path)
+        self._start(
+            tr("Asking {path}").format(path=path),
+            lambda say, is_cancelled: discovery.ask(path, is_cancelled),
+            path,
+        )
 
     def run_plan(self) -> None:
         """Do what is shown."""
@@ -175,7 +179,7 @@ class SetupDialog(QDialog):
         for button in (self.install, self.use):
             button.setEnabled(False)
         self.cancel.setEnabled(True)
-        self._task = Function(function, self)
+        self._task = Function(function)
         self._task.said.connect(self.plan.appendPlainText)
         self._task.ended.connect(lambda engine, error: self._ended(engine, error, python))
         self._task.start()
@@ -200,3 +204,9 @@ class SetupDialog(QDialog):
         """Cancel what runs."""
         if self._task is not None:
             self._task.cancel()
+
+    def shut(self) -> None:
+        """Before the plugin goes: end what runs."""
+        if self._task is not None:
+            self._task.drop()
+            self._task = None

@@ -1,4 +1,9 @@
-"""Work beside the GUI thread: Processing algorithms with what they say, and plain functions."""
+"""Work beside the GUI thread: Processing algorithms with what they say, and plain functions.
+
+Whoever starts work may be gone before it ends: QGIS closes, the plugin is unloaded or updated. What
+a thread uses must not go with a panel, so that work has no parent: it is kept here until it has
+ended, and taken apart by the GUI thread.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +19,16 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
 )
-from qgis.PyQt.QtCore import QObject, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
 from ..texts import said, tr
+
+_at_work: set[QObject] = set()
+
+
+def _release(work: QObject) -> None:
+    """Let go of it when those who were told of its end have heard."""
+    QTimer.singleShot(0, lambda: _at_work.discard(work))
 
 
 class Feedback(QgsProcessingFeedback):
@@ -61,9 +73,9 @@ class Job(QObject):
     line = pyqtSignal(str, str)
     ended = pyqtSignal(dict, str, bool)  # results, error, cancelled
 
-    def __init__(self, algorithm: str, values: dict[str, Any], parent: QObject) -> None:
-        """Start it."""
-        super().__init__(parent)
+    def __init__(self, algorithm: str, values: dict[str, Any]) -> None:
+        """Prepare it; `start` runs it."""
+        super().__init__()
         self.values = values
         self._errors: list[str] = []
         # Python keeps these alive; the task doesn't.
@@ -83,11 +95,18 @@ class Job(QObject):
 
     def start(self) -> None:
         """Queue it."""
+        _at_work.add(self)
         QgsApplication.taskManager().addTask(self._task)
 
     def cancel(self) -> None:
         """Ask it to end."""
         self._feedback.cancel()
+
+    def drop(self) -> None:
+        """Ask it to end; nobody wants to hear of it any more."""
+        for signal in (self.stage, self.progress, self.line, self.ended):
+            _silence(signal)
+        self.cancel()
 
     def _executed(self, ok: bool, results: dict[str, Any]) -> None:
         cancelled = self._feedback.isCanceled()
@@ -95,6 +114,7 @@ class Job(QObject):
         if not (ok and results) and not cancelled and not error:
             error = tr("The algorithm ended without a result.")
         self.ended.emit(dict(results) if ok and not error else {}, error, cancelled)
+        _release(self)
 
 
 class Function(QObject):
@@ -104,36 +124,46 @@ class Function(QObject):
     """
 
     said = pyqtSignal(str)
+    percent = pyqtSignal(int)  # for functions that can tell
     ended = pyqtSignal(object, str)  # what it returned, or an error
+    _done = pyqtSignal()
 
-    def __init__(self, function: Callable[..., Any], parent: QObject) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         """Store; `start` runs it."""
-        super().__init__(parent)
+        super().__init__()
         self._function = function
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="georeg", daemon=True)
+        self._done.connect(self._is_done)
 
     def start(self) -> None:
         """Begin."""
+        _at_work.add(self)
         self._thread.start()
 
-    def cancel(self, wait: float = 0.0) -> None:
-        """Ask it to end; wait for that, some seconds at most."""
+    def cancel(self) -> None:
+        """Ask it to end."""
         self._cancelled.set()
-        if wait:
-            self._thread.join(wait)
+
+    def drop(self) -> None:
+        """Ask it to end; nobody wants to hear of it any more."""
+        for signal in (self.said, self.percent, self.ended):
+            _silence(signal)
+        self.cancel()
 
     def _run(self) -> None:
         result, error = None, ""
         try:
-            result = self._function(self._say, self._cancelled.is_set)
+            result = self._function(self.said.emit, self._cancelled.is_set)
         except Exception as caught:  # told to the user; a thread must not end QGIS
             error = said(caught)
-        self._emit("ended", result, error)
+        self.ended.emit(result, error)
+        self._done.emit()
 
-    def _say(self, text: str) -> None:
-        self._emit("said", text)
+    def _is_done(self) -> None:
+        _release(self)
 
-    def _emit(self, signal: str, *values: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the panel is gone, and with it who would listen
-            getattr(self, signal).emit(*values)
+
+def _silence(signal: Any) -> None:
+    with contextlib.suppress(TypeError):  # nothing is connected
+        signal.disconnect()
