@@ -287,7 +287,7 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     "precision": _setting(
         "precision", "--precision", section=_RUN, type=click.Choice(PRECISIONS),
-        help="What networks compute in; auto is float16 on GPUs, float32 on CPUs.",
+        help="Of networks without key points; auto is float16 on GPUs, float32 on CPUs.",
     ),
     "compile": _setting(
         "compiled", "--compile/--no-compile", section=_RUN,

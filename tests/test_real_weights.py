@@ -12,7 +12,6 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.windows import Window
-from scipy.spatial import cKDTree
 
 import scenes
 from cli_cases import run
@@ -23,7 +22,6 @@ from georeg.matching.running import one_thread_each
 from georeg.settings import Settings
 from matcher_cases import SHIFT, batch_of, displacement, points_of, shifted
 from model_cases import SHIPPED, packaged
-from network_cases import QuickHalves
 
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).parents[2] / "shared"))
 # Pixels: of the median displacement, and of nine points in ten. Key points of DISK and XFeat are
@@ -115,22 +113,13 @@ def test_a_tile_means_the_same_in_any_batch(matcher: Matcher) -> None:
         assert getattr(together, name) == pytest.approx(getattr(whole(matcher), name), abs=1e-3)
 
 
-def test_half_precision_hardly_moves_a_key_point(matcher: Matcher) -> None:
-    """ALIKED, XFeat and LightGlue compute in float32 all the same."""
+def test_half_precision_is_none_of_theirs(matcher: Matcher) -> None:
+    """They compute in float32 all the same."""
     batch = batch_of([shifted(shape=(160, 192))])
     expected = points_of(matcher, batch)
-    with QuickHalves():
-        half = points_of(choosing.loader(matcher.name)(Device(dtype="float16")), batch)
-    if matcher.name != "disk_lightglue":
-        for name in TilePoints.__dataclass_fields__:
-            assert np.array_equal(getattr(half, name), getattr(expected, name))
-        return
-    assert len(half) == pytest.approx(len(expected), rel=0.05)
-    known = cKDTree(np.hstack([expected.moving_xy, expected.reference_xy]))
-    distance, same = known.query(np.hstack([half.moving_xy, half.reference_xy]))
-    near = 0.1
-    assert (distance < near).mean() > 0.95
-    assert np.abs(half.score - expected.score[same])[distance < near].max() < 0.1
+    half = points_of(choosing.loader(matcher.name)(Device(dtype="float16")), batch)
+    for name in TilePoints.__dataclass_fields__:
+        assert np.array_equal(getattr(half, name), getattr(expected, name))
 
 
 def test_isnt_sure_of_unrelated_places(matcher: Matcher) -> None:

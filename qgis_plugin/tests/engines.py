@@ -34,6 +34,15 @@ print('free(): invalid pointer', file=sys.stderr, flush=True)
 os.kill(os.getpid(), signal.SIGSEGV)
 """
 
+LATE = """
+say('progress', 'match', step='match', share=0.4)
+sys.stdin.read()
+named = dict(zip(sys.argv, sys.argv[1:]))
+with open(named['--output'], 'w') as file:
+    file.write('pixels')
+say('result', 'aligned', ok=True)
+"""
+
 DEAF = """
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
 say('progress', str(child.pid), step='match', share=0.1)

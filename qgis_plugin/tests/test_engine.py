@@ -141,6 +141,19 @@ def test_cancelled_in_order(python: str, sample: tuple[str, str], tmp_path: Path
     assert not alive(run.pid)
 
 
+def test_cancelled_when_it_is_done_already(tmp_path: Path) -> None:
+    """What it wrote is there: to say that it was cancelled would not be true."""
+    out = tmp_path / "a.tif"
+    run = running.Run(
+        discovery.ask(engines.engine(tmp_path, engines.LATE)), ["align", "--output", str(out)]
+    )
+    heard: list[str] = []
+    outcome = run.wait(lambda e: heard.append(e.message), lambda: bool(heard))
+    assert out.exists()
+    assert outcome.ok
+    assert not outcome.cancelled
+
+
 def test_a_deaf_engine_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def test_it_goes_while_it_looks_for_the_engine(
     plugin: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twice, the second time before the first one is done."""
+    until(lambda: not plugin.panel.waiting)
     monkeypatch.setenv(discovery.VARIABLE, engines.silent(tmp_path, 600, "1.0"))
     for count in (1, 2):
         plugin.panel.ask_engine()

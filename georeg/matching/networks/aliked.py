@@ -24,7 +24,7 @@ from georeg.matching.networks.keypoints import (
     framed,
     peaks,
 )
-from georeg.matching.networks.precision import all_finite, exact
+from georeg.matching.networks.precision import all_finite
 from georeg.matching.networks.states import made
 
 _MULTIPLE = 32  # pixels
@@ -54,12 +54,11 @@ class Aliked(Detector):
         return cls(made(_hollow, state, "ALIKED")).eval()
 
     def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
-        """See `Detector`; float32 throughout, because it samples at places that it computes."""
+        """See `Detector`."""
         image, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
         # One by one: full-size maps of 128 channels are large.
-        with exact(images):
-            return [self._one(image[i], clear[i], count) for i in range(len(images))]
+        return [self._one(image[i], clear[i], count) for i in range(len(images))]
 
     def _one(self, image: Tensor, clear: Tensor, count: int) -> Points | None:
         features, scores = self.net.extract_dense_map(image[None].expand(-1, 3, -1, -1))

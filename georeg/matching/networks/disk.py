@@ -63,9 +63,9 @@ class Disk(Detector):
         maps = self.net.heatmap_and_dense_descriptors(image[None].expand(-1, 3, -1, -1))
         if not all_finite(*maps)[0]:
             return None
-        score, features = maps[0][0, 0].float(), maps[1][0]
+        score, features = maps[0][0, 0], maps[1][0]
         pixels, strength = peaks(score, clear, _LEAST)
         chosen = best(strength, count)
         pixels = pixels[chosen]
-        described = features[:, pixels[:, 1], pixels[:, 0]].T.float()
+        described = features[:, pixels[:, 1], pixels[:, 0]].T
         return between(score, pixels), strength[chosen], F.normalize(described, dim=1)

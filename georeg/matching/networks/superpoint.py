@@ -81,9 +81,9 @@ class SuperPoint(Detector):
             x = self._relu(f"conv{block}b", x)
         places = self._layer("convPb", self._relu("convPa", x))
         # The last channel stands for "no key point in this cell", the others for its pixels.
-        score = F.pixel_shuffle(places.float().softmax(1)[:, :-1], CELL)[:, 0]
+        score = F.pixel_shuffle(places.softmax(1)[:, :-1], CELL)[:, 0]
         descriptors = self._layer("convDb", self._relu("convDa", x))
-        return score, F.normalize(descriptors.float(), dim=1)
+        return score, F.normalize(descriptors, dim=1)
 
     def detect(self, images: Tensor, masks: Tensor | None, count: int) -> list[Points | None]:
         """The best key points of each image.

@@ -29,7 +29,7 @@ from georeg.matching.networks.keypoints import (
     framed,
     peaks,
 )
-from georeg.matching.networks.precision import all_finite, exact
+from georeg.matching.networks.precision import all_finite
 from georeg.matching.networks.states import made
 
 _MULTIPLE = 32  # pixels
@@ -70,19 +70,16 @@ class Xfeat(Detector):
         image, valid = framed(images, masks, _MULTIPLE)
         clear = clear_of(valid)
         image = _normalised(image, valid[:, None])
-        # In single precision whatever was asked for: the network is small, but what half precision
-        # did to its descriptors moved fitted transforms by up to 0.1 px.
-        with exact(images):
-            features, _, reliability = self.net(image)
-            heat = self._heat(image)
-            fine = all_finite(features, reliability, heat)
-            features = F.normalize(features, dim=1)
-            return [
-                self._one(heat[i, 0], features[i : i + 1], reliability[i : i + 1], clear[i], count)
-                if fine[i]
-                else None
-                for i in range(len(images))
-            ]
+        features, _, reliability = self.net(image)
+        heat = self._heat(image)
+        fine = all_finite(features, reliability, heat)
+        features = F.normalize(features, dim=1)
+        return [
+            self._one(heat[i, 0], features[i : i + 1], reliability[i : i + 1], clear[i], count)
+            if fine[i]
+            else None
+            for i in range(len(images))
+        ]
 
     def _heat(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) probability of a key point, the mean over positions of the grid of cells.

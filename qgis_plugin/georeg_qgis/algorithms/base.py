@@ -28,7 +28,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..engine import words
 from ..engine.errors import EngineError
 from ..engine.protocol import Event
-from ..engine.running import PARTLY, Outcome, Run
+from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..layers import LayerError, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
@@ -261,6 +261,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             feedback.pushCommandInfo(shlex.join(["georeg", *arguments]))
             run = Run(engine, arguments, proxy())
         except EngineError as error:
+            if feedback.isCanceled():
+                return Outcome(STOPPED, True, "")
             raise QgsProcessingException(said(error)) from None
         before = [""]
 

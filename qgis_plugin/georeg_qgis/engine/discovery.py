@@ -183,6 +183,8 @@ def _answer(
             if cancelled or time.monotonic() > end:
                 process.kill()
                 process.communicate()
+                if cancelled:
+                    raise EngineError(N_("Cancelled.")) from None
                 raise EngineError(
                     N_("{python} didn't answer within {seconds:.0f} s."),
                     python=python,

@@ -30,6 +30,7 @@ _TICK = 0.05
 _LAST = 12  # lines to tell after a crash
 REFUSED = 3  # exit code: no trustworthy alignment, a normal outcome
 PARTLY = 5  # exit code: some jobs of a batch failed
+STOPPED = 143  # exit code: it was asked to end
 
 _running: set[Run] = set()
 _lock = threading.Lock()
@@ -41,7 +42,8 @@ class Outcome:
 
     Attributes:
         code: exit code; negative where a signal ended it.
-        cancelled: whether it was asked to end.
+        cancelled: whether it ended because it was asked to. If it had done its work by then, what
+            it wrote is there, and that is what counts.
         result: details of the last result event.
         results: of all of them.
         message: of the error, or of the result.
@@ -201,12 +203,13 @@ class Run:
         results = [event.details for event in heard if event.kind == "result"]
         last = [event for event in heard if event.kind in ("result", "error")]
         message = last[-1].message if last else ""
+        cancelled = self.cancelled and code not in (0, REFUSED, PARTLY)
         explained = any(event.kind == "error" for event in heard) or (code == PARTLY and results)
-        if code and not self.cancelled and not explained:
+        if code and not cancelled and not explained:
             message = crashed(code, list(self._tail))
         return Outcome(
             code,
-            self.cancelled,
+            cancelled,
             message,
             results[-1] if results else {},
             results,

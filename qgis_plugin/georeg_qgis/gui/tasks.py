@@ -108,12 +108,13 @@ class Job(QObject):
             _silence(signal)
         self.cancel()
 
-    def _executed(self, ok: bool, results: dict[str, Any]) -> None:
-        cancelled = self._feedback.isCanceled()
-        error = "" if cancelled or (ok and results) else "\n".join(self._errors)
-        if not (ok and results) and not cancelled and not error:
+    def _executed(self, _: bool, results: dict[str, Any]) -> None:
+        # What had ended before it was cancelled counts: it has been written.
+        cancelled = self._feedback.isCanceled() and not results and not self._errors
+        error = "" if cancelled or results else "\n".join(self._errors)
+        if not results and not cancelled and not error:
             error = tr("The algorithm ended without a result.")
-        self.ended.emit(dict(results) if ok and not error else {}, error, cancelled)
+        self.ended.emit(dict(results), error, cancelled)
         _release(self)
 
 
