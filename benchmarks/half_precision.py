@@ -113,6 +113,11 @@ def one(case: Path, matcher: str, dtypes: list[str], device: str) -> list[dict[s
     return rows
 
 
+def key(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What rows replace each other by; a `note` keeps one of how things were."""
+    return row["case"], row["matcher"], row["dtype"], row.get("note", "")
+
+
 def main() -> None:
     """Run and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -135,8 +140,8 @@ def main() -> None:
         for case in sorted(args.cases.iterdir()):
             if any(word in case.name for word in args.only) and "unrelated" not in case.name:
                 new = one(case, matcher, dtypes, args.device)
-                keys = {(r["case"], r["matcher"], r["dtype"]) for r in new}
-                rows = [r for r in rows if (r["case"], r["matcher"], r["dtype"]) not in keys] + new
+                keys = {key(r) for r in new}
+                rows = [r for r in rows if key(r) not in keys] + new
                 path.write_text("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
     where = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     lines = [
@@ -146,18 +151,18 @@ def main() -> None:
         f"{__version__}. Distance of the fitted {MODEL} transform from that in float32, "
         "over a dense grid of places, in reference pixels; cases that both align.",
         "",
-        "| matcher | type | cases | both aligned | median of medians px | largest median px "
+        "| matcher | type | of | cases | both aligned | median of medians px | largest median px "
         "| largest of all px |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for key in sorted({(r["matcher"], r["dtype"]) for r in rows if r["dtype"] != "float32"}):
-        mine = [r for r in rows if (r["matcher"], r["dtype"]) == key]
+    for kind in sorted({key(r)[1:] for r in rows if r["dtype"] != "float32"}):
+        mine = [r for r in rows if key(r)[1:] == kind]
         both = [r for r in mine if "median_px" in r]
         medians = [r["median_px"] for r in both] or [float("nan")]
         most = max([r["max_px"] for r in both] or [float("nan")])
         lines.append(
-            f"| {key[0]} | {key[1]} | {len(mine)} | {len(both)} | {median(medians):.3f} "
-            f"| {max(medians):.3f} | {most:.3f} |"
+            f"| {kind[0]} | {kind[1]} | {kind[2] or 'now'} | {len(mine)} | {len(both)} "
+            f"| {median(medians):.3f} | {max(medians):.3f} | {most:.3f} |"
         )
     (RESULTS / "half_precision.md").write_text("\n".join(lines) + "\n")
 

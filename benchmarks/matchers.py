@@ -35,6 +35,7 @@ import torch
 from georeg import __version__, matching
 from georeg.choosing import weights_of
 from georeg.errors import GeoregError
+from georeg.matching.networks.precision import Precision
 from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TilePoints, Weights
 from georeg.models import catalogue
 
@@ -99,6 +100,8 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     given, source = weights(name, tuple(kind.layouts), args.shared)
     device = Device(args.device, dtype, compiled=args.compiled)
     torch.set_num_threads(1 if kind.side_by_side and not gpu else args.threads)
+    if args.plain:
+        Precision.tensor_cores = False  # type: ignore[method-assign, assignment]
     matcher = matching.load(name, device, given)
     batch = batch_of(count, kind.tile)
     result, first = timed(matcher, batch, gpu)
@@ -120,7 +123,7 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
         "matcher": name,
         "weights": source,
         "device": args.device.partition(":")[0],
-        "dtype": dtype + (" compiled" if args.compiled else ""),
+        "dtype": dtype + " compiled" * args.compiled + " plain" * args.plain,
         "threads": torch.get_num_threads(),
         "tile": kind.tile,
         "batch": count,
@@ -245,6 +248,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--seconds", type=float, default=10.0, help="that a row takes, about")
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--plain", action="store_true", help="convolutions as they are in weights")
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[2] / "shared")
     parser.add_argument("--align", nargs="*", default=[], help="matchers to watch on a GPU")
     parser.add_argument("--side", type=int, default=20_000, help="of the pair for --align")
@@ -267,7 +271,7 @@ def main() -> None:
                     sys.executable, __file__, "--one", "--matchers", matcher, "--dtypes", dtype,
                     "--batches", str(batch), "--device", args.device, "--threads",
                     str(args.threads), "--seconds", str(args.seconds), "--shared",
-                    str(args.shared), *(["--compiled"] if args.compiled else []),
+                    str(args.shared), *["--compiled"] * args.compiled, *["--plain"] * args.plain,
                 ]  # fmt: skip
                 run = subprocess.run(command, capture_output=True, text=True)
                 if run.returncode:
