@@ -149,7 +149,8 @@ def main() -> None:
         "",
         f"`python benchmarks/half_precision.py`, {os.cpu_count()} CPU cores, {where}, georeg "
         f"{__version__}. Distance of the fitted {MODEL} transform from that in float32, "
-        "over a dense grid of places, in reference pixels; cases that both align.",
+        "over a dense grid of places, in reference pixels; cases that both align. Matchers with "
+        "key points compute in float32 whatever they are told, because of what it was before.",
         "",
         "| matcher | type | of | cases | both aligned | median of medians px | largest median px "
         "| largest of all px |",
