@@ -22,7 +22,9 @@ measured() { # ARGUMENT...: rows of benchmarks/results/matchers.md, for 5 s each
 
 measured --matchers minima_loftr --dtypes float16 --batches 1 8 32
 measured --matchers minima_loftr --dtypes float16 --batches 32 --plain
-measured --profile --matchers minima_loftr --dtypes float16 --batches 32
+for matcher in minima_loftr minima_eloftr; do
+    measured --profile --matchers "$matcher" --dtypes float16 --batches 32
+done
 "$python" -m pytest -q tests/test_team.py tests/test_networks_lean.py tests/test_matching_running.py \
     2>&1 | tail -3 | tee -a "$out/log.txt"
 measured --matchers minima_xoftr minima_eloftr minima_lightglue --dtypes float16 --batches 1 32
