@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from kornia.feature.loftr.backbone import build_backbone
 from kornia.feature.loftr.loftr import default_cfg
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 import network_cases as cases
@@ -86,6 +88,22 @@ def test_matches_are_still_those_of_the_official_code(
     (found,) = net.match(*cases.pair(known, case))
     cases.agrees(found, known, case, **options)
     assert all(torch.equal(state[name], value) for name, value in before.items())
+
+
+@pytest.mark.parametrize("layout", ["loftr", "xoftr"])
+def test_half_precision_bears_it(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU computes: gains are in the weights now, and those are halves, too."""
+    known, state = cases.recorded(layout), cases.golden_states(layout)[layout]
+    make = LoftrNet.from_state if layout == "loftr" else XoftrNet.from_state
+    (exact,) = make(state).match(*cases.pair(known, "synth"))
+    monkeypatch.setattr(Precision, "tensor_cores", True)
+    with cases.QuickHalves():
+        (rough,) = make(state, Device(dtype="float16")).match(*cases.pair(known, "synth"))
+    assert len(exact.score) > 100
+    assert len(rough.score) == pytest.approx(len(exact.score), rel=0.15)
+    tree = cKDTree(np.hstack([exact.xy0, exact.xy1]))
+    distance, _ = tree.query(np.hstack([rough.xy0, rough.xy1]))
+    assert (distance < 1).mean() > 0.8
 
 
 def test_only_half_precision_on_a_gpu_asks_for_it() -> None:
