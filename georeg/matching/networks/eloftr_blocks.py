@@ -7,8 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from georeg.matching.networks.lean import folded
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 _TRAINED_SIDE = 832  # pixels; longer images have their positions squeezed into it
 _AGGREGATE = 4  # cells per side that share an attention token
@@ -78,7 +77,7 @@ class RepBlock(nn.Module):
         if self.rbr_identity is not None:
             same = torch.eye(inputs, device=one.device)[..., None, None]
             parts.append((F.pad(same, (1, 1, 1, 1)), self.rbr_identity))
-        pairs = [folded(w, bn) for w, bn in parts]
+        pairs = [_folded(w, bn) for w, bn in parts]
         weight, bias = (torch.stack(part).sum(0) for part in zip(*pairs, strict=True))
         self.rbr_reparam = nn.Conv2d(inputs, outputs, 3, stride, 1).to(self.rbr_1x1.conv.weight)
         with torch.no_grad():
@@ -97,6 +96,15 @@ class _Branch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.bn(self.conv(x))
         return out
+
+
+def _folded(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias, in double precision, of a convolution that normalises, too."""
+    bn = {k: v.double() for k, v in norm.state_dict().items()}
+    mean, variance = bn["running_mean"], bn["running_var"]
+    return fuse_conv_bn_weights(
+        weight.double(), None, mean, variance, norm.eps, bn["weight"], bn["bias"]
+    )
 
 
 class Transformer(nn.Module):

@@ -13,24 +13,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _EIGHTS = 8
-
-
-def folded(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution that does the normalisation after it, too.
-
-    Args:
-        weight: (outputs, inputs, h, w) of a convolution without a bias.
-        norm: with the statistics of training.
-
-    Returns:
-        In double precision, so that nothing is lost but the last bit: (outputs, inputs, h, w) and
-        (outputs,).
-    """
-    state = {k: v.double() for k, v in norm.state_dict().items()}
-    gain = state["weight"] / (state["running_var"] + norm.eps).sqrt()
-    return weight.double() * gain[:, None, None, None], state["bias"] - state["running_mean"] * gain
 
 
 def lean(net: nn.Module) -> None:
@@ -40,12 +25,14 @@ def lean(net: nn.Module) -> None:
     channels more where their number wasn't a multiple of 8.
 
     Args:
-        net: changed in place; its tensors aren't. A normalisation belongs to the convolution of the
-            same name with `conv` for `bn`, or to the one before it in a sequence.
+        net: for inference; changed in place, its tensors aren't. A normalisation belongs to the
+            convolution of the same name with `conv` for `bn`, or to the one before it in a
+            sequence.
 
     Raises:
         ValueError: a normalisation of a number of channels that isn't a multiple of 8 is left.
     """
+    net.eval()
     for parent in list(net.modules()):
         names = list(parent._modules)
         for before, name in zip(["", *names], names, strict=False):
@@ -53,8 +40,7 @@ def lean(net: nn.Module) -> None:
             own = before if isinstance(parent, nn.Sequential) else name.replace("bn", "conv")
             conv = parent._modules.get(own)
             if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d):
-                weight, bias = folded(conv.weight, norm)
-                setattr(parent, own, _like(conv, weight, bias))
+                setattr(parent, own, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, name, nn.Identity())
     for parent in list(net.modules()):
         for name, part in list(parent._modules.items()):
