@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def turn(crs: CRS | None) -> float | None:
         return None
     quarter = 0.5 * math.pi / float(flat.geodetic_crs.axis_info[0].unit_conversion_factor)
     start = np.array([[_central_meridian(operation), 0.0]])
-    x = _transform(flat.geodetic_crs, flat, start + [[0.0, 0.0], [quarter, 0.0]], None)[:, 0]
+    x = CrsPath(flat.geodetic_crs, flat).forward(start + [[0.0, 0.0], [quarter, 0.0]])[:, 0]
     length = 4 * abs(float(x[1] - x[0]))
     return length if math.isfinite(length) and length > 0 else None
 
@@ -94,23 +94,48 @@ class CrsPath:
 
     def forward(self, xy: Array) -> Array:
         """(N, 2) source coordinates -> (N, 2) target coordinates; inf where undefined."""
-        return _transform(self.source, self.target, xy, self.target_x)
+        return _transform(self._way, self._target_turn, xy, self.target_x)
 
     def inverse(self, xy: Array) -> Array:
         """(N, 2) target coordinates -> (N, 2) source coordinates; inf where undefined."""
-        return _transform(self.target, self.source, xy, self.source_x)
+        return _transform(self._back, self._source_turn, xy, self.source_x)
+
+    # Called for every tile: to compare CRSs takes longer than to transform some coordinates.
+    @cached_property
+    def _way(self) -> Transformer | None:
+        return _way(self.source, self.target)
+
+    @cached_property
+    def _back(self) -> Transformer | None:
+        return _way(self.target, self.source)
+
+    @cached_property
+    def _target_turn(self) -> float | None:
+        return None if self.target_x is None else turn(self.target)
+
+    @cached_property
+    def _source_turn(self) -> float | None:
+        return None if self.source_x is None else turn(self.source)
 
 
-def _transform(source: CRS | None, target: CRS | None, xy: Array, around: float | None) -> Array:
-    if source is None or target is None or source == target:
+def _transform(
+    way: Transformer | None, period: float | None, xy: Array, around: float | None
+) -> Array:
+    if way is None:
         out = np.array(xy, dtype=np.float64)
     else:
-        x, y = _transformer(source, target).transform(xy[:, 0], xy[:, 1])
+        x, y = way.transform(xy[:, 0], xy[:, 1])
         out = np.stack([x, y], axis=1)
-    period = None if around is None else turn(target)
     if around is not None and period is not None:
         out[:, 0] = wrap_longitude(out[:, 0], around, period)
     return out
+
+
+def _way(source: CRS | None, target: CRS | None) -> Transformer | None:
+    """None where nothing is to be transformed."""
+    if source is None or target is None or source == target:
+        return None
+    return _transformer(source, target)
 
 
 @lru_cache(maxsize=32)
@@ -215,7 +240,7 @@ def to_lonlat(crs: CRS | None, xy: Array) -> Array:
         return np.full_like(xy, np.nan)
     if crs.geodetic_crs is None:
         return np.full_like(xy, np.nan)
-    out = _transform(crs, crs.geodetic_crs, xy, None)
+    out = CrsPath(crs, crs.geodetic_crs).forward(xy)
     per_radian = crs.geodetic_crs.axis_info[0].unit_conversion_factor
     return np.asarray(np.degrees(out * per_radian))
 

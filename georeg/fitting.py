@@ -26,6 +26,7 @@ from georeg.errors import PointsError, SettingsError
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 FOLDS = 5
 _LOCAL = ("tps", "field")
@@ -137,7 +138,7 @@ class Fit:
 
     transform: Transform
     weights: Array
-    inlier: npt.NDArray[np.bool_]
+    inlier: Mask
     residuals: Array
     held_out: Array
     folding: Folding
@@ -190,13 +191,12 @@ def fit_transform(
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local
     folding = Folding.over(true, block or 0.0)
+    splits = _splits(folding, true, _GAP * (block or 0.0))
     chosen: _Candidate | None = None
     ladder: list[Rung] = []
     for name in models:
         try:
-            candidate = _candidate(
-                name, claimed, true, base, folding, _GAP * (block or 0.0), tolerant
-            )
+            candidate = _candidate(name, claimed, true, base, splits, tolerant)
         except PointsError as error:
             ladder.append(Rung(name, math.inf, str(error)))
             continue
@@ -241,26 +241,35 @@ def _beaten(rung: Rung, old: str, new: str) -> Rung:
     return replace(rung, note=f"{new} predicts better") if rung.name == old else rung
 
 
+def _splits(folding: Folding, true: Array, gap: float) -> list[tuple[Mask, Mask]]:
+    """Of each fold the points that are left out, and those far enough from them to train."""
+    fold = folding.fold(true)
+    out = []
+    for left_out in (fold == k for k in range(folding.folds)):
+        apart = ~left_out
+        if gap > 0 and left_out.any():
+            # No neighbour nearer than the gap has an infinite distance.
+            apart &= np.isinf(cKDTree(true[left_out]).query(true, distance_upper_bound=gap)[0])
+        out.append((left_out, apart))
+    return out
+
+
 def _candidate(
     name: str,
     claimed: Array,
     true: Array,
     base: Array,
-    folding: Folding,
-    gap: float,
+    splits: Sequence[tuple[Mask, Mask]],
     tolerant: bool,
 ) -> _Candidate:
     options = _options(name, claimed, true, base)
     weights = base * consensus_weights(name, options, claimed, true, base, tolerant)
-    fold = folding.fold(true)
     models = tuple(
-        _without(fold == k, name, options, claimed, true, weights, gap)
-        for k in range(folding.folds)
+        _of(apart & (weights > 0), name, options, claimed, true, weights) for _, apart in splits
     )
     # The pull direction is explicit for every model; a residual there is one here, turned.
     held = np.full(claimed.shape, np.nan)
-    for k, model in enumerate(models):
-        out = fold == k
+    for (out, _), model in zip(splits, models, strict=True):
         if model is not None:
             held[out] = claimed[out] - model.inverse(true[out])
         elif out.any():
@@ -271,19 +280,15 @@ def _candidate(
     return _Candidate(name, options, weights, held, models)
 
 
-def _without(
-    out: npt.NDArray[np.bool_],
+def _of(
+    train: Mask,
     name: str,
     options: dict[str, Any],
     claimed: Array,
     true: Array,
     weights: Array,
-    gap: float,
 ) -> Transform | None:
-    """The model without some points, and without those too close to them; None if impossible."""
-    train = ~out & (weights > 0)
-    if gap > 0 and out.any() and train.any():
-        train &= cKDTree(true[out]).query(true)[0] >= gap
+    """The model of some of the points; None if they don't determine it."""
     try:
         return transforms.load(name).from_points(
             claimed[train], true[train], weights[train], **options

@@ -26,6 +26,7 @@ Mapping = Callable[[Array], Array]
 MIN_STEP = 4
 _FIRST = 64  # step to begin with
 _FINEST = 2  # step over a surface, before every pixel gets a node
+_ROWS = 128  # of pixels that are interpolated at a time
 _FAR = 1e9  # further out than any raster, and still a whole number that an int can hold
 
 
@@ -78,6 +79,15 @@ class Nodes:
         ends = np.stack([seen.min(axis=0), seen.max(axis=0)])
         return Window.around(np.clip(ends, -_FAR, _FAR), margin)
 
+    def within(self, source: Window) -> bool:
+        """Whether all of them are defined and lie on these source pixels."""
+        start = (source.x, source.y)
+        end = (source.x + source.width, source.y + source.height)
+        return all(
+            self.xy[..., axis].min() >= start[axis] and self.xy[..., axis].max() <= end[axis]
+            for axis in (0, 1)
+        )
+
     def interpolate(self, xy: Array) -> Array:
         """(N, 2) output positions within the nodes -> (N, 2) source positions."""
         column, fx = _locate(xy[:, 0], self.start[0], self.step, self.xy.shape[1])
@@ -101,19 +111,48 @@ class Nodes:
             Two (rows, columns) arrays in OpenCV's convention, in which (0, 0) is the centre of
             the first pixel; NaN where undefined.
         """
-        full = self.centres(window, (origin[0] + 0.5, origin[1] + 0.5))
-        full[~np.isfinite(full)] = np.nan
-        return full[..., 0].astype(np.float32), full[..., 1].astype(np.float32)
+        shift = np.asarray(origin, np.float64) + 0.5
+        maps = np.empty((2, *window.shape), np.float32)
+        self._between(window, np.moveaxis(self.xy - shift, -1, 0), maps)
+        return maps[0], maps[1]
 
-    def centres(self, window: Window, origin: tuple[float, float] = (0.0, 0.0)) -> Array:
-        """(rows, columns, 2) source positions of a window's pixel centres, relative to `origin`."""
-        centres_x = _ramp(window.width, window.x)[:-1] + 0.5
-        centres_y = _ramp(window.height, window.y)[:-1] + 0.5
-        column, fx = _locate(centres_x, self.start[0], self.step, self.xy.shape[1])
-        row, fy = _locate(centres_y, self.start[1], self.step, self.xy.shape[0])
-        nodes = self.xy - np.asarray(origin, np.float64)
-        wide = nodes[:, column] * (1 - fx)[:, None] + nodes[:, column + 1] * fx[:, None]
-        return np.asarray(wide[row] * (1 - fy)[:, None, None] + wide[row + 1] * fy[:, None, None])
+    def centres(self, window: Window) -> Array:
+        """(rows, columns, 2) source positions of a window's pixel centres."""
+        full = np.empty((2, *window.shape))
+        self._between(window, np.moveaxis(self.xy, -1, 0), full)
+        return np.ascontiguousarray(np.moveaxis(full, 0, -1))
+
+    def _between(self, window: Window, values: Array, out: npt.NDArray[Any]) -> None:
+        """Values of the nodes, at a window's pixel centres, to `out`; NaN where undefined.
+
+        In the precision of `out`, and some rows at a time: what is computed in between stays in
+        the cache.
+
+        Args:
+            window: output pixels, within the nodes.
+            values: (2, rows, columns), of the nodes.
+            out: (2, rows, columns), of the pixels.
+        """
+        column, fx = _locate(
+            _ramp(window.width, window.x)[:-1] + 0.5, self.start[0], self.step, values.shape[2]
+        )
+        row, fy = _locate(
+            _ramp(window.height, window.y)[:-1] + 0.5, self.start[1], self.step, values.shape[1]
+        )
+        values = np.clip(values, -_FAR, _FAR).astype(out.dtype)
+        fx, fy = fx.astype(out.dtype), fy.astype(out.dtype)[:, None]
+        wide = np.take(values, column, axis=2) * (1 - fx)
+        wide += np.take(values, column + 1, axis=2) * fx
+        part, other = np.empty((2, 2, min(_ROWS, window.height), window.width), out.dtype)
+        for first in range(0, window.height, _ROWS):
+            some = slice(first, min(first + _ROWS, window.height))
+            part, other = part[:, : some.stop - first], other[:, : some.stop - first]
+            # Clipping indices, which none needs, lets NumPy write to where it shall.
+            np.take(wide, row[some], axis=1, out=part, mode="clip")
+            np.take(wide, row[some] + 1, axis=1, out=other, mode="clip")
+            part *= 1 - fy[some]
+            other *= fy[some]
+            np.add(part, other, out=out[:, some])
 
     def defined(self, window: Window) -> Mask | None:
         """(rows, columns) mask of the pixels in cells that are wholly defined; None for all."""
@@ -280,13 +319,12 @@ def sampling_ratio(
     y = np.linspace(window.y + 0.5, window.y + window.height - 0.5, per_side)
     at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     height, width = source_shape
+    steps = np.array([[0, 0], [0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
     with np.errstate(all="ignore"):
-        here = mapping(at)
+        found = mapping((at + steps[:, None]).reshape(-1, 2)).reshape(len(steps), -1, 2)
+        here, right, left, below, above = found
         inside = (here >= 0).all(axis=1) & (here[:, 0] <= width) & (here[:, 1] <= height)
-        right, down = np.array([0.5, 0.0]), np.array([0.0, 0.5])
-        along_x = mapping(at + right) - mapping(at - right)
-        along_y = mapping(at + down) - mapping(at - down)
-        length = np.hypot(along_x, along_y)
+        length = np.hypot(right - left, below - above)
     length = length[inside & np.isfinite(length).all(axis=1)]
     if not len(length):
         return 1.0, 1.0
@@ -348,11 +386,11 @@ def _spread(cells: Mask, parts: int) -> Mask:
 
 def _per_cell(values: npt.NDArray[Any], parts: int) -> npt.NDArray[Any]:
     """The largest value at the nodes in or on the edge of every cell."""
-    for axis in (0, 1):
-        values = np.moveaxis(values, axis, 0)
-        inner = values[:-1].reshape(-1, parts, *values.shape[1:]).max(axis=1)
-        values = np.moveaxis(np.maximum(inner, values[parts::parts]), 0, axis)
-    return values
+    rows, columns = ((n - 1) // parts for n in values.shape)
+    inner = values[:-1].reshape(rows, parts, -1).max(axis=1)
+    values = np.maximum(inner, values[parts::parts])
+    inner = values[:, :-1].reshape(rows, columns, parts).max(axis=2)
+    return np.asarray(np.maximum(inner, values[:, parts::parts]))
 
 
 def _locate(

@@ -21,6 +21,7 @@ from georeg.raster import Image, Mask, Pixels, Raster
 
 _TOLERANCE = 0.02  # source pixels; a fraction of what a matcher can tell
 _NOWHERE = np.float32(-1e6)
+_PLACES = 7  # along a side of a tile, at which its sampling ratio is looked at
 _WHOLE = 0.999  # share of valid pixels under an interpolated one that makes it valid
 
 
@@ -47,7 +48,7 @@ class View:
             return self.to_source(xy * factor)
 
         shape = self.raster.header.shape
-        ratio = math.sqrt(math.prod(sampling_ratio(mapping, window, shape)))
+        ratio = math.sqrt(math.prod(sampling_ratio(mapping, window, shape, _PLACES)))
         nodes = sample_nodes(mapping, window, _TOLERANCE * max(1.0, ratio))
         source = nodes.source_window(margin=2 + math.ceil((3 + self.radiometry.reach) * ratio))
         if source is None:
@@ -91,10 +92,15 @@ def _interpolate(
     if scale != (1.0, 1.0):
         map_x = ((map_x + 0.5) / scale[0] - 0.5).astype(np.float32)
         map_y = ((map_y + 0.5) / scale[1] - 0.5).astype(np.float32)
-    map_x[np.isnan(map_x)] = _NOWHERE
-    map_y[np.isnan(map_y)] = _NOWHERE
+    everywhere = mask.all()
+    inside = nodes.within(source)
+    if not inside:
+        map_x[np.isnan(map_x)] = _NOWHERE
+        map_y[np.isnan(map_y)] = _NOWHERE
     out = cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if mask.all():
+    if everywhere and inside:
+        return np.asarray(out), np.ones(window.shape, np.bool_)
+    if everywhere:
         rows, columns = mask.shape
         valid = (map_x >= -0.5) & (map_y >= -0.5)
         valid &= (map_x <= columns - 0.5) & (map_y <= rows - 0.5)

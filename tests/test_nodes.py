@@ -124,6 +124,43 @@ def test_dense_maps_fit_cv2():
     assert np.abs(np.stack(found, axis=-1) - truth).max() < 0.06
 
 
+@pytest.mark.parametrize("length", [30, 400, 9000])
+@pytest.mark.parametrize("hole", [False, True])
+def test_dense_maps_lie_between_the_nodes(length, hole):
+    def mapping(xy):
+        out = wavy(3, length)(xy)
+        if hole:
+            out[np.hypot(*(xy - 330).T) < 20] = np.nan
+        return out
+
+    window = Window(301, 203, 133, 197)
+    nodes = sample_nodes(mapping, window, 0.02)
+    origin = (290, 180)
+    found = np.stack(nodes.dense(window, origin), axis=-1)
+    x, y = np.meshgrid(
+        window.x + np.arange(window.width) + 0.5, window.y + np.arange(window.height) + 0.5
+    )
+    expected = nodes.interpolate(np.stack([x.ravel(), y.ravel()], axis=1)) - origin - 0.5
+    expected = expected.reshape(found.shape)
+    assert np.isnan(expected).any() == hole
+    np.testing.assert_allclose(found, expected, atol=5e-5)
+
+
+def test_within_says_whether_all_is_defined_and_there():
+    nodes = sample_nodes(lambda xy: xy + 0.25, Window(64, 64, 64, 64))
+    assert nodes.within(Window(64, 64, 65, 65))
+    assert not nodes.within(Window(65, 64, 64, 65))
+    assert not nodes.within(Window(64, 64, 64, 65))
+    holed = sample_nodes(lambda xy: np.where(xy > 100, np.nan, xy), Window(64, 64, 64, 64))
+    assert not holed.within(Window(0, 0, 1000, 1000))
+
+
+def test_dense_maps_of_overflows_are_far_out():
+    nodes = sample_nodes(lambda xy: xy * 1e200, Window(10, 10, 100, 100))
+    map_x, _ = nodes.dense(Window(10, 10, 100, 100))
+    assert (map_x > 1e8).all()
+
+
 def test_dense_maps_keep_precision_far_out():
     window = Window(200_000, 300_000, 64, 64)
     nodes = sample_nodes(lambda xy: xy + 0.123456789, window)

@@ -123,7 +123,9 @@ def _cells(xy: Array, size: Array, spacing: float | None) -> tuple[int, int]:
     """(columns, rows) of the lattice."""
     longest = float(size.max())
     if spacing is None:
-        distinct = np.unique(xy, axis=0)
+        # As complex numbers: NumPy sorts rows many times more slowly.
+        distinct = np.unique(np.ascontiguousarray(xy).view(np.complex128)).view(np.float64)
+        distinct = distinct.reshape(-1, 2)
         nearest = cKDTree(distinct).query(distinct, k=[2])[0]
         spacing = max(1.25 * float(np.median(nearest)), longest / (MAX_NODES - 1))
     elif longest / spacing > MOST_NODES - 1:
