@@ -40,6 +40,7 @@ _COARSE_TILES = 64  # enough for the levels that only predict
 _SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
 _CELL, _PER_CELL = 32.0, 4  # level pixels, and key points that count in each such square
 _MOST_POINTS = 20_000  # more of them add time, not evidence
+_MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and cells of the best
 _TWINS = 2.0  # level pixels (both sides together) within which two tiles' points are the same
 _USUAL = 320  # pixels a side of the tiles that settings count
 _LEAST = 6  # tie points without which it makes no sense to go on
@@ -149,7 +150,7 @@ def track(
             levels.append(replace(level, note=f"fewer than {_LEAST} tie points"))
             break
         try:
-            fit = fit_points(points, settings)
+            fit = fit_points(_enough(points) if goal == "track" else points, settings)
         except PointsError as error:
             log.info("level %.3g: %s", factor, error)
             levels.append(replace(level, note=str(error)))
@@ -172,6 +173,28 @@ def fit_points(points: TiePoints, settings: Settings) -> Fit:
         points.sigma,
         models=models(settings),
         block=points.block,
+    )
+
+
+def _enough(points: TiePoints) -> TiePoints:
+    """The best of even cells, where there are more points than it takes to predict the next level.
+
+    Seconds go by with all of them, in which a GPU has nothing to do.
+    """
+    if len(points) <= _MANY:
+        return points
+    area = float(np.prod(np.ptp(points.claimed, axis=0)))
+    if points.tiles is not None:  # there may be gaps between them
+        area = min(area, float(points.tiles[:, 2:].prod(axis=1).sum()))
+    side = math.sqrt(area / _PREDICT)
+    keep = _best_of_cells(points.claimed, points.score, side, 1)
+    log.info("the best %d of %d tie points predict the next level", len(keep), len(points))
+    return replace(
+        points,
+        claimed=points.claimed[keep],
+        true=points.true[keep],
+        score=points.score[keep],
+        sigma=points.sigma[keep],
     )
 
 
@@ -290,19 +313,23 @@ def thinned(points: TilePoints) -> TilePoints:
     Dense matchers have even points by nature; key points come in clusters. Cells grow where there
     are more points than a fit needs. What two neighbouring tiles found alike counts once.
     """
-    points = _best_of_cells(points, _CELL, _PER_CELL)
-    if len(points) > _MOST_POINTS:
-        points = _best_of_cells(points, _CELL * math.sqrt(len(points) / _MOST_POINTS), _PER_CELL)
+    side = _CELL
+    for _ in range(2):
+        points = points.select(_best_of_cells(points.moving_xy, points.score, side, _PER_CELL))
+        if len(points) <= _MOST_POINTS:
+            break
+        side = _CELL * math.sqrt(len(points) / _MOST_POINTS)
     return points.select(_distinct(points))
 
 
-def _best_of_cells(points: TilePoints, side: float, most: int) -> TilePoints:
-    cell = np.floor(points.moving_xy / side).astype(np.int64)
-    order = np.lexsort((-points.score, cell[:, 0], cell[:, 1]))
+def _best_of_cells(xy: Array, score: Array, side: float, most: int) -> npt.NDArray[np.int64]:
+    """Indices, in order, of the `most` best ones in each cell of `side`."""
+    cell = np.floor(xy / side).astype(np.int64)
+    order = np.lexsort((-score, cell[:, 0], cell[:, 1]))
     new = np.ones(len(order), np.bool_)
     new[1:] = (np.diff(cell[order], axis=0) != 0).any(axis=1)
     first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    return points.select(np.sort(order[np.arange(len(order)) - first < most]))
+    return np.sort(order[np.arange(len(order)) - first < most])
 
 
 def _distinct(points: TilePoints) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ coefficient per node and one more beyond each border.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -65,11 +66,9 @@ class Lattice:
 
     def bending(self) -> csr_array[np.float64]:
         """Matrix of the quadratic form: integral of u_xx^2 + 2 u_xy^2 + u_yy^2, exactly."""
-        x, y = (
-            [_gram(self.cells[axis], float(self.spacing[axis]), order) for order in range(3)]
-            for axis in (0, 1)
-        )
-        return csr_array(kron(y[0], x[2]) + 2.0 * kron(y[1], x[1]) + kron(y[2], x[0]))
+        x, y = (float(v) for v in self.spacing)
+        bend_x, twist, bend_y = _bends(self.cells)
+        return csr_array(y / x**3 * bend_x + 2.0 / (x * y) * twist + x / y**3 * bend_y)
 
     def _located(self, xy: Array) -> tuple[npt.NDArray[np.int64], tuple[Array, Array]]:
         """(N,) number of the first of the 16 coefficients, and the place within the cell."""
@@ -93,11 +92,20 @@ def basis(t: Array, order: int) -> Array:
     return np.stack([1.0 - t, 3.0 * t - 2.0, 1.0 - 3.0 * t, t])
 
 
-def _gram(cells: int, spacing: float, order: int) -> csr_array[np.float64]:
-    """Integrals of the products of derivatives of the splines of one axis over all cells."""
+@lru_cache(maxsize=16)
+def _bends(
+    cells: tuple[int, int],
+) -> tuple[csr_array[np.float64], csr_array[np.float64], csr_array[np.float64]]:
+    """Integrals of the products of second derivatives by x, by both and by y; cells of 1 x 1."""
+    x, y = ([_gram(count, order) for order in range(3)] for count in cells)
+    return csr_array(kron(y[0], x[2])), csr_array(kron(y[1], x[1])), csr_array(kron(y[2], x[0]))
+
+
+def _gram(cells: int, order: int) -> csr_array[np.float64]:
+    """Integrals of the products of derivatives of the splines of one axis over cells of 1."""
     nodes, weights = np.polynomial.legendre.leggauss(4)  # exact to degree 7; the integrand has 6
     values = basis((nodes + 1.0) / 2.0, order)
-    local = (values * weights / 2.0) @ values.T * spacing ** (1 - 2 * order)
+    local = (values * weights / 2.0) @ values.T
     start = np.arange(cells)[:, None, None]
     i, j = np.broadcast_arrays(start + np.arange(4)[:, None], start + np.arange(4))
     entries = np.broadcast_to(local, i.shape)
