@@ -150,7 +150,7 @@ def track(
             levels.append(replace(level, note=f"fewer than {_LEAST} tie points"))
             break
         try:
-            fit = fit_points(_enough(points) if goal == "track" else points, settings)
+            fit = fit_points(enough(points) if goal == "track" else points, settings)
         except PointsError as error:
             log.info("level %.3g: %s", factor, error)
             levels.append(replace(level, note=str(error)))
@@ -176,7 +176,7 @@ def fit_points(points: TiePoints, settings: Settings) -> Fit:
     )
 
 
-def _enough(points: TiePoints) -> TiePoints:
+def enough(points: TiePoints) -> TiePoints:
     """The best of even cells, where there are more points than it takes to predict the next level.
 
     Seconds go by with all of them, in which a GPU has nothing to do.

@@ -1,4 +1,4 @@
-"""Tie points of sparse matchers are thinned for even coverage, and count once."""
+"""Tie points of sparse matchers are thinned for even coverage, and count once; some predict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georeg.matching.protocol import TilePoints
-from georeg.tracking import thinned
+from georeg.tracking import TiePoints, enough, thinned
 
 
 def points(xy: np.ndarray, score: np.ndarray) -> TilePoints:
@@ -69,3 +69,25 @@ def test_more_points_than_a_fit_needs_are_thinned_further() -> None:
     assert 8_000 < len(kept) <= 24_000
     count, _, _ = np.histogram2d(*kept.moving_xy.T, bins=8, range=[[0, 4000]] * 2)
     assert count.min() > 0.7 * count.max()
+
+
+def test_some_of_many_tie_points_predict_the_next_level() -> None:
+    rng = np.random.default_rng(5)
+    corners = np.array([[0.0, 0.0], [9000.0, 0.0], [0.0, 9000.0], [9000.0, 9000.0]])
+    xy = (corners[:, None] + rng.uniform(0, 1000, (4, 2500, 2))).reshape(-1, 2)
+    score = rng.uniform(0.2, 1.0, len(xy))
+    tiles = np.column_stack([corners, np.full((4, 2), 1000.0)])
+    every = TiePoints(xy, xy + 3.0, score, np.ones(len(xy)), 12_000, 20.0, tiles)
+    some = enough(every)
+    assert 600 < len(some) < 1100
+    assert (some.true == some.claimed + 3.0).all()
+    assert some.score.mean() > 0.9  # the best of their cells
+    assert (some.templates, some.block) == (12_000, 20.0)
+    count = [((some.claimed >= c) & (some.claimed <= c + 1000)).all(axis=1).sum() for c in corners]
+    assert min(count) > 0.7 * max(count)
+
+
+def test_few_tie_points_predict_all_together() -> None:
+    xy = np.random.default_rng(6).uniform(0, 500, (4000, 2))
+    every = TiePoints(xy, xy, np.ones(4000), np.ones(4000), 4000, 20.0)
+    assert enough(every) is every
