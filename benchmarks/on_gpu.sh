@@ -21,6 +21,7 @@ measured() { # ARGUMENT...: rows of benchmarks/results/matchers.md, for 5 s each
 }
 
 measured --matchers minima_loftr --dtypes float16 --batches 1 8 32
+"$python" benchmarks/supply.py --out "$out" 2>&1 | tee -a "$out/log.txt" # what could be read for it
 measured --matchers minima_loftr --dtypes float16 --batches 32 --plain
 for matcher in minima_loftr minima_eloftr; do
     measured --profile --matchers "$matcher" --dtypes float16 --batches 32
