@@ -186,7 +186,7 @@ def enough(points: TiePoints) -> TiePoints:
     area = float(np.prod(np.ptp(points.claimed, axis=0)))
     if points.tiles is not None:  # there may be gaps between them
         area = min(area, float(points.tiles[:, 2:].prod(axis=1).sum()))
-    side = math.sqrt(area / _PREDICT)
+    side = max(1.0, math.sqrt(area / _PREDICT))  # points on a line span no area
     keep = _best_of_cells(points.claimed, points.score, side, 1)
     log.info("the best %d of %d tie points predict the next level", len(keep), len(points))
     return replace(
@@ -313,12 +313,10 @@ def thinned(points: TilePoints) -> TilePoints:
     Dense matchers have even points by nature; key points come in clusters. Cells grow where there
     are more points than a fit needs. What two neighbouring tiles found alike counts once.
     """
-    side = _CELL
-    for _ in range(2):
-        points = points.select(_best_of_cells(points.moving_xy, points.score, side, _PER_CELL))
-        if len(points) <= _MOST_POINTS:
-            break
+    points = points.select(_best_of_cells(points.moving_xy, points.score, _CELL, _PER_CELL))
+    if len(points) > _MOST_POINTS:
         side = _CELL * math.sqrt(len(points) / _MOST_POINTS)
+        points = points.select(_best_of_cells(points.moving_xy, points.score, side, _PER_CELL))
     return points.select(_distinct(points))
 
 

@@ -91,3 +91,9 @@ def test_few_tie_points_predict_all_together() -> None:
     xy = np.random.default_rng(6).uniform(0, 500, (4000, 2))
     every = TiePoints(xy, xy, np.ones(4000), np.ones(4000), 4000, 20.0)
     assert enough(every) is every
+
+
+def test_many_tie_points_on_a_line_predict_too() -> None:
+    xy = np.column_stack([np.arange(5000) * 4.0, np.full(5000, 7.0)])
+    some = enough(TiePoints(xy, xy, np.ones(5000), np.ones(5000), 5000, 20.0))
+    assert len(some) == 5000
