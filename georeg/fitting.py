@@ -19,18 +19,16 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
+from georeg.folding import Folding
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-FOLDS = 5
 _LOCAL = ("tps", "field")
-_BLOCKS = 10  # along the longer side of the points' bounding box
 _CONSENSUS = 3.0  # pixels; MAGSAC's largest noise scale
 _WIDE = 6.0  # pixels; first scale of the annealing
 _FLOOR = 0.25  # pixels; tie points aren't better than that, whatever a lucky fit says
@@ -76,35 +74,6 @@ class Rejected:
     neighbours: int
     model: int
     far: int
-
-
-@dataclass(frozen=True)
-class Folding:
-    """A grid of blocks; whole blocks go to one fold, neighbours to different ones."""
-
-    x: float
-    y: float
-    side: float
-    folds: int = FOLDS
-
-    @classmethod
-    def over(cls, xy: Array, block: float) -> Folding:
-        """Blocks over the points' bounding box, at least `block` wide."""
-        low, size = xy.min(axis=0), np.ptp(xy, axis=0)
-        longest = max(float(size.max()), 1e-9)
-        # At least two blocks along the longer side, or there is nothing to leave out.
-        side = min(max(longest / _BLOCKS, block), longest / 2 * 1.001)
-        return cls(float(low[0]), float(low[1]), side)
-
-    def blocks(self, xy: Array) -> npt.NDArray[np.int64]:
-        """(N, 2) column and row of the block that each position lies in."""
-        return np.floor((xy - [self.x, self.y]) / self.side).astype(np.int64)
-
-    def fold(self, xy: Array) -> npt.NDArray[np.int64]:
-        """(N,) fold of each position."""
-        column, row = self.blocks(xy).T
-        # Steps of a knight's move (2 along x for 1 along y) keep blocks of one fold apart.
-        return np.asarray((column + 2 * row) % self.folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +160,7 @@ def fit_transform(
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local
     folding = Folding.over(true, block or 0.0)
-    splits = _splits(folding, true, _GAP * (block or 0.0))
+    splits = folding.splits(true, _GAP * (block or 0.0))
     chosen: _Candidate | None = None
     ladder: list[Rung] = []
     for name in models:
@@ -239,19 +208,6 @@ def fit_transform(
 
 def _beaten(rung: Rung, old: str, new: str) -> Rung:
     return replace(rung, note=f"{new} predicts better") if rung.name == old else rung
-
-
-def _splits(folding: Folding, true: Array, gap: float) -> list[tuple[Mask, Mask]]:
-    """Of each fold the points that are left out, and those far enough from them to train."""
-    fold = folding.fold(true)
-    out = []
-    for left_out in (fold == k for k in range(folding.folds)):
-        apart = ~left_out
-        if gap > 0 and left_out.any():
-            # No neighbour nearer than the gap has an infinite distance.
-            apart &= np.isinf(cKDTree(true[left_out]).query(true, distance_upper_bound=gap)[0])
-        out.append((left_out, apart))
-    return out
 
 
 def _candidate(

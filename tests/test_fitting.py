@@ -11,7 +11,8 @@ import pytest
 import tie_points as tp
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
-from georeg.fitting import Folding, fit_transform, robust_weights
+from georeg.fitting import fit_transform, robust_weights
+from georeg.folding import Folding
 
 NAMES = list(tp.TRUTHS)
 LIMIT = {"tps": 1.0, "field": 1.0, "polynomial3": 0.4}  # pixels, at 0.3 px noise

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from georeg import transforms
 from georeg.errors import SettingsError
-from georeg.fitting import Fit, Folding, Rung, fit_transform
+from georeg.fitting import Fit, Rung, fit_transform
+from georeg.folding import Folding
 from georeg.ortho.rpc import Rpc, cubic_terms
 from georeg.transforms import Transform
 

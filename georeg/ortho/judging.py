@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from georeg.checking import Check, check_alignment
 from georeg.errors import PointsError
-from georeg.fitting import Fit, Folding
+from georeg.fitting import Fit
+from georeg.folding import Folding
 from georeg.locating import Start, locate, survey
 from georeg.matching.team import Team
 from georeg.ortho.bias import matrix_of
