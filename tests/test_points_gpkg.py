@@ -145,6 +145,28 @@ def test_the_same_points_give_the_same_bytes(
     assert [p.name for p in tmp_path.iterdir()] == ["again.gpkg"]
 
 
+def test_edits_of_a_predecessor_go(scene: tuple[PointTable, Sides], tmp_path: Path) -> None:
+    """QGIS keeps a GeoPackage that it shows open, and edits of it in SQLite's log beside it."""
+    path = tmp_path / "p.gpkg"
+    table, sides = scene
+    write_points(str(path), table, sides)
+    with sqlite3.connect(path) as shown:
+        for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):  # of triggers
+            shown.create_function(name, 1, lambda _: 0)
+        shown.execute("pragma journal_mode = wal")
+        shown.execute("update points set enabled = 0, residual_px = 1e9")
+        shown.commit()
+        assert (tmp_path / "p.gpkg-wal").stat().st_size > 0
+        fewer = table.select(np.arange(COUNT) % 2 == 0)
+        write_points(str(path), fewer, sides)
+        with sqlite3.connect(path) as written:
+            assert written.execute("pragma integrity_check").fetchall() == [("ok",)]
+        again = read_points(str(path), sides)
+        assert np.array_equal(again.moving_xy, fewer.moving_xy)
+        assert np.array_equal(again.enabled, fewer.enabled)
+    shown.close()
+
+
 def test_a_point_that_was_moved_counts_where_it_is(written: Path, tmp_path: Path) -> None:
     """As by QGIS: the geometry changes, the fields don't."""
     path = tmp_path / "moved.gpkg"

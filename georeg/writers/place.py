@@ -16,8 +16,9 @@ import rasterio.shutil
 from georeg.errors import GeoregError, OutputError, SettingsError
 from georeg.raster import GDAL_ERRORS
 
-# What GDAL looks for beside a raster: left over from a predecessor, these would describe it.
-_SIDECARS = (".aux.xml", ".ovr", ".msk")
+# What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
+# left over from a predecessor, these would describe it, or its edits would be played into it.
+_SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 _LITTLE = 16  # MB, with the unfinished file still on the disk
 # Folders in the works, so that a process that must go at once can leave nothing behind.
 _unfinished: set[str] = set()

@@ -14,8 +14,9 @@ import pytest
 from georeg_qgis.engine import discovery, running
 from georeg_qgis.gui.sentences import numbers
 from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QApplication, QMessageBox
 from test_engine import alive
 from waiting import Heartbeat, until
 
@@ -127,6 +128,65 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     panel.write_points(again, target)
     until(lambda: not panel.waiting)
     assert Path(target).read_text().startswith("#CRS")
+
+
+def answer(button: QMessageBox.StandardButton) -> list[str]:
+    """Answer the next question; its text comes into the list."""
+    asked: list[str] = []
+
+    def look() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, QMessageBox):
+            asked.append(box.text())
+            click(box.button(button))
+        else:
+            QTimer.singleShot(20, look)
+
+    QTimer.singleShot(0, look)
+    return asked
+
+
+def test_it_asks_before_it_replaces_files(panel: Any, tmp_path: Path) -> None:
+    """Only the raster was named by the user; a GeoPackage beside it may be somebody's work."""
+    precious = tmp_path / "out" / "aligned.gpkg"
+    precious.write_text("years of work")
+    asked = answer(QMessageBox.StandardButton.No)
+    click(panel.run_button)
+    assert panel.job is None
+    assert str(precious) in asked[0]
+    assert precious.read_text() == "years of work"
+
+    answer(QMessageBox.StandardButton.Yes)
+    first = align(panel)
+    assert first.ok, panel.log.toPlainText()
+    # What was replaced is shown once, by its last result.
+    asked = answer(QMessageBox.StandardButton.Yes)
+    second = align(panel)
+    assert all(str(path) in asked[0] for path in first.files.values())
+    assert panel.results.results == [second]
+    assert panel.results.choice.count() == 1
+    project = QgsProject.instance()
+    sources = [layer.source() for layer in project.mapLayers().values()]
+    assert len([source for source in sources if "out/aligned" in source]) == 5
+    assert len(project.layerTreeRoot().findGroups()) == 1
+
+    # A run that is cancelled leaves the report of the raster that is there.
+    answer(QMessageBox.StandardButton.Yes)
+    click(panel.run_button)
+    until(lambda: panel.bar.value() > 0)
+    click(panel.cancel_button)
+    until(lambda: panel.job is None)
+    assert (tmp_path / "out" / "aligned.report.json").exists()
+
+    # A refit of an earlier session isn't replaced either.
+    (tmp_path / "out" / "aligned_refit1.gpkg").write_text("years of work")
+    before = set((tmp_path / "out").iterdir())
+    click(panel.results.refit_button)
+    until((tmp_path / "out" / "aligned_refit2.fit.json").exists)
+    click(panel.cancel_button)
+    until(lambda: panel.job is None)
+    assert "nothing was written" in panel.stage.text()
+    assert set((tmp_path / "out").iterdir()) == before
 
 
 def test_gui_thread_is_free_while_running(panel: Any) -> None:

@@ -29,6 +29,7 @@ from ..engine import words
 from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
+from ..engine.words import N_
 from ..layers import LayerError, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
@@ -44,13 +45,13 @@ POINT_FILES = (
     "ArcGIS (*.txt);;GDAL (*.sh);;GeoTIFF (*.tif)"
 )
 NUMBERS = {
-    "RMSE_PX": "RMSE (px)",
-    "CE90_PX": "CE90 (px)",
-    "RMSE_M": "RMSE (m)",
-    "CE90_M": "CE90 (m)",
-    "TIE_POINTS": "Tie points",
-    "INLIERS": "Tie points that agree",
-    "DISPLACEMENT_PX": "Displacement (px)",
+    "RMSE_PX": N_("RMSE (px)"),
+    "CE90_PX": N_("CE90 (px)"),
+    "RMSE_M": N_("RMSE (m)"),
+    "CE90_M": N_("CE90 (m)"),
+    "TIE_POINTS": N_("Tie points"),
+    "INLIERS": N_("Tie points that agree"),
+    "DISPLACEMENT_PX": N_("Displacement (px)"),
 }
 
 
@@ -159,7 +160,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Declare outputs that are numbers, and what was found in words."""
         self.addOutput(QgsProcessingOutputString("VERDICT", tr("Verdict")))
         for name in names or tuple(NUMBERS):
-            self.addOutput(QgsProcessingOutputNumber(name, NUMBERS[name]))
+            self.addOutput(QgsProcessingOutputNumber(name, tr(NUMBERS[name])))
 
     # Values
 
@@ -254,7 +255,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             engine = find_engine(feedback.isCanceled)
             if arguments[0] not in engine.commands:
                 raise EngineError(
-                    words.N_("georeg {version} has no command '{command}': update the engine."),
+                    N_("georeg {version} has no command '{command}': update the engine."),
                     version=engine.version,
                     command=arguments[0],
                 )
@@ -314,6 +315,15 @@ def figures(path: str) -> dict[str, Any]:
 def report_beside(output: str) -> str:
     """Where the report of an output goes."""
     return os.path.splitext(output)[0] + ".report.json"
+
+
+def stamp(path: str) -> tuple[int, ...] | None:
+    """Tells whether a file was written meanwhile; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _choice(name: str, text: str, options: list[str]) -> QgsProcessingParameterEnum:

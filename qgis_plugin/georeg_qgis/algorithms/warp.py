@@ -18,7 +18,16 @@ from qgis.core import (
 
 from ..engine.words import N_
 from ..texts import tr
-from .base import POINT_FILES, TRANSFORMS, EngineAlgorithm, _choice, figures, report_beside
+from .base import (
+    POINT_FILES,
+    TRANSFORMS,
+    EngineAlgorithm,
+    Refused,
+    _choice,
+    figures,
+    report_beside,
+    stamp,
+)
 
 _FITTING = 0.3  # of the bar
 
@@ -77,16 +86,27 @@ class WarpAlgorithm(EngineAlgorithm):
         grid = _without(given, "--transform")
         if fit:
             return self._warp(raster, fit, output, grid, feedback, (0.0, 100.0))
-        with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
-            fitted = self._fit(points, raster, output, folder, values, context, feedback)
-            if not fitted:
-                return {}
-            span = (100 * _FITTING, 100.0)
-            warped = self._warp(raster, fitted["fit"], output, grid, feedback, span)
-            if not warped:
-                return {}
-        kept = {name: value for name, value in fitted.items() if name != "fit"}
-        return {**warped, **kept, **figures(kept["REPORT"])}
+        written = [report_beside(output)]
+        for name in ("FIT_OUTPUT", "POINTS_OUTPUT", "PAGE"):
+            written.append(self.parameterAsFileOutput(values, name, context))
+        before = {path: stamp(path) for path in written if path}
+        kept: dict[str, Any] = {}
+        warped: dict[str, Any] = {}
+        try:
+            with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
+                kept = self._fit(points, raster, output, folder, values, context, feedback)
+                if kept:
+                    span = (100 * _FITTING, 100.0)
+                    warped = self._warp(raster, kept.pop("fit"), output, grid, feedback, span)
+        except Refused:
+            before = {}  # its report says why
+            raise
+        finally:
+            if not warped:  # without the raster nothing of the fit is wanted
+                for path in before:
+                    if stamp(path) not in (before[path], None):
+                        os.unlink(path)
+        return {**warped, **kept, **figures(kept["REPORT"])} if warped else {}
 
     def _fit(
         self,

@@ -89,6 +89,25 @@ def load(title: str, files: dict[str, str], before: QgsRasterLayer | None) -> di
     return found
 
 
+def group_of(result: Result) -> QgsLayerTreeGroup | None:
+    """Where its raster is in the layer tree; None where it is no longer in a group."""
+    root = QgsProject.instance().layerTreeRoot()
+    node = root.findLayer(result.raster_id) if result.raster_id else None
+    return node.parent() if node is not None and node.parent() is not root else None
+
+
+def take_away(result: Result) -> None:
+    """Take the layers of a result from the project, and their group if nothing else is in it."""
+    group = group_of(result)
+    if group is None:
+        return
+    ours = tuple(result.files.values())
+    gone = [n.layerId() for n in group.findLayers() if n.layer().source().startswith(ours)]
+    QgsProject.instance().removeMapLayers(gone)
+    if not group.children():
+        group.parent().removeChildNode(group)
+
+
 def _vectors(path: str) -> list[Any]:
     if not path.endswith(".gpkg") or not os.path.isfile(path):
         return []

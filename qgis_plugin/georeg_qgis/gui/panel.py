@@ -17,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QTabWidget,
@@ -27,13 +28,13 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import settings
-from ..algorithms.base import report_beside
+from ..algorithms.base import report_beside, stamp
 from ..engine.running import Outcome, Run
 from ..layers import LayerError
 from ..texts import help_page, tr
 from .compare import Compare
 from .inputs import Inputs, files_beside
-from .loading import Result, load
+from .loading import Result, group_of, load, take_away
 from .models_dialog import ModelsDialog
 from .results import Results
 from .setup_dialog import SetupDialog
@@ -56,6 +57,7 @@ class Panel(QgsDockWidget):
         self._helper: Function | None = None
         self._asked = False
         self._title = ""
+        self._before: Any = None  # stamp of the report that was there before
         self.setup: Any = None
         self.models: Any = None
         canvas = iface.mapCanvas()
@@ -197,6 +199,8 @@ class Panel(QgsDockWidget):
         if values["MOVING"] == values["REFERENCE"]:
             self._trouble(tr("Both layers are the same file: choose another reference."))
             return
+        if not self._may_replace(values["OUTPUT"]):
+            return
         moving, reference = self.inputs.moving.layer, self.inputs.reference.layer
         title = tr("{moving} aligned to {reference}").format(
             moving=moving.name(), reference=reference.name()
@@ -204,6 +208,16 @@ class Panel(QgsDockWidget):
         stem = os.path.splitext(values["OUTPUT"])[0]
         start = {"scene": stem, "scene_title": title}
         self._start("georeg:align", values, title, moving.id(), start)
+
+    def _may_replace(self, output: str) -> bool:
+        """Ask about files that are there: those beside the raster the user never named."""
+        there = [path for path in _written(output) if os.path.exists(path)]
+        if not there:
+            return True
+        asked = tr("These files exist and would be replaced:\n\n{files}\n\nReplace them?")
+        button = QMessageBox.StandardButton
+        given = QMessageBox.question(self, tr("Align"), asked.format(files="\n".join(there)))
+        return given == button.Yes
 
     def refit(self, result: Result | None) -> None:
         """Fit the points in use, and warp again; nothing is matched."""
@@ -214,6 +228,8 @@ class Panel(QgsDockWidget):
             self._trouble(tr("The tie points are being edited: save or discard the edits first."))
             return
         number = 1 + max(r.refit for r in self.results.results if r.scene == result.scene)
+        while any(map(os.path.exists, _written(f"{result.scene}_refit{number}.tif"))):
+            number += 1  # of an earlier session
         files = files_beside(f"{result.scene}_refit{number}.tif")
         values = {
             "INPUT": result.values["MOVING"],
@@ -241,9 +257,7 @@ class Panel(QgsDockWidget):
         known: dict[str, Any],
     ) -> None:
         self.compare.stop()
-        report = report_beside(values["OUTPUT"])
-        if os.path.exists(report):
-            os.unlink(report)  # what lies there afterwards is of this run
+        self._before = stamp(report_beside(values["OUTPUT"]))
         self._title, self._began = title, time.monotonic()
         self._line("stage", title)
         self.job = Job(algorithm, values)
@@ -275,7 +289,8 @@ class Panel(QgsDockWidget):
             self.stage.setText(tr("Cancelled: nothing was written."))
             self._line("warning", tr("Cancelled: nothing was written."))
             return
-        report = _read(report_beside(values["OUTPUT"]))
+        path = report_beside(values["OUTPUT"])
+        report = _read(path) if stamp(path) != self._before else {}  # of this run
         refused = bool(report) and not report["verdict"]["ok"]
         if error and not refused:
             self._trouble(error)
@@ -291,6 +306,7 @@ class Panel(QgsDockWidget):
         layers: dict[str, str] = {}
         if not error:
             old = QgsProject.instance().mapLayer(known["before_id"])
+            self._forget(values["OUTPUT"])
             self._hide_group(known["scene"])
             layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
         files = {name: path for name, path in files.items() if os.path.isfile(path)}
@@ -301,11 +317,17 @@ class Panel(QgsDockWidget):
 
     def _hide_group(self, scene: str) -> None:
         """Earlier results of the scene stay in the project, but out of sight."""
-        root = QgsProject.instance().layerTreeRoot()
         for result in self.results.results:
-            group = root.findGroup(result.group) if result.group else None
+            group = group_of(result)
             if group is not None and result.scene == scene:
                 group.setItemVisibilityChecked(False)
+
+    def _forget(self, output: str) -> None:
+        """Results whose files were replaced: their layers would show others under the old name."""
+        for result in list(self.results.results):
+            if result.ok and result.files["OUTPUT"] == output:
+                take_away(result)
+                self.results.remove(result)
 
     def _busy(self, busy: bool) -> None:
         self.run_button.setEnabled(not busy)
@@ -414,6 +436,11 @@ def _ask(_: Any, is_cancelled: Any) -> Any:
     """The engine and what it offers."""
     engine = settings.find_engine(is_cancelled)
     return engine, engine.offers(is_cancelled)
+
+
+def _written(output: str) -> list[str]:
+    """All files of a run."""
+    return [*files_beside(output).values(), report_beside(output)]
 
 
 def _read(path: str) -> dict[str, Any]:

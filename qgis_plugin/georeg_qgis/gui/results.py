@@ -148,6 +148,12 @@ class Results(QWidget):
         self.choice.setCurrentIndex(len(self.results) - 1)
         self._chosen()
 
+    def remove(self, result: Result) -> None:
+        """It is no more."""
+        index = self.results.index(result)
+        del self.results[index]
+        self.choice.removeItem(index)
+
     def points(self) -> QgsVectorLayer | None:
         """The layer of tie points, if it is still in the project."""
         result = self.current

@@ -45,6 +45,36 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
+      <source>RMSE (px)</source>
+      <translation>RMSE (px)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>CE90 (px)</source>
+      <translation>CE90 (px)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>RMSE (m)</source>
+      <translation>RMSE (m)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>CE90 (m)</source>
+      <translation>CE90 (m)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Tie points that agree</source>
+      <translation>Verknüpfungspunkte, die stimmen</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Displacement (px)</source>
+      <translation>Verschiebung (px)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
       <source>Largest shift to look for, in reference pixels (80) or metres (800m)</source>
       <translation>Größte gesuchte Verschiebung, in Referenzpixeln (80) oder Metern (800m)</translation>
     </message>
@@ -132,6 +162,11 @@
       <location filename="../algorithms/base.py" />
       <source>Transform</source>
       <translation>Transformation</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>georeg {version} has no command '{command}': update the engine.</source>
+      <translation>georeg {version} kennt den Befehl „{command}“ nicht: Rechenprogramm aktualisieren.</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -372,6 +407,11 @@
       <location filename="../engine/discovery.py" />
       <source>{python} didn't answer within {seconds:.0f} s.</source>
       <translation>{python} hat {seconds:.0f} s lang nicht geantwortet.</translation>
+    </message>
+    <message>
+      <location filename="../engine/discovery.py" />
+      <source>Cancelled.</source>
+      <translation>Abgebrochen.</translation>
     </message>
     <message>
       <location filename="../engine/installing.py" />
@@ -823,11 +863,6 @@ Lizenz: {licence}</translation>
     </message>
     <message>
       <location filename="../gui/models_dialog.py" />
-      <source>Cancelled.</source>
-      <translation>Abgebrochen.</translation>
-    </message>
-    <message>
-      <location filename="../gui/models_dialog.py" />
       <source>Checkpoints</source>
       <translation>Checkpoints</translation>
     </message>
@@ -835,6 +870,19 @@ Lizenz: {licence}</translation>
       <location filename="../gui/models_dialog.py" />
       <source>Delete the weights {name} from this computer?</source>
       <translation>Die Gewichte {name} von diesem Rechner löschen?</translation>
+    </message>
+    <message>
+      <location filename="../gui/panel.py" />
+      <source>These files exist and would be replaced:
+
+{files}
+
+Replace them?</source>
+      <translation>Diese Dateien gibt es schon, sie würden ersetzt:
+
+{files}
+
+Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/panel.py" />
