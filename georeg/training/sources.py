@@ -122,7 +122,7 @@ def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
     """All scenes of all sources, in order of their names.
 
     Raises:
-        SettingsError: a pattern is no regular expression, or matches no file.
+        SettingsError: a pattern is no regular expression or matches no file, or no source is used.
     """
     found = []
     paths = sorted(glob.glob("**/*", root_dir=root, recursive=True))
@@ -155,6 +155,8 @@ def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
         for name in sorted(groups):
             layers = tuple(sorted(groups[name], key=lambda l: (l.aligned, l.real, l.name)))
             found.append(Scene(name, layers, source, share))
+    if not found:
+        raise SettingsError("none of the sources has a weight above 0")
     return found
 
 
