@@ -172,7 +172,7 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
     Args:
         source: name of a catalogue's entry, or of a file.
         layouts: that the matcher needs, the main one first. What a file lacks is taken from the
-            entries that those of its layout need.
+            entries that those of its layout need, if they have the matcher's other layouts.
 
     Raises:
         SettingsError: no such entry, or it is of another layout.
@@ -184,7 +184,8 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
     if source not in catalogue.names() and os.path.isfile(source):
         entries = catalogue.with_layout(layouts[0])
         states: dict[str, Any] = {layouts[0]: recognise.load(source, layouts[0])}
-        needed = entries[0].needs if entries else ()
+        others = set(layouts[1:])
+        needed = next((e.needs for e in entries if _layouts_of(e.needs) == others), ())
         options = next((e.options for e in entries if e.is_called(source)), ())
     else:
         if os.sep in source:
@@ -201,6 +202,10 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
         layout = catalogue.get(other).layout
         states[layout] = recognise.load(store.find(other), layout)
     return Weights(source, states, options)
+
+
+def _layouts_of(names: Sequence[str]) -> set[str]:
+    return {catalogue.get(name).layout for name in names}
 
 
 def fingerprint(choice: Choice) -> dict[str, str] | None:

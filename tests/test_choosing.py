@@ -118,6 +118,18 @@ def test_other_files_of_a_matcher_come_from_the_store(empty_store: Path, tmp_pat
     assert set(weights.states) == {"lightglue_128", "aliked_n16"}
 
 
+def test_a_file_of_a_shared_layout_gets_the_key_points_of_its_matcher(
+    empty_store: Path, tmp_path: Path
+) -> None:
+    """LightGlue's tensors are alike for ALIKED and DISK."""
+    glue = checkpoint(tmp_path / "glue.pth", "lightglue_128")
+    with pytest.raises(InputError, match="models pull disk'"):
+        weights_of(str(glue), ("lightglue_128", "disk"))
+    checkpoint(empty_store / "disk_depth.pth", "disk")
+    weights = weights_of(str(glue), ("lightglue_128", "disk"))
+    assert set(weights.states) == {"lightglue_128", "disk"}
+
+
 def test_how_weights_were_trained_is_told_by_their_name(empty_store: Path, tmp_path: Path) -> None:
     """LoFTR's first position encoding: the tensors don't tell."""
     checkpoint(empty_store / "loftr_outdoor.ckpt", "loftr")

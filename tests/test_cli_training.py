@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -104,3 +105,32 @@ def test_wrong_input_gets_one_line(
     assert got.code == code, got.err
     assert len(got.err.strip().splitlines()) == 1
     assert words in got.err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("--matcher", "disk_lightglue"), "only fine-tuned"),
+        (("--recipe", "small.toml"), "crops of 80 px: a multiple of 16 is needed, from 96 px"),
+        (("--recipe", "large.toml"), "crops of 128 px: .* up to the 112 px of the views"),
+        (("--recipe", "thin.toml"), "option width = 0"),
+        (("--recipe", "unused.toml"), "none of the sources has a weight above 0"),
+    ],
+)
+def test_nothing_is_made_for_a_training_that_cant_be(
+    args: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    city = RECIPE[: RECIPE.rindex("[[data.sources]]")]
+    for name, old, new in (
+        ("recipe", "", ""),
+        ("small", "crop = 96", "crop = 80"),
+        ("large", "crop = 96", "crop = 128"),
+        ("thin", "crop = 96", "crop = 96\noptions = {width = 0}"),
+        ("unused", '"city"', '"city"\nweight = 0.0'),
+    ):
+        Path(f"{name}.toml").write_text(city.replace(old, new, 1))
+    got = run("train", "--output", "out", "--recipe", "recipe.toml", "--device", "cpu", *args)
+    assert got.code == 2, got.err
+    assert re.search(words, got.err)
+    assert not Path("out").exists()

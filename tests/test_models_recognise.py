@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from georeg.errors import InputError
+from georeg.matching.networks.superpoint import SuperPoint
 from georeg.models import catalogue, layouts
 from georeg.models.recognise import load, recognise
 from model_cases import made
@@ -121,6 +122,18 @@ def test_nestings_and_prefixes(tmp_path: Path, nest: Callable[[State], Any]) -> 
     assert load(path, "superpoint").keys() == state.keys()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_whatever_type_weights_are_stored_in_networks_get_single_precision(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    state = {k: v.to(dtype) for k, v in made("superpoint").items()}
+    found = load(saved(tmp_path, state), "superpoint")
+    assert {v.dtype for v in found.values()} == {torch.float32}
+    assert all(torch.equal(found[k], state[k].float()) for k in state)
+    score, _ = SuperPoint.from_state(found)(torch.rand(1, 40, 48))
+    assert score.shape == (1, 40, 48)
+
+
 def test_old_format_of_torch(tmp_path: Path) -> None:
     path = tmp_path / "old.pth"
     torch.save(made("superpoint"), path, _use_new_zipfile_serialization=False)
@@ -148,6 +161,10 @@ def poison(state: State) -> None:
     state["conv1a.weight"][0, 0, 0, 0] = torch.nan
 
 
+def swell(state: State) -> None:
+    state["conv1a.weight"] = state["conv1a.weight"].double() * 1e300
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -159,7 +176,10 @@ def poison(state: State) -> None:
             "convDb.bias is 128 rather than 256",
         ),
         (lambda s: s.update({"convDb.bias": torch.zeros(256, dtype=torch.int64)}), "no real"),
+        (lambda s: s.update({"convDb.bias": torch.zeros(256).to_sparse()}), "no real"),
+        (lambda s: s.update({"convDb.bias": torch.zeros(256, device="meta")}), "no real"),
         (poison, r"conv1a\.weight has numbers that are not finite"),
+        (swell, r"conv1a\.weight has numbers that are not finite"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, change: Callable[[State], Any], said: str) -> None:

@@ -18,7 +18,7 @@ from georeg.synthesis.views import STEP, node_places, random_view
 from georeg.synthesis.warps import Limits
 from georeg.training import sources
 from georeg.training.dataset import Dataset
-from georeg.training.making import make_dataset
+from georeg.training.making import make_dataset, prepared
 from georeg.training.samples import Sampler
 from georeg.training.sources import CITY, Source
 from synthesis_cases import draws, scenes
@@ -152,6 +152,20 @@ def test_layers_of_one_place_are_aligned_first(tmp_path: Path) -> None:
     one, two = (layer[40:-40, 40:-40].astype(np.float64).mean(axis=2) for layer in shown.layers)
     assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < -0.97
     assert shown.real == (None, "real-two")
+
+
+def test_layers_called_alike_in_several_places_stay_apart(tmp_path: Path) -> None:
+    """A folder per place, with files of the same names in each."""
+    for place, image in zip("ab", scenes(2, 400), strict=True):
+        picture = (image.permute(1, 2, 0).numpy()[..., ::-1] * 255).astype(np.uint8)
+        (tmp_path / place).mkdir()
+        cv2.imwrite(str(tmp_path / place / "one.png"), picture[20:340, 20:340])
+        cv2.imwrite(str(tmp_path / place / "two.png"), 255 - picture[23:343, 15:335])
+    source = Source(r"(?P<scene>[ab])/(?P<layer>one|two)\.png", real="two", aligned="two")
+    for fixed in prepared(config(tmp_path, source), str(tmp_path / "aligned")):
+        shown = sources.pictures(fixed)
+        one, two = (layer[40:-40, 40:-40].astype(np.float64).mean(axis=2) for layer in shown.layers)
+        assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < -0.97
 
 
 @pytest.mark.parametrize(

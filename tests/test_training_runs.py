@@ -191,3 +191,31 @@ def test_wrong_recipes_get_one_line(tmp_path: Path, text: str, words: str) -> No
     path.write_text(text)
     with pytest.raises(SettingsError, match=words):
         read_recipe(str(path), ".")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("train = 5", "train: 5 should be a table"),
+        ("data = 'sources'", "'sources' should be a table"),
+        ("[data.sources]\nfiles = 'city'", r"below a line \[\[data.sources\]\]"),
+        ("[data]\nsources = ['city']", "'city' should be a table"),
+        ("[data]\nlimits = 3", "limits: 3 should be a table"),
+        ("[data]\nmodalities = {sar = 'x'}", r"type Mapping\[str, float\]"),
+        ("[data]\nwarps = 'shift'", r"type tuple\[str, ...\]"),
+        ("[data]\ncoarsest = nan", "type float, and finite"),
+        ("[data]\ncount = -3", "count = -3: it must be 1 or more"),
+        ("[data]\nviews = 1", "views = 1: it must be 2 or more"),
+        ("[data]\nsize = 0", "size = 0: it must be 8 or more"),
+        ("[data]\nseed = -1", "seed = -1: it must be 0 or more"),
+        ("[train]\nseed = -1", "seed = -1: it must be 0 or more"),
+        ("[train]\nshift = -4.0", "shift = -4.0: it must be 0 or more"),
+        ("[train]\nwithout = 'sar'", r"type tuple\[str, ...\]"),
+        ("[train]\noptions = 3", r"type Mapping\[str, Any\]"),
+    ],
+)
+def test_wrong_values_in_recipes_get_one_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text if "sources" in text else f"{text}\n[[data.sources]]\nfiles = 'city'")
+    with pytest.raises(SettingsError, match=words):
+        read_recipe(str(path), ".")

@@ -60,7 +60,7 @@ def load(path: str | os.PathLike[str], layout: str) -> State:
 
 
 def read(path: str | os.PathLike[str]) -> State:
-    """The tensors of any checkpoint, freed from nestings and prefixes.
+    """The tensors of any checkpoint, freed from nestings and prefixes; floats in float32.
 
     Raises:
         InputError: missing, unreadable, or it holds more than tensors and plain values.
@@ -68,7 +68,9 @@ def read(path: str | os.PathLike[str]) -> State:
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
     data = _safetensors(path) if _is_safetensors(path) else _pickled(path)
-    return _renamed(_stripped(_flat(data, path)))
+    state = _renamed(_stripped(_flat(data, path)))
+    # Networks compute in one type, and halves only where that is safe (networks/precision.py).
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _pickled(path: str | os.PathLike[str]) -> Any:
@@ -161,7 +163,9 @@ def _check(state: State, layout: str, path: str | os.PathLike[str]) -> None:
         name = Path(path).name
         raise InputError(f"{name} is no complete {layout} checkpoint: {difference.sentence()}")
     for key in layouts.shapes(layout):
-        if not state[key].is_floating_point():
+        value = state[key]
+        stored = value.layout is torch.strided and not value.is_meta
+        if not (stored and value.is_floating_point()):
             raise InputError(f"{path}: {key} holds no real numbers")
-        if not bool(torch.isfinite(state[key]).all()):
+        if not bool(torch.isfinite(value).all()):
             raise InputError(f"{path}: {key} has numbers that are not finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -72,8 +73,11 @@ class TrainConfig:
             SettingsError: a value makes no sense.
         """
         for name in ("steps", "batch", "accumulate", "rate", "clip", "crop", "share"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} = {getattr(self, name)}: it must be above 0")
+        for name in ("shift", "decay", "warm_up", "fresh", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} = {getattr(self, name)}: it must be 0 or more")
         if self.batch % self.accumulate:
             raise SettingsError(f"batches of {self.batch} don't fall into {self.accumulate} parts")
         if self.precision not in PRECISIONS or self.precision == "auto":
@@ -110,10 +114,11 @@ def read_recipe(path: str, root: str) -> Recipe:
     unknown = sorted(set(raw) - {"train", "data"})
     if unknown:
         raise SettingsError(f"{path}: '{unknown[0]}' is no part of a recipe (train, data)")
-    data = dict(raw.get("data", {}))
-    sources = tuple(
-        _made(Source, entry, f"{path}, data.sources") for entry in data.pop("sources", [])
-    )
+    data = dict(_table(raw.get("data", {}), f"{path}, data"))
+    listed = data.pop("sources", [])
+    if not isinstance(listed, list):
+        raise SettingsError(f"{path}: write each of the sources below a line [[data.sources]]")
+    sources = tuple(_made(Source, entry, f"{path}, data.sources") for entry in listed)
     if not sources:
         raise SettingsError(f"{path}: there is no [[data.sources]] to learn from")
     if "limits" in data:
@@ -129,23 +134,39 @@ def _made(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
     """A dataclass from a table.
 
     Raises:
-        SettingsError: an unknown key, or a value of another type.
+        SettingsError: no table, an unknown key, or a value of another type.
     """
     known = {f.name: f for f in fields(kind)}
-    for key, value in values.items():
+    for key, value in _table(values, where).items():
         if key not in known:
             raise SettingsError(f"{where}: '{key}' is none of {', '.join(known)}")
         kinds = str(known[key].type)
-        wrong = (
-            (kinds == "str" and not isinstance(value, str))
-            or (kinds == "bool" and not isinstance(value, bool))
-            or (kinds == "int" and (not isinstance(value, int) or isinstance(value, bool)))
-            or (kinds == "float" and (not isinstance(value, int | float) or value is True))
-        )
-        if wrong:
-            raise SettingsError(f"{where}: {key} = {value!r} should be of type {kinds}")
+        if not _is(value, kinds):
+            also = ", and finite" if isinstance(value, float) else ""
+            raise SettingsError(f"{where}: {key} = {value!r} should be of type {kinds}{also}")
     frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return kind(**frozen)
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{where}: {value!r} should be a table")
+    return value
+
+
+def _is(value: Any, kind: str) -> bool:
+    """Whether a value is what an annotation says; numbers must be finite."""
+    if kind in ("int", "float"):
+        number = isinstance(value, int if kind == "int" else int | float)
+        return number and not isinstance(value, bool) and math.isfinite(value)
+    if kind in ("str", "bool"):
+        return isinstance(value, str if kind == "str" else bool)
+    inner = kind.rstrip("]").partition("[")[2].split(", ")
+    if kind.startswith("tuple["):
+        return isinstance(value, list | tuple) and all(_is(v, inner[0]) for v in value)
+    if kind.startswith("Mapping["):
+        return isinstance(value, Mapping) and all(_is(v, inner[1]) for v in value.values())
+    return True  # a dataclass by now, or anything
 
 
 def recipe_path(name: str) -> str:

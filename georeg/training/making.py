@@ -73,6 +73,18 @@ class DataConfig:
     )
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            SettingsError: a value makes no sense.
+        """
+        for name, least in (("count", 1), ("views", 2), ("size", 8), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} = {getattr(self, name)}: it must be {least} or more")
+        if not self.coarsest > 0:
+            raise SettingsError(f"coarsest = {self.coarsest}: it must be above 0")
+
     def weights(self) -> dict[str, float]:
         """Of all chains.
 

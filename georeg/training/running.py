@@ -20,7 +20,7 @@ from georeg.training.config import Recipe
 from georeg.training.dataset import Dataset
 from georeg.training.fresh import Fresh
 from georeg.training.making import make_dataset, prepared
-from georeg.training.samples import Sampler
+from georeg.training.samples import Sampler, check_crop
 from georeg.training.sources import Scene
 from georeg.training.trainees.protocol import State, Trainee
 from georeg.training.trainer import train
@@ -63,12 +63,16 @@ def run(
     """
     tell = progress or (lambda step, share: None)
     config = recipe.train
-    trainees.kind(config.matcher)
+    trainees.kind(config.matcher)  # a wrong name is found first
     where = pick_devices(device)[0].name
     states: dict[str, State] = {}
     if config.weights:
         layouts = tuple(matching.kind(config.matcher).layouts)
         states = dict(weights_of(config.weights, layouts).states)
+    # What can't be trained is said before a dataset is made, which may take an hour.
+    trainees.kind(config.matcher)(states, config.options, torch.device("cpu"))
+    if config.fresh or not datasets:
+        check_crop(config.crop, recipe.data.size)
     found = [Dataset(name) for name in datasets]
     scenes: list[Scene] = []
     if config.fresh:

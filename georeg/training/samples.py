@@ -25,6 +25,7 @@ Image = npt.NDArray[np.float32]
 
 _SEEN = 0.5  # share of a crop that must show ground
 _TRIES = 200
+_SMALLEST = 96  # pixels of a crop: the largest template that 'embedded' learns from
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,19 @@ class Samples:
         return found[:, :, 0].mT
 
 
+def check_crop(crop: int, size: int) -> None:
+    """See to it that crops can be taken from views, and shown to any of the networks.
+
+    Raises:
+        SettingsError: they can't.
+    """
+    if crop % 16 or not _SMALLEST <= crop <= size:
+        raise SettingsError(
+            f"crops of {crop} px: a multiple of 16 is needed, from {_SMALLEST} px up to the {size} "
+            "px of the views"
+        )
+
+
 class Sampler:
     """Draws training pairs; equal seeds draw equal pairs from equal datasets."""
 
@@ -113,7 +127,7 @@ class Sampler:
         Args:
             datasets: records of them are drawn alike.
             seed: of everything random.
-            crop: pixels along the side of a training image, a multiple of 16.
+            crop: pixels along the side of a training image, see `check_crop`.
             shift: most pixels along x and y by which crops are apart.
             without: modalities that aren't shown.
             share: of the records, the first ones, that are used.
@@ -124,8 +138,8 @@ class Sampler:
             InputError: there are no records.
         """
         sources: list[Dataset | Fresh] = [*datasets, *([] if fresh is None else [fresh])]
-        if crop % 16 or any(crop > data.index.size for data in sources):
-            raise SettingsError(f"crops of {crop} px: a multiple of 16 within the views is needed")
+        for data in sources:
+            check_crop(crop, data.index.size)
         self.datasets, self.fresh = sources, fresh
         self.places = [
             (d, int(i)) for d, data in enumerate(datasets)

@@ -11,6 +11,7 @@ import glob
 import logging
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from georeg.grid import Grid, Window
 from georeg.raster import Raster
 from georeg.scene import reference_georef
 from georeg.settings import Settings
+from georeg.textfile import write_bytes
 
 Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -120,7 +122,7 @@ def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
     """All scenes of all sources, in order of their names.
 
     Raises:
-        SettingsError: a pattern is no regular expression, or matches no file.
+        SettingsError: a pattern is no regular expression or matches no file, or no source is used.
     """
     found = []
     paths = sorted(glob.glob("**/*", root_dir=root, recursive=True))
@@ -153,6 +155,8 @@ def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
         for name in sorted(groups):
             layers = tuple(sorted(groups[name], key=lambda l: (l.aligned, l.real, l.name)))
             found.append(Scene(name, layers, source, share))
+    if not found:
+        raise SettingsError("none of the sources has a weight above 0")
     return found
 
 
@@ -170,8 +174,11 @@ def with_aligned(scene: Scene, folder: str) -> Scene:
         if not layer.aligned or layer is scene.layers[0]:
             kept.append(layer)
             continue
-        path = os.path.join(folder, f"{Path(layer.path).stem}.png")
-        if os.path.exists(path) or _align(layer.path, scene.layers[0].path, path, scene.source):
+        first = scene.layers[0].path
+        # Files of many places may be called alike.
+        key = zlib.crc32(os.fsencode(f"{layer.path}\n{first}"))
+        path = os.path.join(folder, f"{Path(layer.path).stem}-{key:08x}.png")
+        if os.path.exists(path) or _align(layer.path, first, path, scene.source):
             kept.append(replace(layer, path=path))
     return replace(scene, layers=tuple(kept))
 
@@ -198,10 +205,8 @@ def _align(moving: str, reference: str, path: str, source: Source) -> bool:
     seen = cv2.remap(mask.astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_LINEAR)
     valid = np.where(seen > 0.999, 255, 0).astype(np.uint8)
     colour = np.repeat(moved.reshape(rows, columns, -1), 3 // data.shape[2], axis=2)
-    with_mask = np.dstack([colour[..., ::-1], valid])
-    temporary = f"{path}.{os.getpid()}.png"
-    cv2.imwrite(temporary, with_mask)
-    os.replace(temporary, path)
+    _, encoded = cv2.imencode(".png", np.dstack([colour[..., ::-1], valid]))
+    write_bytes(path, encoded.tobytes())
     return True
 
 

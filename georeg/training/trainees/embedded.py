@@ -64,7 +64,10 @@ def trainee(
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise SettingsError(f"embedded has no option '{unknown[0]}', only {', '.join(_OPTIONS)}")
-    net = EmbeddedNet(**{name: int(options[name]) for name in options})
+    for name, value in options.items():
+        if not isinstance(value, int) or value < 1:
+            raise SettingsError(f"option {name} = {value!r}: a whole number above 0 is needed")
+    net = EmbeddedNet(**options)
     if "embedded" in states:
         fill(net, states["embedded"], "georeg's embedded matcher")
     return _Embedded(net, device)
