@@ -370,6 +370,18 @@ def test_entries_without_a_place() -> None:
     assert (job.problem, job.moving, job.inputs()) == ("p", "", ())
 
 
+def test_names_with_colons(tmp_path: Path) -> None:
+    """Scenes called after the time of day are files; other names with colons are GDAL's."""
+    scene = tmp_path / "S1_2020-01-01T10:00:00.tif"
+    scene.touch()
+    table = 'NETCDF:"some.nc":red'
+    jobs = jobs_of(
+        [Entry(name, "jobs.csv", folder=str(tmp_path)) for name in (scene.name, table)],
+        "/out", "/ref.tif", lambda options: (Settings(), OutputSettings()),
+    )  # fmt: skip
+    assert [job.moving for job in jobs] == [str(scene), table]
+
+
 def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """One queue for each GPU, and CPU workers by cores and memory for jobs that want none."""
     from georeg.batch import slots

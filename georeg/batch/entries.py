@@ -148,9 +148,11 @@ def stem(name: str) -> str:
 
 def located(name: str, folder: str = "") -> str:
     """An absolute name: workers may have another working folder."""
-    if is_virtual(name) or name == AUTO or ":" in name.partition("/")[0]:
-        return name  # GDAL's, such as NETCDF:"file":variable
-    return os.path.abspath(os.path.join(folder, name))
+    if is_virtual(name) or name == AUTO:
+        return name
+    path = os.path.abspath(os.path.join(folder, name))
+    # GDAL's, such as NETCDF:"file":variable, unless it is a file called after a time of day.
+    return name if ":" in name.partition("/")[0] and not os.path.lexists(path) else path
 
 
 def _grid(grid: str, folder: str) -> str:
