@@ -22,6 +22,7 @@ from georeg.batch.entries import Entry, jobs_of
 from georeg.batch.fingerprints import fingerprint, unchanged
 from georeg.batch.job import Job
 from georeg.batch.manifests import read_manifest, read_manifests
+from georeg.batch.planning import Sources, plan_jobs
 from georeg.batch.records import DONE, FAILED, STARTED, load_record, record_of, store_record
 from georeg.batch.run import check_jobs, clear_temporary
 from georeg.errors import InputError, SettingsError
@@ -139,6 +140,28 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no rasters"):
         read_manifests([str(tmp_path / "empty")])
+
+
+def test_outputs_are_no_inputs(tmp_path: Path) -> None:
+    """A second run doesn't take what the first one wrote, whole or not, below its inputs."""
+    for name in ("a.tif", "out/a.tif", "out/gone.tif", "sub/.georeg-12-34/output.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def names(source: str, output_dir: Path) -> list[str]:
+        return [
+            os.path.relpath(job.moving, tmp_path) for job in plan_jobs(
+                Sources((str(tmp_path / source),), str(output_dir), "/ref.tif"),
+                lambda options: (Settings(), OutputSettings()),
+            )
+        ]  # fmt: skip
+
+    assert names("", tmp_path / "out") == ["a.tif"]
+    assert names("**/*.tif", tmp_path / "out") == ["a.tif"]
+    assert names("out", tmp_path) == ["out/a.tif", "out/gone.tif"]  # it is what was named
+    assert names("out/*.tif", tmp_path) == ["out/a.tif", "out/gone.tif"]
+    assert names("out/a.tif", tmp_path / "out") == ["out/a.tif"]
 
 
 ITEM = {
