@@ -142,6 +142,19 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
         read_manifests([str(tmp_path / "empty")])
 
 
+def test_times_of_toml(tmp_path: Path) -> None:
+    """TOML has times of its own, which JSON hasn't."""
+    path = tmp_path / "jobs.toml"
+    days = "2024-06-01T10:00:00Z", "2024-06-01T10:00:00.5", "2024-06-01"
+    path.write_text("".join(f"[[job]]\nmoving = 'a{d}.tif'\ndatetime = {d}\n" for d in days))
+    jobs = jobs_of(
+        read_manifest(str(path)), str(tmp_path), "/ref.tif",
+        lambda options: (Settings(), OutputSettings()),
+    )  # fmt: skip
+    found = [json.loads(json.dumps(job.to_dict()))["facts"]["datetime"] for job in jobs]
+    assert found == ["2024-06-01T10:00:00+00:00", "2024-06-01T10:00:00.500000", "2024-06-01"]
+
+
 def test_outputs_are_no_inputs(tmp_path: Path) -> None:
     """A second run doesn't take what the first one wrote, whole or not, below its inputs."""
     for name in ("a.tif", "out/a.tif", "out/gone.tif", "sub/.georeg-12-34/output.tif"):
