@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -192,6 +193,21 @@ def workers_of(parent: int) -> list[int]:
         if int(words[1]) == parent and b"georeg.batch.worker" in line:
             found.append(int(path.parent.name))
     return found
+
+
+def test_modules_in_the_working_folder(tmp_path: Path, pair: scenes.Pair) -> None:
+    """Workers import what the program does, and not what lies where it was started."""
+    for name in ("georeg", "queue", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
+    program = (
+        f"import sys; sys.path[:] = {[path for path in sys.path if path]!r}; "
+        "from georeg_cli.main import main; main()"
+    )
+    words = ("batch", pair.moving, "-o", "out", *cases.QUICK, "--reference", pair.reference)
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program, *words], cwd=tmp_path, capture_output=True, text=True
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
 
 
 def test_workers_die_with_their_parent(tmp_path: Path, pair: scenes.Pair) -> None:
