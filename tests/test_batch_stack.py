@@ -112,6 +112,20 @@ def test_rasters_without_a_chain_are_left_alone() -> None:
     assert np.isnan(found.pair_rmse[1])
 
 
+def test_loops_are_all_triangles() -> None:
+    rng = np.random.default_rng(5)
+    truth = matrices("shift", 12, rng)
+    steps = [(n, n + s) for s in (1, 2, 4) for n in range(1, 12 - s)] + [(n, 0) for n in (3, 4, 9)]
+    found = loops([pair_of(a, b, truth, rng) for a, b in steps], "shift")
+    known = {frozenset(step) for step in steps}
+    expected = [
+        three for three in combinations(range(12), 3)
+        if all(frozenset(side) in known for side in combinations(three, 2))
+    ]  # fmt: skip
+    assert [loop.rasters for loop in found] == expected
+    assert max(loop.rmse_px for loop in found) < 0.3
+
+
 def test_reference_auto(tmp_path: Path) -> None:
     """Coverage of the others, valid pixels, clouds and resolution decide."""
     image = scenes.texture((100, 100))
@@ -166,3 +180,21 @@ def test_a_stack_of_files(tmp_path: Path) -> None:
     again = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
     assert again.returncode == 0
     assert "(5 before)" in again.stderr or "before" in again.stderr
+
+
+def test_a_stack_beside_its_reference(tmp_path: Path) -> None:
+    """The rasters find each other, but nothing leads to the reference: all are refused."""
+    image = scenes.texture((200, 200), 4)
+    transform = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+    for name in ("2021", "2022"):
+        scenes.write(tmp_path / f"{name}.tif", image, transform)
+    base = scenes.write(tmp_path / "base.tif", scenes.texture((200, 200), 999), transform)
+    out = tmp_path / "out"
+    run = cases.batch(tmp_path, out, "--reference", base, "--stack")
+    assert run.returncode == 5, run.stderr
+    found = cases.records(out)
+    assert {r["status"] for r in found.values() if r["action"] == "apply"} == {"failed"}
+    assert "no chain of trustworthy pairs" in found["2021"]["error"]["message"]
+    assert found["2021 to 2022"]["status"] == "done"
+    assert "2021" in (out / "summary.html").read_text()
+    assert not list(out.glob("*.tif"))

@@ -154,7 +154,7 @@ def _joined(
     model = _model(stack.jobs[0].settings, models)
     count = len(stack.jobs) + 1
     used = connected(kept, count)
-    network = adjust(kept, count, model) if kept else Network({}, (), {}, model)
+    network = adjust(kept, count, model)
     metres = (grid.metres_per_pixel() or (float("nan"),))[0]
     further = []
     for number, job in enumerate(stack.jobs, 1):
