@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyogrio
 import pytest
 
 import batch_cases as cases
@@ -143,6 +145,32 @@ def test_quota(tmp_path: Path, pair: scenes.Pair) -> None:
     assert record["status"] == "failed"
     assert not list(out.glob("*.tif"))
     assert not list(out.glob(".georeg*"))
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path, pair: scenes.Pair) -> None:
+    """GDAL can't open it; the other jobs are done, and what came of all of them is said."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    shutil.copy(pair.moving, inputs / "good.tif")
+    shutil.copy(pair.moving, os.fsencode(inputs) + b"/gr\xfcn.tif")
+    out = tmp_path / "out"
+    words = "--reference", pair.reference, "--metrics", tmp_path / "georeg.prom"
+    result = cases.batch(inputs, out, *words)
+    assert result.returncode == 5, result.stderr
+    assert "its name is not valid UTF-8: rename it" in result.stderr
+    found = cases.records(out)
+    name = "gr\udcfcn"
+    assert {key: record["status"] for key, record in found.items()} == {
+        "good": "done", name: "failed"
+    }  # fmt: skip
+    assert found[name]["error"]["exit_code"] == 4
+    meta, _, _, columns = pyogrio.raw.read(out / "summary.gpkg", layer="jobs")
+    ids = columns[meta["fields"].tolist().index("id")]
+    assert ids.tolist() == ["good", "gr\\udcfcn"]
+    assert "gr\\udcfcn" in (out / "summary.html").read_text(encoding="utf-8")
+    assert 'status="failed"} 1' in (tmp_path / "georeg.prom").read_text(encoding="utf-8")
+    again = cases.batch(inputs, out, *words)
+    assert "failed last time" in again.stderr
 
 
 def test_timeout(tmp_path: Path, pair: scenes.Pair) -> None:
