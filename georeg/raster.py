@@ -324,6 +324,9 @@ def _open(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
+    except UnicodeEncodeError:
+        text = "its name is not valid UTF-8: rename it"
+        raise InputError(f"{name} can't be opened: {text}") from None
     except GDAL_ERRORS as error:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:

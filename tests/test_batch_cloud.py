@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,33 @@ def test_items_out(pair: scenes.Pair, tmp_path: Path) -> None:
     assert 12.9 < west < east < 13.1
     assert 47.3 < south < north < 47.5
     assert item.geometry["type"] == "Polygon"
+
+
+def test_times_of_items(pair: scenes.Pair, tmp_path: Path) -> None:
+    """STAC wants RFC 3339; manifests have what people write, or nothing, of subdatasets, too."""
+    subdataset = f"GTIFF_DIR:1:{pair.moving}"
+    rows = [
+        ("a", pair.moving, "2024-06-01"),
+        ("b", pair.moving, "2024-06-01 10:11"),
+        ("c", pair.moving, "2024-06-01T12:00:00.250+02:00"),
+        ("d", pair.moving, "last summer"),
+        ("e", subdataset, ""),
+    ]
+    path = tmp_path / "jobs.csv"
+    path.write_text("id,moving,datetime\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    result = cases.batch(path, tmp_path / "out", "--reference", pair.reference, "--stac")
+    assert result.returncode == 0, result.stderr
+    found = [
+        json.loads((tmp_path / "out" / f"{name}.item.json").read_text())["properties"]
+        for name, _, _ in rows
+    ]
+    times = [properties["datetime"] for properties in found]
+    assert times[:2] == ["2024-06-01T00:00:00Z", "2024-06-01T10:11:00Z"]
+    assert times[2] == "2024-06-01T10:00:00.250000Z"
+    age = datetime.fromtimestamp(int(os.path.getmtime(pair.moving)), timezone.utc)
+    assert times[3:] == [f"{age:%Y-%m-%dT%H:%M:%S}Z", "1970-01-01T00:00:00Z"]
+    said = [properties.get("georeg:datetime_of") for properties in found]
+    assert said == [None, None, None, "the moving raster's file", "unknown"]
 
 
 class _Api(BaseHTTPRequestHandler):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyogrio
 import pytest
 
 import batch_cases as cases
@@ -144,6 +147,32 @@ def test_quota(tmp_path: Path, pair: scenes.Pair) -> None:
     assert not list(out.glob(".georeg*"))
 
 
+def test_a_name_that_is_not_utf_8(tmp_path: Path, pair: scenes.Pair) -> None:
+    """GDAL can't open it; the other jobs are done, and what came of all of them is said."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    shutil.copy(pair.moving, inputs / "good.tif")
+    shutil.copy(pair.moving, os.fsencode(inputs) + b"/gr\xfcn.tif")
+    out = tmp_path / "out"
+    words = "--reference", pair.reference, "--metrics", tmp_path / "georeg.prom"
+    result = cases.batch(inputs, out, *words)
+    assert result.returncode == 5, result.stderr
+    assert "its name is not valid UTF-8: rename it" in result.stderr
+    found = cases.records(out)
+    name = "gr\udcfcn"
+    assert {key: record["status"] for key, record in found.items()} == {
+        "good": "done", name: "failed"
+    }  # fmt: skip
+    assert found[name]["error"]["exit_code"] == 4
+    meta, _, _, columns = pyogrio.raw.read(out / "summary.gpkg", layer="jobs")
+    ids = columns[meta["fields"].tolist().index("id")]
+    assert ids.tolist() == ["good", "gr\\udcfcn"]
+    assert "gr\\udcfcn" in (out / "summary.html").read_text(encoding="utf-8")
+    assert 'status="failed"} 1' in (tmp_path / "georeg.prom").read_text(encoding="utf-8")
+    again = cases.batch(inputs, out, *words)
+    assert "failed last time" in again.stderr
+
+
 def test_timeout(tmp_path: Path, pair: scenes.Pair) -> None:
     os.mkfifo(tmp_path / "pipe.tif")  # opening it takes forever
     (slow,) = jobs_in(tmp_path, pair)
@@ -192,6 +221,21 @@ def workers_of(parent: int) -> list[int]:
         if int(words[1]) == parent and b"georeg.batch.worker" in line:
             found.append(int(path.parent.name))
     return found
+
+
+def test_modules_in_the_working_folder(tmp_path: Path, pair: scenes.Pair) -> None:
+    """Workers import what the program does, and not what lies where it was started."""
+    for name in ("georeg", "queue", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')\n")
+    program = (
+        f"import sys; sys.path[:] = {[path for path in sys.path if path]!r}; "
+        "from georeg_cli.main import main; main()"
+    )
+    words = ("batch", pair.moving, "-o", "out", *cases.QUICK, "--reference", pair.reference)
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", program, *words], cwd=tmp_path, capture_output=True, text=True
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
 
 
 def test_workers_die_with_their_parent(tmp_path: Path, pair: scenes.Pair) -> None:

@@ -76,6 +76,22 @@ def test_stale_locks(tmp_path: Path, changed: dict[str, Any], age: float, free: 
         assert locking.holds(str(path), "old")
 
 
+@pytest.mark.parametrize(("age", "free"), [(0, False), (9999, True)])
+@pytest.mark.parametrize("text", ["", '{"run": "o'])
+def test_locks_without_owner(tmp_path: Path, text: str, age: float, free: bool) -> None:
+    """A power cut may leave the name without the text; that blocked the folder for ever."""
+    path = tmp_path / locking.NAME
+    path.write_text(text)
+    os.utime(path, (time.time() - age,) * 2)
+    if free:
+        with locked(str(tmp_path), "new"):
+            assert locking.holds(str(path), "new")
+    else:
+        with pytest.raises(OutputError, match="another run"), locked(str(tmp_path), "new"):
+            pass
+        assert path.read_text() == text
+
+
 @pytest.mark.parametrize("attempt", range(20))
 def test_only_one_takes_a_stale_lock_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempt: int

@@ -22,6 +22,7 @@ from georeg.batch.entries import Entry, jobs_of
 from georeg.batch.fingerprints import fingerprint, unchanged
 from georeg.batch.job import Job
 from georeg.batch.manifests import read_manifest, read_manifests
+from georeg.batch.planning import Sources, plan_jobs
 from georeg.batch.records import DONE, FAILED, STARTED, load_record, record_of, store_record
 from georeg.batch.run import check_jobs, clear_temporary
 from georeg.errors import InputError, SettingsError
@@ -139,6 +140,41 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no rasters"):
         read_manifests([str(tmp_path / "empty")])
+
+
+def test_times_of_toml(tmp_path: Path) -> None:
+    """TOML has times of its own, which JSON hasn't."""
+    path = tmp_path / "jobs.toml"
+    days = "2024-06-01T10:00:00Z", "2024-06-01T10:00:00.5", "2024-06-01"
+    path.write_text("".join(f"[[job]]\nmoving = 'a{d}.tif'\ndatetime = {d}\n" for d in days))
+    jobs = jobs_of(
+        read_manifest(str(path)), str(tmp_path), "/ref.tif",
+        lambda options: (Settings(), OutputSettings()),
+    )  # fmt: skip
+    found = [json.loads(json.dumps(job.to_dict()))["facts"]["datetime"] for job in jobs]
+    assert found == ["2024-06-01T10:00:00+00:00", "2024-06-01T10:00:00.500000", "2024-06-01"]
+
+
+def test_outputs_are_no_inputs(tmp_path: Path) -> None:
+    """A second run doesn't take what the first one wrote, whole or not, below its inputs."""
+    for name in ("a.tif", "out/a.tif", "out/gone.tif", "sub/.georeg-12-34/output.tif"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def names(source: str, output_dir: Path) -> list[str]:
+        return [
+            os.path.relpath(job.moving, tmp_path) for job in plan_jobs(
+                Sources((str(tmp_path / source),), str(output_dir), "/ref.tif"),
+                lambda options: (Settings(), OutputSettings()),
+            )
+        ]  # fmt: skip
+
+    assert names("", tmp_path / "out") == ["a.tif"]
+    assert names("**/*.tif", tmp_path / "out") == ["a.tif"]
+    assert names("out", tmp_path) == ["out/a.tif", "out/gone.tif"]  # it is what was named
+    assert names("out/*.tif", tmp_path) == ["out/a.tif", "out/gone.tif"]
+    assert names("out/a.tif", tmp_path / "out") == ["out/a.tif"]
 
 
 ITEM = {
@@ -368,6 +404,18 @@ def test_entries_without_a_place() -> None:
         lambda options: (Settings(), OutputSettings()),
     )  # fmt: skip
     assert (job.problem, job.moving, job.inputs()) == ("p", "", ())
+
+
+def test_names_with_colons(tmp_path: Path) -> None:
+    """Scenes called after the time of day are files; other names with colons are GDAL's."""
+    scene = tmp_path / "S1_2020-01-01T10:00:00.tif"
+    scene.touch()
+    table = 'NETCDF:"some.nc":red'
+    jobs = jobs_of(
+        [Entry(name, "jobs.csv", folder=str(tmp_path)) for name in (scene.name, table)],
+        "/out", "/ref.tif", lambda options: (Settings(), OutputSettings()),
+    )  # fmt: skip
+    assert [job.moving for job in jobs] == [str(scene), table]
 
 
 def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 from affine import Affine
+from pyproj import CRS
 
 import batch_cases as cases
 import scenes
@@ -112,6 +113,20 @@ def test_rasters_without_a_chain_are_left_alone() -> None:
     assert np.isnan(found.pair_rmse[1])
 
 
+def test_loops_are_all_triangles() -> None:
+    rng = np.random.default_rng(5)
+    truth = matrices("shift", 12, rng)
+    steps = [(n, n + s) for s in (1, 2, 4) for n in range(1, 12 - s)] + [(n, 0) for n in (3, 4, 9)]
+    found = loops([pair_of(a, b, truth, rng) for a, b in steps], "shift")
+    known = {frozenset(step) for step in steps}
+    expected = [
+        three for three in combinations(range(12), 3)
+        if all(frozenset(side) in known for side in combinations(three, 2))
+    ]  # fmt: skip
+    assert [loop.rasters for loop in found] == expected
+    assert max(loop.rmse_px for loop in found) < 0.3
+
+
 def test_reference_auto(tmp_path: Path) -> None:
     """Coverage of the others, valid pixels, clouds and resolution decide."""
     image = scenes.texture((100, 100))
@@ -166,3 +181,49 @@ def test_a_stack_of_files(tmp_path: Path) -> None:
     again = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
     assert again.returncode == 0
     assert "(5 before)" in again.stderr or "before" in again.stderr
+
+
+def test_a_stack_whose_reference_is_told_its_crs(tmp_path: Path) -> None:
+    """It holds for the reference, and for no other raster; the results have it."""
+    image = scenes.texture((260, 260), 4)
+    inside = slice(30, 230)
+    shifts = {"2020": (0.0, 0.0), "2021": (3.5, -2.0), "2022": (-2.5, 4.0)}
+    away = "+proj=tmerc +lon_0=15 +k=0.9996 +x_0=501000 +y_0=300 +datum=WGS84 +type=crs"
+    for name, (dx, dy) in shifts.items():
+        moved = scenes.sample(image, scenes.shift(dx, dy)(scenes.pixels(image.shape)), image.shape)
+        reference = name == "2020"
+        x, y = (1000 * reference, 300 * reference)
+        transform = Affine(1, 0, scenes.ORIGIN[0] + x, 0, -1, scenes.ORIGIN[1] + y)
+        crs = None if reference else scenes.CRS
+        scenes.write(tmp_path / f"{name}.tif", np.clip(moved[inside, inside], 0, 1), transform, crs)
+    out = tmp_path / "out"
+    run = cases.batch(tmp_path, out, "--reference", tmp_path / "2020.tif", "--stack",
+                      "--reference-crs", away)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    for name in ("2021", "2022"):
+        fit = json.loads((out / "stack" / f"{name}.fit.json").read_text())
+        matrix = np.array(fit["transform"]["matrix"])
+        np.testing.assert_allclose(matrix[:2, 2], shifts[name], atol=0.15)
+        with rasterio.open(out / f"{name}.tif") as file:
+            assert CRS(file.crs.to_wkt()) == CRS(away)
+            middle = file.transform @ (file.width / 2, file.height / 2)
+        true = np.add(scenes.ORIGIN, (1100, 200))  # of the reference
+        np.testing.assert_allclose(middle, true, atol=6)
+
+
+def test_a_stack_beside_its_reference(tmp_path: Path) -> None:
+    """The rasters find each other, but nothing leads to the reference: all are refused."""
+    image = scenes.texture((200, 200), 4)
+    transform = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+    for name in ("2021", "2022"):
+        scenes.write(tmp_path / f"{name}.tif", image, transform)
+    base = scenes.write(tmp_path / "base.tif", scenes.texture((200, 200), 999), transform)
+    out = tmp_path / "out"
+    run = cases.batch(tmp_path, out, "--reference", base, "--stack")
+    assert run.returncode == 5, run.stderr
+    found = cases.records(out)
+    assert {r["status"] for r in found.values() if r["action"] == "apply"} == {"failed"}
+    assert "no chain of trustworthy pairs" in found["2021"]["error"]["message"]
+    assert found["2021 to 2022"]["status"] == "done"
+    assert "2021" in (out / "summary.html").read_text()
+    assert not list(out.glob("*.tif"))

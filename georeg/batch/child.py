@@ -22,6 +22,8 @@ from georeg.batch.records import Record
 _TICK = 0.1  # seconds between two looks at limits
 _GRACE = 2.0  # seconds that a worker has to end by itself
 
+_WORK = "from georeg.batch.worker import main; main()"
+
 Tell = Callable[[Mapping[str, Any]], None]
 """Called with events of a worker: log (level, message), progress (step, share)."""
 
@@ -109,8 +111,10 @@ class Child:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         self._rest = b""
         self._stopped = False
+        # Python would look for -m's modules, and all that they import, in the working folder first.
+        start = f"import sys; sys.path[:] = {[str(path) for path in sys.path]!r}; {_WORK}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "georeg.batch.worker"],
+            [sys.executable, "-c", start],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env=self._env,
             start_new_session=True,
         )  # fmt: skip

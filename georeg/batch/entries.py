@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from georeg.batch.job import Job
@@ -51,7 +52,7 @@ def entry_of(values: Mapping[str, Any], source: str, folder: str) -> Entry:
     """An entry from names and values; unknown names are options."""
     said = {k.strip().replace("-", "_"): v for k, v in values.items() if _given(v)}
     problem = "" if said.get("moving") else f"{source}: 'moving' is missing: name a raster"
-    facts: dict[str, Any] = {k: said[k] for k in ("datetime", "cloud_cover") if k in said}
+    facts: dict[str, Any] = {k: _plain(said[k]) for k in ("datetime", "cloud_cover") if k in said}
     options = {name: value for name, value in said.items() if name not in KNOWN}
     names = {k: str(said.get(k, "")) for k in ("moving", "reference", "output", "id")}
     if problem:
@@ -63,6 +64,12 @@ def entry_of(values: Mapping[str, Any], source: str, folder: str) -> Entry:
 
 def _given(value: Any) -> bool:
     return value is not None and not (isinstance(value, str) and not value.strip())
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: TOML and callers from Python have times and NumPy's numbers, too."""
+    value = value.item() if hasattr(value, "item") else value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def jobs_of(
@@ -148,9 +155,11 @@ def stem(name: str) -> str:
 
 def located(name: str, folder: str = "") -> str:
     """An absolute name: workers may have another working folder."""
-    if is_virtual(name) or name == AUTO or ":" in name.partition("/")[0]:
-        return name  # GDAL's, such as NETCDF:"file":variable
-    return os.path.abspath(os.path.join(folder, name))
+    if is_virtual(name) or name == AUTO:
+        return name
+    path = os.path.abspath(os.path.join(folder, name))
+    # GDAL's, such as NETCDF:"file":variable, unless it is a file called after a time of day.
+    return name if ":" in name.partition("/")[0] and not os.path.lexists(path) else path
 
 
 def _grid(grid: str, folder: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -26,6 +27,7 @@ EXTENSIONS = (
     f"{_SCHEMAS}/file/v2.1.0/schema.json",
     f"{_SCHEMAS}/accuracy/v1.0.0-beta.1/schema.json",
 )
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _GEOTIFF = "image/tiff; application=geotiff"
 
 
@@ -80,18 +82,35 @@ def write_item(path: str, job: Job, result: Mapping[str, Any]) -> None:
 
 def _times(job: Job, tag: str | None) -> dict[str, Any]:
     """When the moving raster was taken: by its own Item or header, else by its file's age."""
-    known = job.facts.get("datetime")
+    known = _utc(str(job.facts.get("datetime") or ""))
     if known:
-        return {"datetime": str(known)}
+        return {"datetime": known}
     if tag:
         try:
             when = datetime.strptime(tag.strip("\0 "), "%Y:%m:%d %H:%M:%S")
             return {"datetime": f"{when.isoformat()}Z"}
         except ValueError:
             pass
-    age = 0.0 if is_virtual(job.moving) else os.path.getmtime(job.moving)
+    local = os.path.isfile(job.moving)
+    age = os.path.getmtime(job.moving) if local else 0.0
     when = datetime.fromtimestamp(int(age), timezone.utc).replace(tzinfo=None)
-    return {"datetime": f"{when.isoformat()}Z", "georeg:datetime_of": "the moving raster's file"}
+    return {
+        "datetime": f"{when.isoformat()}Z",  # an Item must have one
+        "georeg:datetime_of": "the moving raster's file" if local else "unknown",
+    }
+
+
+def _utc(text: str) -> str | None:
+    """A time as RFC 3339 has it, in UTC, which is also what times without a zone are taken for."""
+    if _RFC_3339.fullmatch(text):
+        return text
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if when.tzinfo is not None:
+        when = when.astimezone(timezone.utc).replace(tzinfo=None)
+    return f"{when.isoformat()}Z"
 
 
 def _lineage(job: Job, result: Mapping[str, Any]) -> str:

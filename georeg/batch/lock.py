@@ -102,7 +102,7 @@ def locked(
     said = False
     while not _take(path, run):
         owner = read_owner(path)
-        if owner is not None and _dead(path, owner):
+        if _dead(path, owner):
             _put_away(path, owner)
             continue
         if time.monotonic() >= deadline:
@@ -138,6 +138,8 @@ def _take(path: str, run: str) -> bool:
         try:
             with open(temporary, "w", encoding="utf-8") as file:
                 json.dump(owner, file)
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut leaves the name without the text
             os.link(temporary, path)
             return True
         except FileExistsError:
@@ -159,9 +161,9 @@ def read_owner(path: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _dead(path: str, owner: Mapping[str, Any]) -> bool:
-    """Whether the owner is surely gone, or silent for long."""
-    if owner.get("machine") == _machine():
+def _dead(path: str, owner: Mapping[str, Any] | None) -> bool:
+    """Whether the owner is surely gone, or silent for long; None if the file doesn't tell it."""
+    if owner is not None and owner.get("machine") == _machine():
         start = _start_of(int(owner.get("pid") or 0))
         return start is None or start != owner.get("process_start")
     try:
@@ -170,15 +172,14 @@ def _dead(path: str, owner: Mapping[str, Any]) -> bool:
         return False
 
 
-def _put_away(path: str, owner: Mapping[str, Any]) -> None:
+def _put_away(path: str, owner: Mapping[str, Any] | None) -> None:
     """Remove a stale lock, unless it has become somebody else's meanwhile.
 
     Raises:
         OutputError: it may not be removed.
     """
     with _alone_with(path) as there:
-        found = read_owner(path) if there else None
-        if found is not None and found.get("run") == owner.get("run"):
+        if there and read_owner(path) == owner:
             try:
                 os.unlink(path)
             except OSError as error:

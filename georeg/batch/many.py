@@ -68,7 +68,7 @@ def align_many(
     entries: list[Entry] = []
     for number, job in enumerate(named, 1):
         if isinstance(job, str):
-            entries += read_manifests([job])
+            entries += read_manifests([job], output_dir=output_dir)
         else:
             entries.append(entry_of(job, f"job {number}", ""))
     folder = os.path.abspath(state or output_dir)

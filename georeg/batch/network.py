@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -74,6 +73,8 @@ def adjust(pairs: Sequence[PairPoints], count: int, model: str) -> Network:
     """
     used = connected(pairs, count)
     kept = [pair for pair in pairs if pair.one in used and pair.other in used]
+    if not kept:
+        return Network({}, tuple(float("nan") for _ in pairs), {}, model)
     frame = _Normal(kept)
     weights = _robust(kept, count, model, frame)
     solved = _solve(kept, weights, count, model, frame)
@@ -112,15 +113,18 @@ def loops(pairs: Sequence[PairPoints], model: str) -> list[Loop]:
     for pair in pairs:
         # The pair as a network of its own, in which its second raster is the reference.
         own = PairPoints(1, 0, pair.one_xy, pair.other_xy, pair.sigma)
-        matrix = adjust([own], 2, model).matrices[1]
+        frame = _Normal([own])
+        matrix = _solve([own], _robust([own], 2, model, frame), 2, model, frame)[1]
         alone[pair.one, pair.other] = matrix
         alone[pair.other, pair.one] = np.asarray(np.linalg.inv(matrix), np.float64)
         places[pair.one, pair.other] = pair.one_xy
         places[pair.other, pair.one] = pair.other_xy
-    names = sorted({n for key in alone for n in key})
+    after: dict[int, set[int]] = {}
+    for a, b in alone:
+        after.setdefault(a, set()).update({b} if b > a else ())
     found = []
-    for a, b, c in combinations(names, 3):
-        if {(a, b), (b, c), (c, a)} <= alone.keys():
+    for a, b in sorted(key for key in alone if key[0] < key[1]):
+        for c in sorted(after[a] & after[b]):
             around = alone[c, a] @ alone[b, c] @ alone[a, b]
             start = places[a, b]
             gap = _apply(around, start) - start

@@ -66,13 +66,13 @@ def plan_jobs(sources: Sources, resolve: Resolve) -> list[Job]:
         SettingsError: something that is named makes no sense.
     """
     query = Query(sources.collections, sources.bbox, sources.datetime, sources.most)
-    entries = read_manifests(sources.names, sources.asset, query)
-    if sources.most is not None:
-        entries = entries[: sources.most]
-    reference = None if sources.reference is None else located(sources.reference)
     output_dir = sources.output_dir
     if not is_virtual(output_dir):
         output_dir = os.path.abspath(output_dir)
+    entries = read_manifests(sources.names, sources.asset, query, output_dir)
+    if sources.most is not None:
+        entries = entries[: sources.most]
+    reference = None if sources.reference is None else located(sources.reference)
     state = None if sources.state is None else os.path.abspath(sources.state)
     jobs = jobs_of(entries, output_dir, reference, resolve, state=state, item=sources.item)
     if not any(job.reference for job in jobs):

@@ -140,7 +140,8 @@ def write_durably(path: str, text: str) -> None:
     temporary = f"{path}.georeg-{os.getpid()}"
     try:
         try:
-            with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
+            # Names that are not UTF-8 become escapes, the same as JSON has for them.
+            with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

@@ -138,7 +138,9 @@ def _joined(
     stack: Stack, pairs: Sequence[tuple[int, int]], jobs: Sequence[Job], records: Sequence[Record]
 ) -> tuple[list[Job], dict[str, Any]]:
     """Jobs that resample the rasters by the joint adjustment, and tables for the summary."""
-    with Raster(stack.reference, nodata=stack.jobs[0].settings.reference_nodata) as raster:
+    settings = stack.jobs[0].settings
+    own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
+    with Raster(stack.reference, nodata=settings.reference_nodata, crs=own) as raster:
         grid = raster.header.grid
     if grid is None:
         raise SettingsError(f"{stack.reference} has no geotransform: --stack needs one")
@@ -151,10 +153,10 @@ def _joined(
         if len(points.sigma) >= _LEAST:
             kept.append(points)
             models.append(str((record.result or {}).get("transform")))
-    model = _model(stack.jobs[0].settings, models)
+    model = _model(settings, models)
     count = len(stack.jobs) + 1
     used = connected(kept, count)
-    network = adjust(kept, count, model) if kept else Network({}, (), {}, model)
+    network = adjust(kept, count, model)
     metres = (grid.metres_per_pixel() or (float("nan"),))[0]
     further = []
     for number, job in enumerate(stack.jobs, 1):

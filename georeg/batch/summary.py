@@ -46,9 +46,15 @@ def write_summary(folder: str, result: BatchResult) -> None:
     write_durably(table, text.getvalue())
     said = [json.dumps(record.to_dict(), ensure_ascii=False) for record in result.records]
     write_durably(lines, "".join(f"{line}\n" for line in said))
-    texts, numbers = ({n: [row[n] for row in rows] for n in names} for names in (_TEXTS, _NUMBERS))
+    texts = {name: [_valid(row[name]) for row in rows] for name in _TEXTS}
+    numbers = {name: [row[name] for row in rows] for name in _NUMBERS}
     write_footprints(gpkg, [_ring(record) for record in result.records], texts, numbers)
     write_durably(page, _page(result, rows))
+
+
+def _valid(text: str | None) -> str | None:
+    """A text as SQLite takes it: names that aren't UTF-8 as they are in the other files."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
 def row_of(record: Record) -> dict[str, Any]:

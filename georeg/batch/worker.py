@@ -1,4 +1,4 @@
-"""A worker process: `python -m georeg.batch.worker`. Jobs come in on stdin, what is said goes out.
+"""A worker process, started by child.py. Jobs come in on stdin, what is said goes out.
 
 One JSON object per line, both ways. In: `{"job": {...}}`. Out: `{"event": "log" | "progress" |
 "record", ...}`. When stdin ends the process ends, too, at once and without leftovers: whoever

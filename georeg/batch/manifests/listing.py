@@ -16,8 +16,12 @@ SUFFIXES = (
 )  # fmt: skip
 
 
-def list_rasters(name: str) -> list[Entry]:
+def list_rasters(name: str, output_dir: str = "") -> list[Entry]:
     """One entry for each raster; outputs keep folders below the one that is named.
+
+    Args:
+        name: folder, pattern or raster.
+        output_dir: where outputs go; if it lies below what is named, what is in it is no input.
 
     Raises:
         InputError: there is no such file, or nothing that matches.
@@ -25,25 +29,47 @@ def list_rasters(name: str) -> list[Entry]:
     if is_virtual(name):
         return [Entry(name, name)]
     if os.path.isdir(name):
-        return _entries(sorted(_walk(name)), name, name)
+        return _entries(sorted(_walk(name, output_dir)), name, name)
     if glob.has_magic(name) and not os.path.exists(name):
         found = sorted(path for path in glob.glob(name, recursive=True) if os.path.isfile(path))
+        if _below(output_dir, _fixed(name)):
+            found = [path for path in found if not _below(path, output_dir)]
         if not found:
             raise InputError(f"{name}: no file matches")
         return _entries(found, os.path.commonpath([os.path.dirname(p) for p in found]), name)
     return [Entry(name, name)]
 
 
-def _walk(folder: str) -> list[str]:
-    found = [
-        os.path.join(place, name)
-        for place, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    ]
+def _walk(folder: str, output_dir: str) -> list[str]:
+    found: list[str] = []
+    own = os.path.abspath(output_dir) if output_dir else ""
+    for place, folders, names in os.walk(folder):
+        # Hidden ones are no scenes: among them is what is being written, or was when it was killed.
+        folders[:] = [
+            below for below in folders
+            if not below.startswith(".") and os.path.abspath(os.path.join(place, below)) != own
+        ]  # fmt: skip
+        found += [
+            os.path.join(place, name) for name in names
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]  # fmt: skip
     if not found:
         raise InputError(f"{folder}: no rasters in this folder")
     return found
+
+
+def _fixed(pattern: str) -> str:
+    """The folder in which a pattern begins to be one."""
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _below(path: str, folder: str) -> bool:
+    """Whether something lies in a folder, however deep."""
+    top = os.path.join(os.path.abspath(folder), "")
+    return bool(path) and os.path.abspath(path).startswith(top)
 
 
 def _entries(paths: list[str], top: str, source: str) -> list[Entry]:
