@@ -344,6 +344,8 @@ def _open(name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
+    except UnicodeEncodeError:
+        raise InputError(f"{name!a} can't be opened: its name isn't UTF-8, rename it") from None
     except GDAL_ERRORS as error:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:
