@@ -32,15 +32,17 @@ def parse_crs(text: str) -> CRS:
     """A CRS from an authority code, WKT, PROJ string or PROJJSON.
 
     Raises:
-        SettingsError: the text is no CRS.
+        SettingsError: the text is no CRS, or one without positions on a map.
     """
+    short = text if len(text) < 60 else text[:57] + "..."
     try:
-        return CRS.from_user_input(text)
+        crs = CRS.from_user_input(text)
     except CRSError:
-        short = text if len(text) < 60 else text[:57] + "..."
-        raise SettingsError(
-            f"'{short}' is not a CRS: give e.g. EPSG:32633, WKT or a file"
-        ) from None
+        raise SettingsError(f"'{short}' is not a CRS: give e.g. EPSG:32633 or WKT") from None
+    if len(crs.axis_info) == 1 or crs.is_geocentric:
+        kind = "geocentric" if crs.is_geocentric else "vertical"
+        raise SettingsError(f"'{short}' is a {kind} CRS: give a projected or geographic one")
+    return crs
 
 
 def wrap_longitude(x: Array, around: float, period: float) -> Array:

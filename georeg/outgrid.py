@@ -93,6 +93,8 @@ def _base(fit: Placement, header: Header, settings: OutputSettings) -> Grid | No
         grid = like.header.grid
     if grid is None:
         raise SettingsError(f"--grid {settings.grid}: that raster has no pixel grid")
+    if grid.crs is None and fit.crs is not None:
+        raise SettingsError(f"--grid {settings.grid}: that raster has no CRS")
     return grid
 
 

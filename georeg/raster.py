@@ -12,7 +12,8 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,7 +89,8 @@ class Raster:
         self._lock = threading.Lock()
         self._overview: Overview | None = None
         try:
-            self.header = read_header(self.name, self.dataset(), nodata, crs)
+            header = read_header(self.name, self.dataset(), nodata, crs)
+            self.header = _without_vertical_unit(self.name, self.dataset(), header)
         except InputError:
             self.close()
             raise
@@ -304,6 +306,24 @@ def with_vertical_crs() -> Iterator[None]:
         yield
 
 
+def _without_vertical_unit(name: str, dataset: Any, header: Header) -> Header:
+    """The header of grey levels without the unit that GDAL takes from a vertical CRS.
+
+    To GDAL all bands of a GeoTIFF in a compound CRS are in metres unless they say otherwise. Signed
+    and real numbers there mostly are heights, the grey levels of an image never are.
+    """
+    unsigned = all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes)
+    if dataset.driver != "GTiff" or not unsigned or not any(header.units):
+        return header
+    with with_vertical_crs(), closing(_open(name)) as whole:
+        own = whole.crs
+    crs = CRS.from_wkt(own.to_wkt()) if own else None
+    if crs is None or not crs.is_compound:
+        return header
+    vertical = crs.sub_crs_list[-1].axis_info[0].unit_name
+    return replace(header, units=tuple(None if u == vertical else u for u in header.units))
+
+
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
     """Turn GDAL's errors while reading pixels of `name` into InputError."""
@@ -326,7 +346,7 @@ def _open(name: str) -> Any:
             return rasterio.open(name)
     except UnicodeEncodeError:
         text = "its name is not valid UTF-8: rename it"
-        raise InputError(f"{name} can't be opened: {text}") from None
+        raise InputError(f"{name!a} can't be opened: {text}") from None
     except GDAL_ERRORS as error:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:

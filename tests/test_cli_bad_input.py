@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -230,6 +231,28 @@ def test_unwritable_output(
         assert said in result.line
     assert snapshot(tmp_path) == before
     assert not os.path.isfile("/dev/null")
+
+
+def test_names_that_gdal_cannot_be_told(
+    scene: tuple[str, str], fit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Latin-1 names, as old archives hold them: GDAL takes UTF-8 only."""
+    latin = os.fsdecode(b"caf\xe9")
+    shutil.copy(scene[0], tmp_path / f"{latin}.tif")
+    (tmp_path / latin).mkdir()
+    monkeypatch.chdir(tmp_path / latin)
+    before = snapshot(tmp_path)
+    for code, args in (
+        (4, ("align", f"../{latin}.tif", "--reference", scene[1], "-o", tmp_path / "a.tif")),
+        (4, ("info", f"../{latin}.tif")),
+        (1, ("warp", scene[0], "--fit", fit, "-o", tmp_path / f"{latin}_a.tif")),
+        (1, ("align", scene[0], "--reference", scene[1], "-o", "in_here.tif")),
+    ):
+        result = run(*args)
+        assert result.code == code, result.err
+        assert "is not valid UTF-8" in result.line
+        assert "bug" not in result.line
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -143,6 +143,15 @@ def test_no_crs_at_all() -> None:
     assert len(str(caught.value)) < 150
 
 
+@pytest.mark.parametrize(("code", "kind"), [("EPSG:5703", "vertical"), ("EPSG:4978", "geocentric")])
+def test_a_crs_without_a_map(code: str, kind: str) -> None:
+    """Taken for one, it would make a raster of nonsense."""
+    with pytest.raises(SettingsError, match=f"'{code}' is a {kind} CRS"):
+        parse_crs(code)
+    for good in ("EPSG:4979", "EPSG:32633+5773", "EPSG:31466"):
+        parse_crs(good)
+
+
 def test_missing_grid_is_named() -> None:
     """NAD27 needs NADCON or NTv2, which no package brings along."""
     text = ballpark_warning(CRS(26771), CRS(32616), CHICAGO, pixel=1.0)

@@ -124,6 +124,13 @@ def test_grid_like_a_file_that_is_none(tmp_path: Path) -> None:
         grid(fit_file("shift"), header(tmp_path), grid=str(tmp_path / "scan.tif"))
 
 
+def test_grid_like_a_file_without_crs(tmp_path: Path) -> None:
+    """Its numbers may mean anything, and the output would have no CRS."""
+    header(tmp_path, crs=None, name="like.tif")
+    with pytest.raises(SettingsError, match=r"like\.tif: that raster has no CRS"):
+        grid(fit_file("shift"), header(tmp_path), grid=str(tmp_path / "like.tif"))
+
+
 @pytest.mark.parametrize("resolution", [(4.0,), (4.0, 2.0)])
 def test_resolution(resolution: tuple[float, ...], tmp_path: Path) -> None:
     found = grid(fit_file("shift"), header(tmp_path), resolution=resolution)

@@ -66,7 +66,7 @@ class Metadata:
             tags=_tags(dataset, 0),
             band_tags=tuple(_tags(dataset, band) for band in dataset.indexes),
             descriptions=tuple(dataset.descriptions),
-            units=tuple(dataset.units),
+            units=raster.header.units,
             scales=tuple(dataset.scales),
             offsets=tuple(dataset.offsets),
             colorinterp=interp,

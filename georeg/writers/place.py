@@ -51,11 +51,15 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
 
     Raises:
         SettingsError: it is one of the inputs, or exists and may not be overwritten.
-        OutputError: its folder is missing or not writable, or it is a folder.
+        OutputError: its folder is missing or not writable, it is a folder, or GDAL can't name it.
     """
     for name in inputs:
         if _same(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
+    try:
+        (output if is_virtual(output) else os.path.abspath(output)).encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"{output!a} can't be written: its path is not valid UTF-8") from None
     if is_virtual(output):
         if not overwrite and exists(output):
             raise _exists(output)
