@@ -63,7 +63,7 @@ class GeoregAccessor:
         like = _image(reference) if isinstance(reference, xr.DataArray) else _opened(reference)
         if self._array.chunks is None:
             values, found = _aligned(moving, reference, settings, wanted)
-            result = _like(self._array, moving, like, values)
+            result = _like(self._array, moving, like, values, nodata)
             accuracy = found.verdict.accuracy
             result.attrs["georeg_verdict"] = found.verdict.sentence()
             if accuracy is not None:
@@ -74,7 +74,8 @@ class GeoregAccessor:
 
         shape = (moving.sizes[moving.dims[0]], like.rio.height, like.rio.width)
         task = delayed(_values)(moving, reference, settings, wanted)
-        return _like(self._array, moving, like, da.from_delayed(task, shape, moving.dtype))
+        values = da.from_delayed(task, shape, moving.dtype)
+        return _like(self._array, moving, like, values, nodata)
 
 
 def _values(
@@ -103,9 +104,11 @@ def _aligned(
         if found.output is None:
             raise RefusedError(found.verdict.sentence())
         with Raster(output) as raster:
-            dataset = raster.dataset()
-            values = dataset.read(list(range(1, moving.shape[0] + 1)))
-    return values.astype(moving.dtype, copy=False), found
+            dataset, bands = raster.dataset(), list(range(1, moving.shape[0] + 1))
+            values = dataset.read(bands).astype(moving.dtype, copy=False)
+            if wanted.dst_nodata is None and moving.rio.encoded_nodata is not None:
+                values[dataset.read_masks(bands) == 0] = np.nan  # as the array itself has it
+    return values, found
 
 
 def _stored(array: xr.DataArray, folder: str, name: str) -> str:
@@ -153,16 +156,24 @@ def _image(array: xr.DataArray) -> xr.DataArray:
 
 
 def _like(
-    original: xr.DataArray, moving: xr.DataArray, like: xr.DataArray, values: Any
+    original: xr.DataArray,
+    moving: xr.DataArray,
+    like: xr.DataArray,
+    values: Any,
+    nodata: float | None,
 ) -> xr.DataArray:
     """A DataArray of aligned values, named like the original and placed like the reference."""
     first = moving.dims[0]
     y, x = original.rio.y_dim, original.rio.x_dim
-    grid = like.rio.transform()
+    # Of a part of an array, rioxarray keeps the transform of the whole; the coordinates are right.
+    placed = {like.dims[1], like.dims[2]} <= set(like.coords)
+    grid = like.rio.transform(recalc=placed)
     coords: dict[Any, Any] = {}
     if first in original.dims and first in original.coords:
         coords[first] = original.coords[first]
-    if grid.b == 0 and grid.d == 0:
+    if placed:
+        coords[y], coords[x] = (like.coords[name].values for name in like.dims[1:])
+    elif grid.b == 0 and grid.d == 0:
         coords[x] = grid.c + (np.arange(values.shape[2]) + 0.5) * grid.a
         coords[y] = grid.f + (np.arange(values.shape[1]) + 0.5) * grid.e
     made = xr.DataArray(
@@ -171,7 +182,11 @@ def _like(
     made = made.rio.write_transform(grid)
     if like.rio.crs is not None:
         made = made.rio.write_crs(like.rio.crs)
-    if original.rio.nodata is not None:
+    if nodata is not None:
+        made = made.rio.write_nodata(nodata)
+    elif original.rio.encoded_nodata is not None:
+        made = made.rio.write_nodata(original.rio.encoded_nodata, encoded=True)
+    elif original.rio.nodata is not None:
         made = made.rio.write_nodata(original.rio.nodata)
     found: xr.DataArray = made if first in original.dims else made.isel({first: 0}, drop=True)
     return found

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import scenes
 from cli_cases import run
 from georeg.batch.deciding import decide
-from georeg.batch.entries import Entry, jobs_of
+from georeg.batch.entries import Entry, entry_of, jobs_of
 from georeg.batch.fingerprints import fingerprint, unchanged
 from georeg.batch.job import Job
 from georeg.batch.manifests import read_manifest, read_manifests
@@ -153,6 +154,17 @@ def test_times_of_toml(tmp_path: Path) -> None:
     )  # fmt: skip
     found = [json.loads(json.dumps(job.to_dict()))["facts"]["datetime"] for job in jobs]
     assert found == ["2024-06-01T10:00:00+00:00", "2024-06-01T10:00:00.500000", "2024-06-01"]
+
+
+def test_numbers_of_numpy() -> None:
+    """Rows of a table of pandas have them; what goes to a worker is JSON."""
+    values = {"moving": "a.tif", "cloud_cover": np.float32(2.5), "seed": np.int64(7)}
+    (job,) = jobs_of(
+        [entry_of(values, "job 1", "")], "/out", "/ref.tif",
+        lambda options: (Settings(**options), OutputSettings()),
+    )  # fmt: skip
+    sent = json.loads(json.dumps(job.to_dict()))
+    assert (sent["facts"]["cloud_cover"], sent["settings"]["seed"]) == (2.5, 7)
 
 
 def test_outputs_are_no_inputs(tmp_path: Path) -> None:

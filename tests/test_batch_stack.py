@@ -18,6 +18,9 @@ import scenes
 from georeg.batch.job import Job
 from georeg.batch.network import PairPoints, adjust, connected, loops
 from georeg.batch.picking import pick_reference
+from georeg.batch.stack import run_stack
+from georeg.errors import SettingsError
+from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]
 SIZE = 1000.0
@@ -125,6 +128,18 @@ def test_loops_are_all_triangles() -> None:
     ]  # fmt: skip
     assert [loop.rasters for loop in found] == expected
     assert max(loop.rmse_px for loop in found) < 0.3
+
+
+def test_a_transform_that_a_stack_does_not_have(tmp_path: Path) -> None:
+    """It is said before all pairs are measured, not after."""
+    jobs = [
+        Job(n, f"/no/{n}.tif", "/no/ref.tif", str(tmp_path / n), str(tmp_path / n),
+            Settings(transform="polynomial3"))
+        for n in ("a.tif", "b.tif")
+    ]  # fmt: skip
+    with pytest.raises(SettingsError, match="--stack fits shift, similarity or affine"):
+        run_stack(jobs, str(tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_reference_auto(tmp_path: Path) -> None:

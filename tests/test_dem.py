@@ -128,6 +128,21 @@ def test_undeclared_nodata(tmp_path: Path) -> None:
     assert heights(path, at) == pytest.approx([100, 100])
 
 
+@pytest.mark.parametrize("nodata", [-9999, -32768, 1e20])
+def test_large_voids_of_undeclared_nodata(tmp_path: Path, nodata: float) -> None:
+    """What they are filled from is a coarse look, in which GDAL would average them with heights."""
+    data = np.full((1200, 1200), 1000.0, np.float32)
+    data[:, 600:] = 1400
+    data[301:811, 303:805] = nodata
+    path = save(
+        tmp_path / "a.tif", data, crs=UTM.to_wkt(), transform=Affine(1, 0, EAST, 0, -1, NORTH)
+    )
+    x, y = (a.ravel() + 0.5 for a in np.meshgrid(np.arange(280, 830, 5), np.arange(280, 830, 5)))
+    found = heights(path, np.stack([EAST + x, NORTH - y], axis=1))
+    assert 999.9 < found.min() < found.max() < 1400.1
+    assert found[(x < 303) & (y < 301)] == pytest.approx(1000)
+
+
 def test_edges_and_beyond(tmp_path: Path) -> None:
     data = np.arange(12, dtype=np.float32).reshape(3, 4)
     path = save(

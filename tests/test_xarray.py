@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import rasterio
 
 import scenes
 
@@ -61,6 +64,45 @@ def test_dask_is_lazy(pair: scenes.Pair, expected: np.ndarray) -> None:
     )  # nothing is looked at yet
     with pytest.raises(RefusedError, match="no trustworthy alignment"):
         nowhere.compute(scheduler="synchronous")
+
+
+def test_parts_of_arrays(pair: scenes.Pair, expected: np.ndarray) -> None:
+    """Their coordinates tell where they are; what they were cut from had another transform."""
+    moving = rioxarray.open_rasterio(pair.moving).load()
+    reference = rioxarray.open_rasterio(pair.reference).load()
+    for part in (
+        reference.isel(y=slice(20, 150), x=slice(10, None)),
+        reference.isel(y=slice(None, None, -1)),
+    ):
+        found = moving.georeg.align_to(part, QUICK)
+        np.testing.assert_array_equal(found.x, part.x)
+        np.testing.assert_array_equal(found.y, part.y)
+        assert found.rio.transform() == part.rio.transform(recalc=True)
+        whole = reference.copy(data=expected).sel(x=part.x, y=part.y)
+        alike = np.abs(found.values.astype(int) - whole.values) <= 2
+        assert alike.mean() > 0.99
+
+
+@pytest.mark.parametrize("chunks", [None, 64])
+def test_masked_arrays(
+    pair: scenes.Pair, tmp_path: Path, chunks: int | None, expected: np.ndarray
+) -> None:
+    """What rioxarray has as NaN comes out as NaN, and not as the file's nodata value."""
+    hole = (slice(60, 90), slice(70, 100))
+    with rasterio.open(pair.moving) as file:
+        data, place = file.read(1).astype(np.int16), {"transform": file.transform, "crs": file.crs}
+    data[hole] = -999
+    scenes.write(tmp_path / "a.tif", data, **place, dtype="int16", nodata=-999)
+    moving = rioxarray.open_rasterio(tmp_path / "a.tif", masked=True, chunks=chunks)
+    found = moving.georeg.align_to(pair.reference, QUICK)
+    values = found.compute(scheduler="synchronous").values
+    assert np.isnan(values).sum() >= 900
+    assert np.nanmin(values) > -20  # cubic kernels overshoot
+    assert np.isnan(found.rio.nodata)
+    assert found.rio.encoded_nodata == -999
+    given = moving.georeg.align_to(pair.reference, QUICK, nodata=-7).compute()
+    assert given.rio.nodata == -7
+    np.testing.assert_array_equal(given.values == -7, np.isnan(values))
 
 
 def test_arrays_without_a_place() -> None:

@@ -50,9 +50,9 @@ class Entry:
 
 def entry_of(values: Mapping[str, Any], source: str, folder: str) -> Entry:
     """An entry from names and values; unknown names are options."""
-    said = {k.strip().replace("-", "_"): v for k, v in values.items() if _given(v)}
+    said = {k.strip().replace("-", "_"): _plain(v) for k, v in values.items() if _given(v)}
     problem = "" if said.get("moving") else f"{source}: 'moving' is missing: name a raster"
-    facts: dict[str, Any] = {k: _plain(said[k]) for k in ("datetime", "cloud_cover") if k in said}
+    facts: dict[str, Any] = {k: said[k] for k in ("datetime", "cloud_cover") if k in said}
     options = {name: value for name, value in said.items() if name not in KNOWN}
     names = {k: str(said.get(k, "")) for k in ("moving", "reference", "output", "id")}
     if problem:
@@ -68,7 +68,7 @@ def _given(value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """As JSON has it: TOML and callers from Python have times and NumPy's numbers, too."""
-    value = value.item() if hasattr(value, "item") else value
+    value = value.item() if getattr(value, "ndim", None) == 0 else value
     return value.isoformat() if isinstance(value, date) else value
 
 

@@ -124,6 +124,7 @@ def run_stack(
         if not job.settings.georef:
             raise SettingsError("--stack needs georeferenced rasters, it can't do --no-georef")
     ordered = sorted(jobs, key=lambda job: str(job.facts.get("datetime") or ""))
+    _model(ordered[0].settings, ())  # what can't be is said before all pairs are measured
     stack = Stack(tuple(ordered), os.path.join(folder, FOLDER), neighbours)
     pairs = stack.pairs()
     measured = [stack.pair_job(one, other) for one, other in pairs]
@@ -173,7 +174,11 @@ def _joined(
 
 
 def _model(settings: Settings, found: Sequence[str]) -> str:
-    """One for all rasters: what is asked for, or the simplest that all pairs do with."""
+    """One for all rasters: what is asked for, or the simplest that all pairs do with.
+
+    Raises:
+        SettingsError: something else is asked for.
+    """
     if settings.transform in ("shift", "similarity", "affine"):
         return settings.transform
     if settings.transform != "auto":

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
 
+from georeg import blocks
 from georeg.crs import crs_name, turn, wrap_longitude
 from georeg.errors import InputError
 from georeg.grid import Grid, Window
@@ -36,6 +37,7 @@ _REACH = 8  # blocks: half a side of what that shows
 _GEOID_STEP = 2000.0  # metres between places where the geoid is looked up; it is smooth
 _VALID = 0.25  # share of valid neighbours, by their weight, that makes a height
 _HIGHEST, _LOWEST = 9000.0, -12000.0  # metres: nothing on Earth lies beyond
+_UNSAID = -9999.0  # the most common nodata value; where a sea is as deep, its surroundings are, too
 MEGABYTE = 2**20
 
 
@@ -75,6 +77,7 @@ class Dem:
         self._locks: dict[tuple[int, int], threading.Lock] = {}
         self._lock = threading.Lock()
         self._far: dict[tuple[int, int], Image | None] = {}
+        self._undeclared = False  # whether there are values that can't be heights
         dataset = raster.dataset()
         self._scale = float(dataset.scales[0]) * vertical.factor
         self._offset = float(dataset.offsets[0]) * vertical.factor
@@ -151,6 +154,10 @@ class Dem:
         around = window.pad(_NEAR) if self.voids == "fill" else window
         data, mask = self.raster.read(around)
         height, valid = data[0], mask & self._plausible(data[0])
+        if not self._undeclared and (mask & ~valid).any():
+            with self._lock:
+                self._undeclared = True
+                self._far.clear()
         filled: Mask | None = None
         if self.voids == "fill" and not valid.all():
             part = (
@@ -179,7 +186,13 @@ class Dem:
     def _plausible(self, height: Image) -> Mask:
         """Where heights can be heights: many DEMs have a nodata value that they don't declare."""
         metres = height * np.float32(self._scale) + np.float32(self._offset)
-        return np.asarray((metres < _HIGHEST) & (metres > _LOWEST))
+        return np.asarray((metres < _HIGHEST) & (metres > _LOWEST) & (height != _UNSAID))
+
+    def _sound(self, window: Window) -> tuple[Image, Mask]:
+        """Pixels that can be heights, 0 elsewhere."""
+        data, mask = self.raster.read(window)
+        mask = mask & self._plausible(data[0])
+        return np.where(mask, data, np.float32(0)), mask
 
     def _separation(self, window: Window) -> Array:
         """(rows, columns) of the datum above the ellipsoid, at the pixel centres of a window."""
@@ -225,8 +238,11 @@ class Dem:
                 return region, self._far[row, column]
         factor = max(1.0, max(region.shape) / _COARSE)
         shape = (math.ceil(region.height / factor), math.ceil(region.width / factor))
-        data, mask = self.raster.read(region, shape)
-        mask &= self._plausible(data[0])
+        if self._undeclared:  # GDAL would average them with heights
+            data, mask = blocks.average(self._sound, 1, region, region, shape)
+        else:
+            data, mask = self.raster.read(region, shape)
+            mask &= self._plausible(data[0])
         far = _closed(data[0], mask) if mask.any() else None
         if far is None and region == self.grid.window:
             raise InputError(
