@@ -9,7 +9,7 @@ from affine import Affine
 from georeg.crs import parse_crs
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
-from georeg.outgrid import output_grid
+from georeg.outgrid import check_shown, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import GRIDS, OutputSettings, Settings
@@ -108,6 +108,7 @@ def apply_fit(
             )  # fmt: skip
             return Grid(source.header.shape, Affine.identity(), crs)
         grid = output_grid(fit, source.header, source.name, wanted)
+        check_shown(fit, source.header, source.name, grid)
         write_warped(
             source, grid, fit.mapping(source.header, source.name, grid), output, warp, write,
             inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),
