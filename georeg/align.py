@@ -33,6 +33,7 @@ from georeg.textfile import is_page
 from georeg.tracking import TiePoints, fit_points, track
 from georeg.verdict import judge, no_verdict
 from georeg.warping import gdal_env
+from georeg.writers.geotiff import check_format
 from georeg.writers.place import check_output
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ def align(
             verdict, None, made.matches, made.inlier, made.residuals, made.output, made.report
         )
     if output is not None:
+        check_format(output)
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
         check_wanted(moving, output_settings, settings)
         settings = _for_shift_only(settings, output_settings)

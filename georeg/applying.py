@@ -7,9 +7,11 @@ from collections.abc import Callable
 from affine import Affine
 
 from georeg.crs import parse_crs
-from georeg.fitfile import FitFile
+from georeg.errors import SettingsError
+from georeg.fitfile import FitFile, no_geotransform
+from georeg.georef import GcpGeoref
 from georeg.grid import Grid
-from georeg.outgrid import output_grid
+from georeg.outgrid import check_shown, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import GRIDS, OutputSettings, Settings
@@ -37,6 +39,8 @@ def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> Non
             pass
     with Raster(raster, nodata=settings.moving_nodata) as source:
         layout_of(source, wanted.dst_nodata)
+        if wanted.shift_only and settings.georef and isinstance(source.header.georef, GcpGeoref):
+            raise SettingsError(no_geotransform(raster))
 
 
 def warp_and_write_options(
@@ -108,6 +112,7 @@ def apply_fit(
             )  # fmt: skip
             return Grid(source.header.shape, Affine.identity(), crs)
         grid = output_grid(fit, source.header, source.name, wanted)
+        check_shown(fit, source.header, source.name, grid)
         write_warped(
             source, grid, fit.mapping(source.header, source.name, grid), output, warp, write,
             inputs=inputs, provenance=tags, progress=lambda share: tell("write", share),

@@ -14,6 +14,7 @@ _BY_HAND = "Name the --modality of each side, or give points by hand ('georeg fi
 _SCALE = (0.75, 1.3333)  # of lengths, overall, after a normal search
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
+_LEAD = 0.3  # margin that chance reaches
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 
@@ -80,16 +81,30 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
     if math.isinf(margin):
         needed = f"clearly more than chance ({check.chance:.0%})"
     else:
-        needed = f"at least {least:.0%}; that share and the confidence at least {total:.2f} in sum"
+        needed = (
+            f"at least {least:.0%}; that share and the confidence at least {total:.2f} in sum, the "
+            f"confidence at least {_LEAD:.2f}"
+        )
+    reason = (
+        f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
+        f"{check.chance:.0%}{lead})"
+    )
+    advice = "do the rasters show the same place? " + (
+        _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
+    )
+    if check.hits >= least and margin + check.hits >= total:
+        reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
+        advice = (
+            "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
+            "repeat settles it, if the georeference is that good"
+        )
     return _weighed(
         "places that confirm the fit",
         f"{check.hits:.0%} of {check.places}{lead}",
         needed,
         trusted(margin, check),
-        f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
-        f"{check.chance:.0%}{lead})",
-        "do the rasters show the same place? "
-        + (_BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"),
+        reason,
+        advice,
     )
 
 
@@ -176,7 +191,9 @@ def trusted(margin: float, check: Check) -> bool:
     chance, and the hits of a fit to few places are not independent of it. On pairs of unrelated
     real places their sum stays below 0.9 (below 0.6 in scenes of 500 px and more), on true ones
     of the same modalities it is rarely below 1.4 (benchmarks/results/verdict.md). A sure start with
-    few hits is a model that can't follow what it sees: most of the image is off.
+    few hits is a model that can't follow what it sees: most of the image is off. Nor do any hits
+    make up for a start that leads by no more than chance does: where a pattern repeats, all places
+    confirm a fit that is off by one repeat. True pairs lead by 0.45 and more.
 
     Args:
         margin: of the first estimate; infinite if nobody had to search.
@@ -186,7 +203,7 @@ def trusted(margin: float, check: Check) -> bool:
         spread = math.sqrt(check.chance * (1 - check.chance) / max(check.independent, 1.0))
         return check.hits > check.chance + _DEVIATIONS * spread
     least, total = _needed(check)
-    return check.hits >= least and margin + check.hits >= total
+    return check.hits >= least and margin >= _LEAD and margin + check.hits >= total
 
 
 def _needed(check: Check) -> tuple[float, float]:

@@ -169,15 +169,25 @@ class FitFile:
             InputError: the raster has no georeference that the fit could start from.
         """
         georef, crs = self.georef_of(header, name)
-        if self.transform.name != "shift" or not isinstance(georef, AffineGeoref):
+        if not isinstance(georef, AffineGeoref):
+            raise SettingsError(no_geotransform(name))
+        if self.transform.name != "shift":
             raise SettingsError(
-                f"--shift-only needs a shift of a raster with a geotransform, but the fit is "
-                f"'{self.transform.name}': align with --transform shift"
+                f"--shift-only needs a shift, but the fit is '{self.transform.name}': align with "
+                "--transform shift"
             )
         rows, columns = header.shape
         middle = np.array([[columns / 2, rows / 2]])
         step = self.corrected(header, name, middle, crs)[0] - georef.to_map(middle)[0]
         return Grid(header.shape, Affine.translation(*step) @ georef.transform, crs)
+
+
+def no_geotransform(name: str) -> str:
+    """Why a raster can't be aligned by its header alone."""
+    return (
+        f"--shift-only: {name} has GCPs and no geotransform that could be shifted: leave it out, "
+        "or give --embed-gcps"
+    )
 
 
 def load_fit(path: str) -> FitFile:

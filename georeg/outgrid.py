@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
+from shapely import MultiPoint, box
 
-from georeg.crs import parse_crs
-from georeg.errors import InputError, SettingsError
+from georeg.crs import parse_crs, turn, wrap_longitude
+from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.grid import Grid, outline
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
@@ -75,6 +76,27 @@ def output_grid(fit: Placement, header: Header, name: str, settings: OutputSetti
     bounds = settings.bounds or (low[0], low[1], high[0], high[1])
     align = settings.bounds is None
     return _checked(Grid.from_bounds(bounds, size, crs, align=align), name)
+
+
+def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
+    """See that not all of an output would be empty; what can't be told passes.
+
+    Raises:
+        NoOverlapError: nothing of the raster lies on the grid.
+    """
+    rows, columns = header.shape
+    xy = fit.corrected(header, name, outline(columns, rows, 41), grid.crs)
+    full = turn(grid.crs)
+    if full is not None:
+        xy[:, 0] = wrap_longitude(xy[:, 0], float(grid.center[0]), full)
+    if not np.isfinite(xy).all():
+        return
+    hull = MultiPoint(grid.to_pixel(xy)).convex_hull
+    if not hull.intersects(box(0, 0, grid.width, grid.height)):
+        raise NoOverlapError(
+            f"{name}: nothing of it lies on the output's grid: check --grid and --bounds, and that "
+            "the fit belongs to this raster"
+        )
 
 
 def _base(fit: Placement, header: Header, settings: OutputSettings) -> Grid | None:

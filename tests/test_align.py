@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
 
 import scenes
 from georeg.align import Alignment, align, apply_fit, measure
@@ -159,6 +160,28 @@ def test_shift_only_touches_no_pixel(tmp_path: Path) -> None:
         assert (file.read() == moving.read()).all()
         step = (file.transform.c - moving.transform.c, file.transform.f - moving.transform.f)
     assert step == pytest.approx((7.0, 4.0), abs=0.1)
+
+
+def test_shift_only_needs_a_geotransform(tmp_path: Path) -> None:
+    """Said before the work, and not as if the fit were to blame."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.0, -4.0), SHAPE)
+    name = str(tmp_path / "gcps.tif")
+    corners = [(0, 0), (400, 0), (0, 400), (400, 400)]
+    with rasterio.open(pair.moving) as moving:
+        gcps = [GroundControlPoint(y, x, *(moving.transform * (x, y))) for x, y in corners]
+        profile = {k: v for k, v in moving.profile.items() if k != "transform"}
+        with rasterio.open(name, "w", **profile, gcps=gcps) as file:
+            file.write(moving.read())
+    steps: list[str] = []
+    with pytest.raises(SettingsError, match=r"gcps\.tif has GCPs and no geotransform"):
+        align(
+            name,
+            pair.reference,
+            str(tmp_path / "out.tif"),
+            output_settings=OutputSettings(shift_only=True),
+            progress=lambda step, share: steps.append(step),
+        )
+    assert not steps
 
 
 def test_shift_only_refuses_more_than_a_shift(tmp_path: Path) -> None:

@@ -233,6 +233,19 @@ def test_unwritable_output(
     assert not os.path.isfile("/dev/null")
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.JP2", "a.vrt", "a.img"])
+def test_output_named_as_another_format(
+    scene: tuple[str, str], fit: str, tmp_path: Path, name: str
+) -> None:
+    """It would be a GeoTIFF by any name."""
+    for args in (("align", scene[0], "--reference", scene[1]), ("warp", scene[0], "--fit", fit)):
+        result = run(*args, "-o", tmp_path / name)
+        assert result.code == 2
+        assert f"{name} would be a GeoTIFF" in result.line
+        assert "gdal_translate" in result.line
+    assert snapshot(tmp_path) == {}
+
+
 def test_names_that_gdal_cannot_be_told(
     scene: tuple[str, str], fit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

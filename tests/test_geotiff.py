@@ -315,6 +315,31 @@ def test_options_that_do_not_suit_the_raster_are_refused_before_the_work(tmp_pat
     assert entries(tmp_path) == ["in.tif"]
 
 
+def test_alpha_that_jpeg_would_make_a_mask_is_refused_before_the_work(tmp_path):
+    """GDAL's COG driver does that without a word; WebP and plain GeoTIFFs keep the band."""
+    bands = np.repeat(texture(100, 100)[None], 4, axis=0).astype("uint8")
+    bands[3] = 255
+    source = save(tmp_path / "in.tif", bands, photometric="RGB", alpha="YES")
+    calls = []
+    jpeg = {"COMPRESS": "JPEG"}
+    with Raster(source) as raster, pytest.raises(SettingsError, match=r"4 bands become 3.*WEBP"):
+        write_warped(
+            raster,
+            grid(50, 50),
+            wavy,
+            str(tmp_path / "a.tif"),
+            options=WriteOptions(creation=jpeg),
+            progress=calls.append,
+        )
+    assert not calls
+    assert entries(tmp_path) == ["in.tif"]
+    produce(source, tmp_path / "webp.tif", creation={"COMPRESS": "WEBP"})
+    produce(source, tmp_path / "plain.tif", driver="GTiff", creation=jpeg)
+    for name in ("webp.tif", "plain.tif"):
+        with rasterio.open(tmp_path / name) as written:
+            assert written.colorinterp[3] == ColorInterp.alpha
+
+
 # Progress and failure
 
 

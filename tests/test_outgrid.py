@@ -13,10 +13,10 @@ from pyproj import CRS
 import scenes
 import tie_points as tp
 from fit_cases import FRAME, TRUE, UTM, fit_file, header
-from georeg.errors import InputError, SettingsError
+from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
-from georeg.outgrid import output_grid
+from georeg.outgrid import check_shown, output_grid
 from georeg.raster import Header
 from georeg.settings import OutputSettings
 
@@ -191,3 +191,33 @@ def test_a_crs_on_the_other_side_of_the_world(tmp_path: Path) -> None:
     """The corrected outline has no place in that projection."""
     with pytest.raises(InputError, match="can't be expressed"):
         grid(fit_file("shift"), header(tmp_path), dst_crs="+proj=ortho +lat_0=-47 +lon_0=-167")
+
+
+def test_nothing_of_the_raster_on_the_grid(tmp_path: Path) -> None:
+    """Such an output would be empty, and be called written."""
+    fit, head = fit_file("shift"), header(tmp_path)
+    with pytest.raises(NoOverlapError, match=r"moving\.tif: nothing of it lies on the output's"):
+        check_shown(
+            fit, head, "moving.tif", Grid((90, 90), TRUE @ Affine.translation(3000, 0), UTM)
+        )
+    with pytest.raises(NoOverlapError, match="--bounds"):
+        check_shown(fit, head, "moving.tif", Grid((90, 90), TRUE, CRS.from_epsg(32634)))
+    check_shown(fit, head, "moving.tif", FRAME)
+    corner = Grid((90, 90), TRUE @ Affine.translation(1005, 980), UTM)  # moved by (12.5, 7.25) m
+    check_shown(fit, head, "moving.tif", corner)
+    strip = Grid((5000, 3), TRUE @ Affine.translation(777, -2000), UTM)
+    check_shown(fit, head, "moving.tif", strip)
+
+
+def test_the_grid_may_count_longitude_on_the_other_side(tmp_path: Path) -> None:
+    place = Affine(2e-5, 0, 179.99, 0, -2e-5, 47.4)
+    world = CRS.from_epsg(4326)
+    head = header(tmp_path, place, (400, 400), "EPSG:4326")
+    frame = Grid((1000, 1000), place, world)
+    fit = fit_file("shift", frame=frame, reference=frame)
+    west = Grid((400, 400), Affine(2e-5, 0, -180.01, 0, -2e-5, 47.4), world)
+    check_shown(fit, head, "moving.tif", west)
+    with pytest.raises(NoOverlapError):
+        check_shown(
+            fit, head, "moving.tif", Grid((400, 400), place @ Affine.translation(900, 0), world)
+        )

@@ -210,6 +210,15 @@ def test_places_that_don_t_confirm() -> None:
     assert "--search" not in reason(wide), "that was tried"
 
 
+def test_another_place_that_fits_as_well() -> None:
+    """One repeat of a pattern off, everything agrees but the lead of the first look."""
+    check = dataclasses.replace(GOOD, hits=1.0)
+    assert verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.3)).ok
+    said = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.17)))
+    assert "another place fits as well (confidence 0.17, chance reaches 0.30)" in said
+    assert "--max-shift" in said
+
+
 def folding(name: str) -> Transform:
     """A model that turns back on itself within the frame."""
     xy = tp.grid(20, 0.0)

@@ -53,7 +53,7 @@ from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import write_json
 from georeg.verdict import Verdict, no_verdict
 from georeg.warping import gdal_env
-from georeg.writers.geotiff import write_warped
+from georeg.writers.geotiff import check_format, write_warped
 from georeg.writers.place import check_output
 from georeg.writers.sensor_copy import copy_with_rpc
 
@@ -237,6 +237,7 @@ def _check(
             f"--transform {settings.transform}: RPCs are corrected in the image, by --bias"
         )
     if output is not None:
+        check_format(output)
         check_output(output, inputs, overwrite=wanted.overwrite)
         check_wanted(moving, wanted, settings)
     if rpc_path is not None:

@@ -73,6 +73,7 @@ def try_out(
             creation = plain
             dataset = rasterio.open(flat, "w", **{**target.profile(creation), **small})
         with dataset:
+            target.metadata.apply(dataset, {}, park=True)  # what an alpha band is
             dataset.write(np.zeros((target.layout.count, 16, 16), target.layout.array_dtype))
         check_whole(flat, target.output)
     try:
@@ -81,6 +82,13 @@ def try_out(
         if not asked or not _has_room(folder, target, int(size)):
             raise
         raise SettingsError(f"GDAL refuses these creation options: {error}") from error
+    with writing(target.output), rasterio.open(path) as made:
+        count = made.count
+    if count != target.layout.count:  # COMPRESS=JPEG: alpha becomes a mask
+        raise SettingsError(
+            f"GDAL refuses these creation options: with them {target.layout.count} bands become "
+            f"{count}, as JPEG has no alpha band; give COMPRESS=WEBP, or --driver GTiff"
+        )
     return creation
 
 

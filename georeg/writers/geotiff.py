@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 import rasterio
 from affine import Affine
+from rasterio.drivers import raster_driver_extensions
 from rasterio.windows import Window as RioWindow
 
+from georeg.errors import SettingsError
 from georeg.grid import Grid
 from georeg.nodes import Mapping as PixelMapping
 from georeg.raster import Raster
@@ -61,6 +63,21 @@ class WriteOptions:
         parse_creation(self.creation, self.driver)
 
 
+def check_format(output: str) -> None:
+    """Find out early whether a name belongs to a format that isn't written.
+
+    Raises:
+        SettingsError: GDAL knows its suffix as that of another format.
+    """
+    suffix = os.path.splitext(output)[1].removeprefix(".").lower()
+    other = raster_driver_extensions().get(suffix, "GTiff")
+    if other != "GTiff":
+        raise SettingsError(
+            f"{output} would be a GeoTIFF, but .{suffix} is {other}: name it .tif, and convert it "
+            "with gdal_translate"
+        )
+
+
 def write(
     output: str,
     grid: Grid,
@@ -93,9 +110,11 @@ def write(
         gcps: written instead of the grid's geotransform.
 
     Raises:
-        SettingsError: the output is an input, or exists and may not be overwritten.
+        SettingsError: the output is an input, is named as another format, or exists and may not
+            be overwritten.
         OutputError: it can't be written; nothing is left behind.
     """
+    check_format(output)
     options = options or WriteOptions()
     report = progress or (lambda _: None)
     user = parse_creation(options.creation, options.driver)
