@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,7 +49,7 @@ from .values import NameType
     help="What whole pairs are fitted with; MINIMA's protocol has homographies.",
 )
 @option("--only", default="", help="Pairs whose group or name contains this.")
-@option("--most", type=int, default=0, help="At most so many pairs; 0 for all.")
+@option("--most", type=click.IntRange(0), default=0, help="At most so many pairs; 0 for all.")
 @option("-o", "--output", metavar="FOLDER", help="For results.json, results.md and plots.")
 @options("threads", "device", "precision", "seed", *TALKING)
 @click.pass_obj
@@ -58,12 +59,16 @@ def command(session: Session, /, **params: Any) -> None:
     An index is a JSON list of pairs with moving, reference (images, relative to it) and
     moving_to_reference (3 x 3, between pixel centres); name and modality are for the tables.
     """
+    from georeg.models.store import writing
     from georeg.training import report
     from georeg.training.evaluate import evaluate
 
     pairs = _pairs(params["truth"], params["only"], params["most"])
     settings = settings_of(params)
     names = list(dict.fromkeys(params["names"]))
+    if params["output"]:
+        with writing(Path(params["output"])):
+            os.makedirs(params["output"], exist_ok=True)
     results = {}
     for number, name in enumerate(names):
 
@@ -76,7 +81,6 @@ def command(session: Session, /, **params: Any) -> None:
         )  # fmt: skip
     lines = report.lines(results)
     if params["output"]:
-        os.makedirs(params["output"], exist_ok=True)
         report.store(results, params["output"])
     click.echo("\n".join(lines))
     session.console.event(

@@ -188,7 +188,7 @@ def weights_of(source: str, layouts: tuple[str, ...]) -> Weights:
         needed = next((e.needs for e in entries if _layouts_of(e.needs) == others), ())
         options = next((e.options for e in entries if e.is_called(source)), ())
     else:
-        if os.sep in source:
+        if os.sep in source or Path(source).suffix:  # names of entries have none
             raise InputError(f"{source}: no such file")
         entry = catalogue.get(source)
         if entry.layout != layouts[0]:

@@ -146,6 +146,9 @@ def test_wrong_weights(empty_store: Path, tmp_path: Path) -> None:
         weights_of("minima_xoftr", ("loftr",))
     with pytest.raises(InputError, match="no complete loftr checkpoint"):
         weights_of(str(empty_store / "minima_xoftr.ckpt"), ("loftr",))
+    for name in ("mine.ckpt", "folder/mine"):
+        with pytest.raises(InputError, match=f"^{name}: no such file"):
+            weights_of(name, ("loftr",))
     with pytest.raises(SettingsError, match=r"no model 'minima_lofter'.*minima_loftr"):
         weights_of("minima_lofter", ("loftr",))
 

@@ -134,3 +134,26 @@ def test_nothing_is_made_for_a_training_that_cant_be(
     assert got.code == 2, got.err
     assert re.search(words, got.err)
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("--matcher", "minima_loftr", "--no-tiles"), 4, "weights minima_loftr are missing"),
+        (("--matcher", "structural=some.ckpt"), 2, "some.ckpt: matcher 'structural' takes none"),
+        (("--most", "-1"), 2, "-1"),
+        (("--output", "index.json"), 1, "index.json can't be written"),
+    ],
+)
+def test_what_cant_be_evaluated_is_no_result(
+    args: tuple[str, ...], code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEOREG_MODEL_DIR", str(tmp_path / "models"))
+    cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
+    row = {"moving": "a.png", "reference": "a.png", "moving_to_reference": np.eye(3).tolist()}
+    Path("index.json").write_text(json.dumps([row]))
+    got = run("evaluate", "index.json", *args)
+    assert (got.code, got.out) == (code, "")
+    assert words in got.err
+    assert "unexpected" not in got.err

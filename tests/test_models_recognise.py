@@ -103,6 +103,7 @@ def test_bare(tmp_path: Path, layout: str) -> None:
 NESTINGS: list[Callable[[State], Any]] = [
     lambda s: {"state_dict": s, "epoch": 3},
     lambda s: {"model": s},
+    lambda s: {"epoch": 3, "model_state_dict": s, "optimizer_state_dict": {"state": {}}},
     lambda s: {"extractor": s},
     lambda s: {"state_dict": prefixed(s, "matcher.")},
     lambda s: prefixed(s, "module."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from georeg.errors import InputError, SettingsError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.synthesis.pairs import CHAINS
 from georeg.synthesis.views import STEP, node_places, random_view
 from georeg.synthesis.warps import Limits
 from georeg.training import sources
 from georeg.training.dataset import Dataset
+from georeg.training.folders import alone, take_room
 from georeg.training.making import make_dataset, prepared
 from georeg.training.samples import Sampler
 from georeg.training.sources import CITY, Source
@@ -119,6 +122,37 @@ def test_goes_on_where_it_was_left(tmp_path: Path) -> None:
     again = make_dataset(mine, str(tmp_path / "again"))
     assert len(whole.made()) == 20
     assert all((whole[k].image == again[k].image).all() for k in range(20))
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    """Writing to a mapped file on a full disk would end the process (SIGBUS)."""
+    many = 2 * shutil.disk_usage(tmp_path).free // 96**2
+    with pytest.raises(OutputError, match=r"the disk has \d+ MB left, \d+ MB are needed"):
+        city(tmp_path, count=many, size=96)
+    assert not (tmp_path / "city").exists()
+
+
+def test_room_is_taken_before_records_are_made(tmp_path: Path) -> None:
+    index = replace(city(tmp_path, count=8, size=96).index, count=300)
+    Dataset.create(str(tmp_path / "begun"), index)
+    path = tmp_path / "begun" / "image.npy"
+    assert 512 * path.stat().st_blocks >= path.stat().st_size
+    hole = tmp_path / "hole"
+    hole.touch()
+    os.truncate(hole, 2 * shutil.disk_usage(tmp_path).free)
+    with pytest.raises(OutputError, match="MB are needed"):
+        take_room(str(tmp_path), ["hole"])
+
+
+def test_one_at_a_time_makes_a_dataset(tmp_path: Path) -> None:
+    other = pytest.raises(OutputError, match="city is being worked on by another process")
+    with alone(str(tmp_path / "city")), other:
+        city(tmp_path, count=8, size=96)
+    assert not (tmp_path / "city").exists()
+    assert len(city(tmp_path, count=8, size=96).made()) == 8
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file can't be written"):
+        make_dataset(config(tmp_path, Source(CITY)), str(tmp_path / "file"))
 
 
 def test_another_recipe_doesnt_go_on_in_the_same_folder(tmp_path: Path) -> None:

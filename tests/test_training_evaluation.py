@@ -105,9 +105,12 @@ def test_index(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text(json.dumps([row]))
     with pytest.raises(InputError, match=r"b\.png is missing"):
         read_index(str(tmp_path / "index.json"))[0].read()
-    (tmp_path / "index.json").write_text("[{}]")
-    with pytest.raises(InputError, match="no index of pairs"):
-        read_index(str(tmp_path / "index.json"))
+    nowhere = {**row, "moving_to_reference": np.diag([1.0, 0, 1]).tolist()}
+    unknown = {**row, "moving_to_reference": np.diag([1.0, math.nan, 1]).tolist()}
+    for text in ("[{}]", "[" * 100_000, json.dumps([nowhere]), json.dumps([unknown])):
+        (tmp_path / "index.json").write_text(text)
+        with pytest.raises(InputError, match="no index of pairs"):
+            read_index(str(tmp_path / "index.json"))
 
 
 def test_shadows_are_content() -> None:

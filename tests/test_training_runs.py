@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from georeg.errors import InputError, SettingsError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.training import trainees
 from georeg.training.config import Recipe, TrainConfig, read_recipe, recipe_path
 from georeg.training.dataset import Dataset
+from georeg.training.folders import alone
 from georeg.training.fresh import Fresh
 from georeg.training.journal import entries
 from georeg.training.making import make_dataset, prepared
@@ -107,6 +109,39 @@ def test_another_configuration_is_refused(data: Dataset, tmp_path: Path) -> None
     (tmp_path / "last.pt").write_bytes(b"none")
     with pytest.raises(InputError, match="damaged"):
         run(data, tmp_path)
+
+
+def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> None:
+    """As after a full disk or a loss of power."""
+    run(data, tmp_path, until=2)
+    with open(tmp_path / "log.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"step": 2, "lo')
+    run(data, tmp_path)
+    assert [line["step"] for line in entries(str(tmp_path))] == [2, 6]
+
+
+def test_a_checkpoint_that_cant_be_written_leaves_the_last_one(
+    data: Dataset, tmp_path: Path
+) -> None:
+    """A limit on the size of files, as quotas are."""
+    run(data, tmp_path, until=2)
+    before = (tmp_path / "last.pt").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"last\.pt can't be written: File too large"):
+            run(data, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert {p.name.split(".")[0] for p in tmp_path.iterdir()} == {"events", "last", "log"}
+    assert len(list(tmp_path.glob("last*"))) == 1
+
+
+def test_one_at_a_time_trains_in_a_folder(data: Dataset, tmp_path: Path) -> None:
+    recipe = Recipe(config(tmp_path, Source(CITY)), TrainConfig(**SMALL))  # type: ignore[arg-type]
+    with alone(str(tmp_path)), pytest.raises(OutputError, match="by another process"):
+        run_recipe(recipe, str(tmp_path), [data.folder], device="cpu")
 
 
 def test_a_loss_that_explodes_is_said(data: Dataset, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from georeg.models import layouts
 
 State = dict[str, torch.Tensor]
 
-_NESTS = ("state_dict", "model", "extractor")
+_NESTS = ("state_dict", "model_state_dict", "model", "extractor")
 _PREFIXES = ("module.", "_orig_mod.", "matcher.", "model.")
 # LightGlue's first release named its layers the other way round.
 _OLD_LIGHTGLUE = re.compile(r"(self_attn|cross_attn)\.(\d+)\.")

@@ -7,17 +7,21 @@ one place seen by several sensors; every two of its views are a training pair.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from georeg.errors import InputError, SettingsError
+from georeg.models.store import writing
 from georeg.synthesis.views import nodes
 from georeg.textfile import read_json, write_json
+from georeg.training.folders import check_room, take_room
 
 FORMAT = 1
 _INDEX = "index.json"
@@ -82,6 +86,7 @@ class Dataset:
 
         Raises:
             InputError: there is none, or it is damaged.
+            OutputError: it is to be written, and the disk has no room for all of it.
         """
         data = read_json(os.path.join(folder, _INDEX), "a dataset of georeg")
         self.folder = folder
@@ -104,6 +109,8 @@ class Dataset:
             if array.shape != shape or array.dtype != dtype:
                 raise InputError(f"{path} doesn't fit {_INDEX}: make the dataset anew")
             self._arrays[name] = array
+        if writable:
+            take_room(folder, [f"{name}.npy" for name in self._arrays])
 
     @classmethod
     def create(cls, folder: str, index: Index) -> Dataset:
@@ -111,6 +118,7 @@ class Dataset:
 
         Raises:
             SettingsError: there is another one.
+            OutputError: it can't be written.
         """
         path = os.path.join(folder, _INDEX)
         wanted = {
@@ -125,12 +133,15 @@ class Dataset:
             if read_json(path, "a dataset of georeg") != wanted:
                 raise SettingsError(f"{folder} holds another dataset: give another folder")
             return cls(folder, writable=True)
-        os.makedirs(folder, exist_ok=True)
-        for name, (shape, dtype) in index.shapes().items():
-            made = np.lib.format.open_memmap(
-                os.path.join(folder, f"{name}.npy"), mode="w+", dtype=dtype, shape=shape
-            )
-            made.flush()
+        with writing(Path(folder)):
+            os.makedirs(folder, exist_ok=True)
+            shapes = index.shapes()
+            check_room(folder, sum(math.prod(s) * np.dtype(t).itemsize for s, t in shapes.values()))
+            for name, (shape, dtype) in shapes.items():
+                made = np.lib.format.open_memmap(
+                    os.path.join(folder, f"{name}.npy"), mode="w+", dtype=dtype, shape=shape
+                )
+                made.flush()
         write_json(path, wanted)
         return cls(folder, writable=True)
 

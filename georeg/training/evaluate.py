@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.choosing import loader
+from georeg.choosing import choose, loader
 from georeg.errors import GeoregError
 from georeg.matching.running import one_thread_each, pick_devices
 from georeg.settings import Settings
@@ -87,13 +87,19 @@ def evaluate(
         tiles: whether to measure tiles.
         whole: whether to measure whole pairs without a prior.
         progress: told the share that is done.
+
+    Raises:
+        SettingsError, InputError: there is no such matcher, its weights are missing, or a pair
+            can't be read. What goes wrong with a pair otherwise counts as nothing found.
     """
     name, _, weights = matcher.partition("=")
     chosen = replace(settings, matcher=name, weights=weights, georef=False)
     device = pick_devices(settings.device, precision=settings.precision, seed=settings.seed)[0]
     out = []
+    choose(name, weights, device.name.startswith("cuda"), ("unknown", "unknown"))
+    load = loader(name, weights)
     with one_thread_each(device):
-        made = loader(name, weights)(device) if tiles else None
+        made = load(device) if tiles else None
         for number, pair in enumerate(pairs):
             places: tuple[float, ...] = (math.nan,)
             points, taken = places, 0

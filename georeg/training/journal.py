@@ -6,7 +6,11 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from georeg.models.store import writing
+from georeg.textfile import write_text
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +33,7 @@ class Journal:
         """
         self._path = os.path.join(folder, _FILE)
         kept = [line for line in entries(folder) if int(line["step"]) <= since]
-        with open(self._path, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(line) + "\n" for line in kept)
+        write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
         self._events = _writer(folder, since)
 
     def __enter__(self) -> Journal:
@@ -44,7 +47,7 @@ class Journal:
 
     def say(self, step: int, figures: Mapping[str, float]) -> None:
         """Figures of a step."""
-        with open(self._path, "a", encoding="utf-8") as file:
+        with writing(Path(self._path)), open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._events is not None:
             for name, value in figures.items():
@@ -52,12 +55,18 @@ class Journal:
 
 
 def entries(folder: str) -> list[dict[str, Any]]:
-    """What a run told so far."""
+    """What a run told so far; a last line that it could no longer finish doesn't count."""
     path = os.path.join(folder, _FILE)
     if not os.path.exists(path):
         return []
+    found = []
     with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+        for line in file:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                log.warning("%s: a broken line is left out", path)
+    return found
 
 
 def _writer(folder: str, since: int) -> Any:

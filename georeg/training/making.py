@@ -28,6 +28,7 @@ from georeg.training.city.layout import Layout, random_layout
 from georeg.training.city.render import RENDERS
 from georeg.training.city.render import WEIGHTS as CITY_WEIGHTS
 from georeg.training.dataset import Dataset, Index, Record
+from georeg.training.folders import alone
 from georeg.training.sources import CITY, Pictures, Scene, Source, pictures, scenes, with_aligned
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,16 @@ def make_dataset(
     Raises:
         SettingsError: the recipe makes no sense, or another dataset lies in the folder.
         InputError: an image can't be read.
+        OutputError: it can't be written, or another process is making it.
     """
+    # Several processes that train together make it together: one makes it, the others wait.
+    with alone(folder, wait=int(os.environ.get("WORLD_SIZE", "1")) > 1):
+        return _made(config, folder, processes, progress)
+
+
+def _made(
+    config: DataConfig, folder: str, processes: int, progress: Callable[[float], None] | None
+) -> Dataset:
     found = prepared(config, os.path.join(folder, "aligned"), processes)
     data = Dataset.create(folder, index_of(config, found))
     done = set(data.made().tolist())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,11 @@ from safetensors.torch import save
 from georeg import matching
 from georeg.choosing import weights_of
 from georeg.matching.running import pick_devices
+from georeg.textfile import write_bytes
 from georeg.training import trainees
 from georeg.training.config import Recipe
 from georeg.training.dataset import Dataset
+from georeg.training.folders import alone
 from georeg.training.fresh import Fresh
 from georeg.training.making import make_dataset, prepared
 from georeg.training.samples import Sampler, check_crop
@@ -60,6 +63,7 @@ def run(
 
     Raises:
         SettingsError, InputError: as the parts of it.
+        OutputError: the folder can't be written, or another process trains there.
     """
     tell = progress or (lambda step, share: None)
     config = recipe.train
@@ -73,6 +77,18 @@ def run(
     trainees.kind(config.matcher)(states, config.options, torch.device("cpu"))
     if config.fresh or not datasets:
         check_crop(config.crop, recipe.data.size)
+    # Processes that train together are one run, and the first of them writes.
+    first = int(os.environ.get("RANK", "0")) == 0
+    with alone(folder) if first else nullcontext():
+        return _run(recipe, folder, datasets, states, where, processes, until, tell)
+
+
+def _run(
+    recipe: Recipe, folder: str, datasets: Sequence[str], states: Mapping[str, State],
+    where: str, processes: int, until: int | None, tell: Progress,
+) -> tuple[str | None, int]:  # fmt: skip
+    """The same, once all has been checked."""
+    config = recipe.train
     found = [Dataset(name) for name in datasets]
     scenes: list[Scene] = []
     if config.fresh:
@@ -120,8 +136,5 @@ def store(trainee: Trainee, recipe: Recipe, folder: str) -> str:
         "numpy": np.__version__,
     }
     state = {k: v.detach().cpu().contiguous() for k, v in trainee.state().items()}
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "wb") as file:  # save_file's are nobody else's to read
-        file.write(save(state, told))
-    os.replace(temporary, path)
+    write_bytes(path, save(state, told))  # save_file's are nobody else's to read
     return path

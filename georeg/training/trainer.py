@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from georeg.errors import InputError, SettingsError
+from georeg.textfile import write_bytes
 from georeg.training import trainees
 from georeg.training.config import TrainConfig
 from georeg.training.journal import Journal
@@ -102,6 +104,7 @@ def train(
     Raises:
         SettingsError: the folder holds a run of another configuration, or the loss isn't finite.
         InputError: the checkpoint is damaged.
+        OutputError: the folder can't be written.
     """
     torch.manual_seed(config.seed)
     with joined(device) as team:
@@ -241,9 +244,9 @@ class _Run:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
-        temporary = f"{path}.{os.getpid()}"
-        torch.save(data, temporary)
-        os.replace(temporary, path)
+        stored = io.BytesIO()
+        torch.save(data, stored)
+        write_bytes(path, stored.getvalue())
 
     def restore(self, path: str) -> None:
         """Go on where a checkpoint was left.

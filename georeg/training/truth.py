@@ -98,16 +98,18 @@ def read_index(path: str) -> list[Entry]:
     folder = os.path.dirname(os.path.abspath(path))
     try:
         return [_entry(row, folder) for row in json.loads(read_text(path))]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise InputError(
             f"{path} is no index of pairs: a JSON list with moving, reference and "
-            "moving_to_reference is needed"
+            "moving_to_reference (3 x 3, which can be inverted) is needed"
         ) from None
 
 
 def _entry(row: Any, folder: str) -> Entry:
     matrix = tuple(tuple(float(v) for v in line) for line in row["moving_to_reference"])
     if [len(line) for line in matrix] != [3, 3, 3]:
+        raise ValueError(matrix)
+    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 3:
         raise ValueError(matrix)
     paths = [os.path.join(folder, str(row[side])) for side in ("moving", "reference")]
     name = str(row.get("name") or os.path.basename(paths[0]))
