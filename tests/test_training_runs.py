@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from georeg.errors import InputError, OutputError, SettingsError
+from georeg.models import layouts
 from georeg.training import trainees
 from georeg.training.config import Recipe, TrainConfig, read_recipe, recipe_path
 from georeg.training.dataset import Dataset
@@ -142,6 +143,28 @@ def test_one_at_a_time_trains_in_a_folder(data: Dataset, tmp_path: Path) -> None
     recipe = Recipe(config(tmp_path, Source(CITY)), TrainConfig(**SMALL))  # type: ignore[arg-type]
     with alone(str(tmp_path)), pytest.raises(OutputError, match="by another process"):
         run_recipe(recipe, str(tmp_path), [data.folder], device="cpu")
+
+
+def test_what_a_training_can_t_keep_is_said(
+    data: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Widths that no reader of weights expects; the encoding with which weights were trained."""
+    outdoor = tmp_path / "outdoor_ds.ckpt"
+    torch.save({k: torch.rand(s) for k, s in layouts.shapes("loftr").items()}, outdoor)
+    cases: list[tuple[dict[str, object], str]] = [
+        ({}, ""),
+        ({"options": {"width": 8}}, ""),
+        ({"options": {"width": 12}}, "neither '--weights' nor"),
+        ({"matcher": "minima_loftr", "weights": str(outdoor)}, "first position encoding"),
+    ]
+    for changes, said in cases:
+        caplog.clear()
+        settings = TrainConfig(**{**SMALL, **changes})  # type: ignore[arg-type]
+        recipe = Recipe(config(tmp_path, Source(CITY)), settings)
+        with alone(str(tmp_path)), pytest.raises(OutputError):  # it goes no further
+            run_recipe(recipe, str(tmp_path), [data.folder], device="cpu")
+        assert said in caplog.text
+        assert bool(said) == bool(caplog.text)
 
 
 def test_a_loss_that_explodes_is_said(data: Dataset, tmp_path: Path) -> None:

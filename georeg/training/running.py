@@ -16,6 +16,7 @@ from safetensors.torch import save
 from georeg import matching
 from georeg.choosing import weights_of
 from georeg.matching.running import pick_devices
+from georeg.models import layouts
 from georeg.textfile import write_bytes
 from georeg.training import trainees
 from georeg.training.config import Recipe
@@ -71,10 +72,20 @@ def run(
     where = pick_devices(device)[0].name
     states: dict[str, State] = {}
     if config.weights:
-        layouts = tuple(matching.kind(config.matcher).layouts)
-        states = dict(weights_of(config.weights, layouts).states)
+        given = weights_of(config.weights, tuple(matching.kind(config.matcher).layouts))
+        states = dict(given.states)
+        if "old-encoding" in given.options:
+            log.warning(
+                "%s was trained with LoFTR's first position encoding; training goes on with the "
+                "corrected one, with which the result is used", config.weights,
+            )  # fmt: skip
     # What can't be trained is said before a dataset is made, which may take an hour.
-    trainees.kind(config.matcher)(states, config.options, torch.device("cpu"))
+    trainee = trainees.kind(config.matcher)(states, config.options, torch.device("cpu"))
+    if layouts.compare({k: tuple(v.shape) for k, v in trainee.state().items()}, trainee.layout):
+        log.warning(
+            "such a %s is for experiments: by its options, neither '--weights' nor 'georeg models "
+            "import' will read it", config.matcher,
+        )  # fmt: skip
     if config.fresh or not datasets:
         check_crop(config.crop, recipe.data.size)
     # Processes that train together are one run, and the first of them writes.
