@@ -13,7 +13,13 @@ import engines
 import pytest
 from georeg_qgis.engine import discovery, running
 from georeg_qgis.gui.sentences import numbers
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox
@@ -284,6 +290,40 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     tool = canvas.mapTool()
     tool.extentChanged.emit(QgsRectangle(1, 2, 3, 4))
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
+
+
+def test_the_crs_that_the_user_set_in_qgis_counts(panel: Any, tmp_path: Path) -> None:
+    """A file without a CRS, as scans have them, and one with a wrong CRS in its header."""
+    from osgeo import gdal, osr
+
+    project, sources = QgsProject.instance(), []
+    wrong = osr.SpatialReference()
+    wrong.ImportFromEPSG(32633)
+    for side, projection in (
+        (panel.inputs.moving, ""),
+        (panel.inputs.reference, wrong.ExportToWkt()),
+    ):
+        sources.append(str(tmp_path / f"{side.name}.tif"))
+        copy = gdal.Translate(sources[-1], gdal.Open(side.layer.source()))
+        copy.SetProjection(projection)
+        del copy
+        (layer,) = layers(sources[-1])
+        layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+        side.set_layer(layer)
+    result = align(panel)
+    assert result is not None, panel.log.toPlainText()
+    assert result.report["verdict"]["displacement_px"] == pytest.approx(12, abs=0.5)
+    assert project.mapLayer(result.raster_id).crs().authid() == "EPSG:26914"
+    # So does it for a refit, and where the points go to the Georeferencer.
+    click(panel.results.refit_button)
+    until(lambda: panel.job is None)
+    again = panel.results.current
+    assert again is not result, panel.log.toPlainText()
+    assert project.mapLayer(again.raster_id).crs().authid() == "EPSG:26914"
+    until(lambda: not panel.waiting)
+    panel.write_points(again, str(tmp_path / "a.points"))
+    until(lambda: not panel.waiting)
+    assert "Written" in panel.stage.text(), panel.stage.text()
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:
