@@ -14,10 +14,14 @@ import pytest
 from georeg_qgis.engine import discovery, running
 from georeg_qgis.gui.sentences import numbers
 from qgis.core import (
+    QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
+    QgsSettings,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -86,6 +90,8 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     assert names[-1] == "aligned"
     assert panel.results.points().renderer().type() == "RuleRenderer"
     assert not panel.results.points().source().startswith("memory")
+    for part in (panel, panel.inputs.widget()):
+        assert part.minimumSizeHint().width() <= 480  # or the map has to make room
     count = panel.results.model.rowCount()
     assert count == result.report["tie_points"]["count"] > 50
 
@@ -290,6 +296,38 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     tool = canvas.mapTool()
     tool.extentChanged.emit(QgsRectangle(1, 2, 3, 4))
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
+
+
+def test_the_toolbox_offers_only_what_the_engine_writes(plugin: Any) -> None:
+    """GDAL can write JPEG 2000, the engine can't: a GeoTIFF of that name would be a lie."""
+    for name in ("align", "warp", "ortho"):
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"georeg:{name}")
+        output, context = algorithm.parameterDefinition("OUTPUT"), QgsProcessingContext()
+        for path, good in (("a.tif", True), ("a.tiff", True), ("a.jp2", False), ("a.img", False)):
+            assert plugin.provider.isSupportedOutputValue(path, output, context)[0] == good
+        QgsSettings().setValue("Processing/DefaultOutputRasterLayerExt", 1)  # of GDAL's formats
+        assert output.defaultFileExtension() == "tif"
+
+
+def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
+    """A CRS of the project's own, for which no authority has a code."""
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=40 +lon_0=-99.5 +datum=NAD83")
+    assert crs.isValid()
+    assert not crs.authid()
+    reference = panel.inputs.reference.layer
+    canvas = plugin.iface.canvas
+    canvas.setDestinationCrs(crs)
+    to_map = QgsCoordinateTransform(reference.crs(), crs, QgsProject.instance())
+    panel.inputs.area.take(to_map.transformBoundingBox(reference.extent()))
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:align")
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    option, *edges = algorithm._area(panel.inputs.values(), context)
+    assert option == "--area"
+    found = QgsRectangle(*map(float, edges))
+    grown = reference.extent().buffered(0.05 * reference.extent().width())
+    assert found.contains(reference.extent().buffered(-1))
+    assert grown.contains(found)
 
 
 def test_the_crs_that_the_user_set_in_qgis_counts(panel: Any, tmp_path: Path) -> None:

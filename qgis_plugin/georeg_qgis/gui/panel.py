@@ -40,8 +40,8 @@ from .results import Results
 from .setup_dialog import SetupDialog
 from .tasks import Function, Job
 
-_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c",
-            "stage": "#37474f"}  # fmt: skip
+# Others are in the theme's own.
+_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c"}
 
 
 class Panel(QgsDockWidget):
