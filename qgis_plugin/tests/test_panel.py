@@ -141,6 +141,13 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     until(lambda: not panel.waiting)
     assert Path(target).read_text().startswith("#CRS")
 
+    # The layer of tie points goes, and with it what can be done with them.
+    assert panel.results.disable.isVisible()
+    QgsProject.instance().removeMapLayer(again.points_id)
+    assert not panel.results.disable.isVisible()
+    panel.results.disable.click()
+    assert again.points_id not in QgsProject.instance().mapLayers()
+
 
 def answer(button: QMessageBox.StandardButton) -> list[str]:
     """Answer the next question; its text comes into the list."""

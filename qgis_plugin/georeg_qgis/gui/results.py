@@ -125,6 +125,7 @@ class Results(QWidget):
         self.model.dataChanged.connect(lambda *_: self._counted())
         self.table.doubleClicked.connect(lambda *_: self.zoom_to_selected())
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._highlight())
+        QgsProject.instance().layersRemoved.connect(self._layers_removed)
         for button, signal in (
             (self.refit_button, self.refit), (self.page_button, self.page),
             (self.send_button, self.send),
@@ -162,6 +163,11 @@ class Results(QWidget):
 
     def _chosen(self, *_: Any) -> None:
         self.show_result(self.current)
+
+    def _layers_removed(self, ids: list[str]) -> None:
+        """Without their layer there are no tie points to choose from."""
+        if self.current is not None and self.current.points_id in ids:
+            self.show_result(self.current)
 
     def show_result(self, result: Result | None) -> None:
         """Show one, or that there is none yet."""
