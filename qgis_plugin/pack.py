@@ -59,7 +59,8 @@ def compiled(folder: Path) -> list[tuple[str, bytes]]:
     for source in sorted((PLUGIN / "i18n").glob("*.ts")):
         target = folder / f"{source.stem}.qm"
         command = [lrelease(), "-silent", str(source), "-qm", str(target)]
-        subprocess.run(command, check=True)  # nosec B603 - lrelease of Qt
+        if subprocess.run(command, check=False).returncode:  # nosec B603 - lrelease of Qt
+            raise SystemExit(f"pack.py: {command[0]} failed on {source}")
         found.append((f"georeg_qgis/i18n/{target.name}", target.read_bytes()))
     return found
 
@@ -68,12 +69,14 @@ def pack(folder: Path) -> Path:
     """Write the zip into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"georeg_qgis-{version()}.zip"
-    with tempfile.TemporaryDirectory() as work, zipfile.ZipFile(target, "w") as archive:
-        entries = [
-            (f"georeg_qgis/{path.relative_to(PLUGIN).as_posix()}", path.read_bytes())
-            for path in members()
-        ]
-        for name, data in sorted(entries + compiled(Path(work))):
+    entries = [
+        (f"georeg_qgis/{path.relative_to(PLUGIN).as_posix()}", path.read_bytes())
+        for path in members()
+    ]
+    with tempfile.TemporaryDirectory() as work:
+        entries += compiled(Path(work))
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in sorted(entries):
             info = zipfile.ZipInfo(name, _TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 
-from qgis.core import QgsMapLayer, QgsProviderRegistry, QgsRasterLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+)
 
 from .texts import tr
 
@@ -54,6 +59,18 @@ def source_of(layer: QgsMapLayer | None, what: str) -> str:
     if local and not os.path.exists(source):
         raise LayerError(tr("{name}: the file {file} is gone.").format(name=name, file=source))
     return source
+
+
+def crs_set_in_qgis(layer: QgsMapLayer | None) -> str:
+    """The CRS that the user gave a layer, as the engine takes it; empty where it is the file's."""
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid() or not layer.crs().isValid():
+        return ""
+    crs = layer.crs()
+    if crs == layer.dataProvider().crs():
+        return ""
+    known = crs.authid()  # USER: is known to this profile only
+    preferred = QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED
+    return crs.toWkt(preferred) if not known or known.startswith("USER:") else known
 
 
 def _plain(source: str) -> str:

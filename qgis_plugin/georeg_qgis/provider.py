@@ -38,6 +38,10 @@ class GeoregProvider(QgsProcessingProvider):
         """As in the toolbar."""
         return QIcon(os.path.join(os.path.dirname(__file__), "icons", "georeg.svg"))
 
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        """What the engine writes; not all that GDAL could."""
+        return ["tif", "tiff"]
+
     def loadAlgorithms(self) -> None:
         """Offer them."""
         for algorithm in ALGORITHMS:

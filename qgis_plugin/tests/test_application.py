@@ -32,6 +32,26 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(made.stdout.strip())
 
 
+def test_a_failure_keeps_the_zip_that_is_there(tmp_path: Path) -> None:
+    """As where Debian's qtchooser offers an lrelease that isn't installed."""
+    tool = tmp_path / "bin" / "lrelease"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho no Qt here >&2\nexit 1\n")
+    tool.chmod(0o755)
+    version = configparser.ConfigParser()
+    version.read(PLUGINS / "georeg_qgis" / "metadata.txt", encoding="utf-8")
+    good = tmp_path / f"georeg_qgis-{version['general']['version']}.zip"
+    good.write_text("of yesterday")
+    done = subprocess.run(
+        [sys.executable, str(PLUGINS / "pack.py"), str(tmp_path)], capture_output=True, text=True,
+        env={**os.environ, "PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("pack.py: ")
+    assert "Traceback" not in done.stderr
+    assert good.read_text() == "of yesterday"
+
+
 def test_what_is_in_the_zip(packed: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(packed) as archive:
         names = archive.namelist()

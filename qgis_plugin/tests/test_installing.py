@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import signal
+import subprocess
 import sys
+import time
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from georeg_qgis.engine import discovery, installing
 from georeg_qgis.engine.errors import EngineError
+from test_engine import gone
+
+from conftest import PLUGINS
 
 HELLO = '{"georeg": "7.7", "protocol": 2, "commands": ["align"]}'
 
@@ -66,6 +73,86 @@ def test_cancelled(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(EngineError, match="Cancelled"):
         installing.install(wanted, said.append, lambda: len(said) > 2)
+    assert not os.path.exists(wanted.folder)
+
+
+def test_an_environment_of_others_is_never_touched(tmp_path: Path) -> None:
+    wanted = choice(tmp_path)
+    wheel(tmp_path / "wheels")
+    venv.create(wanted.folder)
+    (tmp_path / "engine" / "thesis.txt").write_text("years of work")
+    assert "other things" in installing.plan(wanted).problem[0]
+    with pytest.raises(EngineError, match="other things"):
+        installing.install(wanted, lambda line: None, lambda: False)
+    assert (tmp_path / "engine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_engine_is_kept_until_the_new_one_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(discovery.VARIABLE, raising=False)
+    wanted = choice(tmp_path)
+    wheel(tmp_path / "wheels")
+    engine = installing.install(wanted, lambda line: None, lambda: False)
+    (tmp_path / "engine" / "old.txt").write_text("")
+    notes = " ".join(text for text, _ in installing.plan(wanted).notes)
+    assert "is replaced when the new one works" in notes
+    (tmp_path / "wheels" / "georeg-7.7-py3-none-any.whl").rename(tmp_path / "aside.whl")
+    with pytest.raises(EngineError, match=r"failed: .*georeg"):
+        installing.install(wanted, lambda line: None, lambda: False)
+    assert discovery.find("", managed=wanted.folder) == engine
+    (tmp_path / "aside.whl").rename(tmp_path / "wheels" / "georeg-7.7-py3-none-any.whl")
+    assert installing.install(wanted, lambda line: None, lambda: False) == engine
+    assert not (tmp_path / "engine" / "old.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["engine", "wheels"]
+
+
+def test_what_a_killed_qgis_left_is_cleared_away(tmp_path: Path) -> None:
+    wanted = choice(tmp_path)
+    wheel(tmp_path / "wheels")
+    code = (
+        "import os, signal, sys\n"
+        "from georeg_qgis.engine import installing\n"
+        f"wanted = installing.{wanted!r}\n"
+        "def say(line):\n"
+        "    if ' pip ' in line: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "installing.install(wanted, say, lambda: False)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PLUGINS, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert os.listdir(wanted.folder)
+    assert not discovery.is_complete(wanted.folder)
+    assert installing.install(wanted, lambda line: None, lambda: False).version == "7.7"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["engine", "wheels"]
+
+
+def test_cancelled_while_nothing_is_said(tmp_path: Path) -> None:
+    """Downloading, pip is silent, and starts programs of its own."""
+    base = tmp_path / "python3.11"
+    base.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -c ] && exec {sys.base_prefix}/bin/python3 "$@"\n'
+        f"sleep 600 &\necho $! > {tmp_path}/pid\necho started\nwait\n"
+    )
+    base.chmod(0o755)
+    wanted, said = choice(tmp_path, base=str(base)), []
+    begin = time.monotonic()
+    with pytest.raises(EngineError, match="Cancelled"):
+        installing.install(wanted, said.append, lambda: "started" in said)
+    assert time.monotonic() - begin < 10
+    assert gone(int((tmp_path / "pid").read_text()))
+    assert not os.path.exists(wanted.folder)
+
+
+def test_an_old_python_is_told_at_once(tmp_path: Path) -> None:
+    """QGIS 3.22 for Windows has 3.9: venv takes it, and only after torch pip says no."""
+    base = tmp_path / "python3.9"
+    base.write_text("#!/bin/sh\necho 3.9\n")
+    base.chmod(0o755)
+    wanted, said = choice(tmp_path, base=str(base)), []
+    with pytest.raises(EngineError, match=r"is Python 3.9: name a Python 3.10"):
+        installing.install(wanted, said.append, lambda: False)
+    assert said == []
     assert not os.path.exists(wanted.folder)
 
 

@@ -13,7 +13,17 @@ import engines
 import pytest
 from georeg_qgis.engine import discovery, running
 from georeg_qgis.gui.sentences import numbers
-from qgis.core import QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsProcessingContext,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsSettings,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox
@@ -80,6 +90,8 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     assert names[-1] == "aligned"
     assert panel.results.points().renderer().type() == "RuleRenderer"
     assert not panel.results.points().source().startswith("memory")
+    for part in (panel, panel.inputs.widget()):
+        assert part.minimumSizeHint().width() <= 480  # or the map has to make room
     count = panel.results.model.rowCount()
     assert count == result.report["tie_points"]["count"] > 50
 
@@ -128,6 +140,13 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     panel.write_points(again, target)
     until(lambda: not panel.waiting)
     assert Path(target).read_text().startswith("#CRS")
+
+    # The layer of tie points goes, and with it what can be done with them.
+    assert panel.results.disable.isVisible()
+    QgsProject.instance().removeMapLayer(again.points_id)
+    assert not panel.results.disable.isVisible()
+    panel.results.disable.click()
+    assert again.points_id not in QgsProject.instance().mapLayers()
 
 
 def answer(button: QMessageBox.StandardButton) -> list[str]:
@@ -284,6 +303,72 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     tool = canvas.mapTool()
     tool.extentChanged.emit(QgsRectangle(1, 2, 3, 4))
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
+
+
+def test_the_toolbox_offers_only_what_the_engine_writes(plugin: Any) -> None:
+    """GDAL can write JPEG 2000, the engine can't: a GeoTIFF of that name would be a lie."""
+    for name in ("align", "warp", "ortho"):
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"georeg:{name}")
+        output, context = algorithm.parameterDefinition("OUTPUT"), QgsProcessingContext()
+        for path, good in (("a.tif", True), ("a.tiff", True), ("a.jp2", False), ("a.img", False)):
+            assert plugin.provider.isSupportedOutputValue(path, output, context)[0] == good
+        QgsSettings().setValue("Processing/DefaultOutputRasterLayerExt", 1)  # of GDAL's formats
+        assert output.defaultFileExtension() == "tif"
+
+
+def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
+    """A CRS of the project's own, for which no authority has a code."""
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=40 +lon_0=-99.5 +datum=NAD83")
+    assert crs.isValid()
+    assert not crs.authid()
+    reference = panel.inputs.reference.layer
+    canvas = plugin.iface.canvas
+    canvas.setDestinationCrs(crs)
+    to_map = QgsCoordinateTransform(reference.crs(), crs, QgsProject.instance())
+    panel.inputs.area.take(to_map.transformBoundingBox(reference.extent()))
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:align")
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    option, *edges = algorithm._area(panel.inputs.values(), context)
+    assert option == "--area"
+    found = QgsRectangle(*map(float, edges))
+    grown = reference.extent().buffered(0.05 * reference.extent().width())
+    assert found.contains(reference.extent().buffered(-1))
+    assert grown.contains(found)
+
+
+def test_the_crs_that_the_user_set_in_qgis_counts(panel: Any, tmp_path: Path) -> None:
+    """A file without a CRS, as scans have them, and one with a wrong CRS in its header."""
+    from osgeo import gdal, osr
+
+    project, sources = QgsProject.instance(), []
+    wrong = osr.SpatialReference()
+    wrong.ImportFromEPSG(32633)
+    for side, projection in (
+        (panel.inputs.moving, ""),
+        (panel.inputs.reference, wrong.ExportToWkt()),
+    ):
+        sources.append(str(tmp_path / f"{side.name}.tif"))
+        copy = gdal.Translate(sources[-1], gdal.Open(side.layer.source()))
+        copy.SetProjection(projection)
+        del copy
+        (layer,) = layers(sources[-1])
+        layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+        side.set_layer(layer)
+    result = align(panel)
+    assert result is not None, panel.log.toPlainText()
+    assert result.report["verdict"]["displacement_px"] == pytest.approx(12, abs=0.5)
+    assert project.mapLayer(result.raster_id).crs().authid() == "EPSG:26914"
+    # So does it for a refit, and where the points go to the Georeferencer.
+    click(panel.results.refit_button)
+    until(lambda: panel.job is None)
+    again = panel.results.current
+    assert again is not result, panel.log.toPlainText()
+    assert project.mapLayer(again.raster_id).crs().authid() == "EPSG:26914"
+    until(lambda: not panel.waiting)
+    panel.write_points(again, str(tmp_path / "a.points"))
+    until(lambda: not panel.waiting)
+    assert "Written" in panel.stage.text(), panel.stage.text()
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:

@@ -30,7 +30,7 @@ from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..engine.words import N_
-from ..layers import LayerError, source_of
+from ..layers import LayerError, crs_set_in_qgis, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
 
@@ -184,7 +184,25 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for the two rasters."""
         moving = self.raster(values, "MOVING", context)
-        return [moving, "--reference", self.raster(values, "REFERENCE", context)]
+        names = [moving, "--reference", self.raster(values, "REFERENCE", context)]
+        return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
+
+    def crs(self, values: dict[str, Any], context: QgsProcessingContext, **sides: str) -> list[str]:
+        """Arguments for CRSs that were set in QGIS: the engine itself reads those of the files.
+
+        Args:
+            values: of the parameters.
+            context: of the run.
+            sides: MOVING and REFERENCE, and the names of their parameters.
+        """
+        extra = {word.partition("=")[0] for word in self._extra(values, context)}
+        found: list[str] = []
+        for side, name in sides.items():
+            option = f"--{side.lower()}-crs"
+            if values.get(name) not in (None, "") and option not in extra:
+                crs = crs_set_in_qgis(self.parameterAsRasterLayer(values, name, context))
+                found += [option, crs] if crs else []
+        return found
 
     def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for all parameters that this algorithm has and that were set."""

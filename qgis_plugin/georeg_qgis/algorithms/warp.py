@@ -122,12 +122,14 @@ class WarpAlgorithm(EngineAlgorithm):
         if not reference:
             raise QgsProcessingException(tr("Tie points need their reference layer."))
         moving = self.raster(values, "MOVING", context) or raster
+        side = "MOVING" if moving != raster else "INPUT"
         kept = self.parameterAsFileOutput(values, "FIT_OUTPUT", context)
         fit = kept or os.path.join(folder, "fit.json")
         report = report_beside(output)
         arguments = ["fit", points, "--moving", moving, "--reference", reference, "--output", fit]
         arguments += ["--overwrite", "--report", report]
         arguments += _only(self.given(values, context), "--transform")
+        arguments += self.crs(values, context, MOVING=side, REFERENCE="REFERENCE")
         found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:
             found["FIT_OUTPUT"] = kept

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import subprocess  # nosec B404 - pip and uv are other programs; arguments are lists, no shell
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .discovery import Engine, ask, marker, python_in
+from .discovery import Engine, ask, is_complete, marker, python_in
 from .environment import clean
 from .errors import N_, EngineError
+from .running import kill_all
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_INDEX = "https://download.pytorch.org/whl/cu126"
 # Gigabytes to download and on disk: measured with georeg 0.1 on Linux for CPUs, estimated for CUDA.
+_OLDEST = (3, 10)  # Python that georeg runs on
+_TICK = 0.1
 SIZES = {"cpu": (0.4, 1.6), "cuda": (3.0, 7.0)}
 
 
@@ -106,6 +111,8 @@ def _notes(choice: Choice, proxy: str) -> tuple[Said, ...]:
     proxy = next((os.environ[name] for name in names if os.environ.get(name)), proxy)
     on_disk = N_("On disk: about {disk:.1f} GB of {free:.1f} GB that are free.")
     found: list[Said] = [(on_disk, {"disk": disk, "free": free})]
+    if is_complete(choice.folder):
+        found.append((N_("The engine that is there is replaced when the new one works."), {}))
     if choice.wheels:
         found.append((N_("Network: none. All comes from {folder}."), {"folder": choice.wheels}))
     else:
@@ -127,7 +134,8 @@ def _problem(choice: Choice, uv: str) -> Said:
     if choice.wheels and not os.path.isdir(choice.wheels):
         return N_("{folder} is no folder."), {"folder": choice.wheels}
     filled = os.path.isdir(choice.folder) and bool(os.listdir(choice.folder))
-    if filled and not os.path.isfile(os.path.join(choice.folder, "pyvenv.cfg")):
+    ours = is_complete(choice.folder) or os.path.isfile(_beside(choice.folder, "unfinished"))
+    if filled and not ours:
         told = N_("{folder} holds other things: choose an empty folder.")
         return told, {"folder": choice.folder}
     need = SIZES[choice.torch][1]
@@ -153,36 +161,67 @@ def install(
     Args:
         choice: what the user agreed to.
         say: told every line that pip or uv print.
-        is_cancelled: asked for every line.
+        is_cancelled: asked often.
         proxy: URL of QGIS' proxy.
 
     Returns:
         The engine, asked for its version.
 
     Raises:
-        EngineError: a step failed or it was cancelled; what had been made is removed.
+        EngineError: a step failed or it was cancelled; what had been made is removed, and an engine
+            that was there before is there again.
     """
     found = plan(choice)
     if found.problem[0]:
         raise EngineError(found.problem[0], **found.problem[1])
-    _remove(choice.folder)
+    if choice.tool == "venv":
+        _check_version(choice.base, is_cancelled)
+    unfinished, before = (_beside(choice.folder, name) for name in ("unfinished", "before"))
+    if os.path.isfile(unfinished):  # QGIS was killed in the middle
+        shutil.rmtree(choice.folder, ignore_errors=True)
+    elif is_complete(choice.folder):
+        shutil.rmtree(before, ignore_errors=True)
+        os.replace(choice.folder, before)
+    os.makedirs(os.path.dirname(unfinished) or ".", exist_ok=True)
+    with open(unfinished, "w", encoding="utf-8"):
+        pass
     try:
         for step in found.steps:
             say("$ " + " ".join(step))
             _step(step, say, is_cancelled, proxy)
-        engine = ask(python_in(choice.folder))
+        engine = ask(python_in(choice.folder), is_cancelled)
+        with open(marker(choice.folder), "w", encoding="utf-8") as file:
+            json.dump({"georeg": engine.version, "torch": choice.torch, "tool": choice.tool}, file)
     except BaseException:
-        _remove(choice.folder)
+        shutil.rmtree(choice.folder, ignore_errors=True)
+        if os.path.isdir(before):
+            os.replace(before, choice.folder)
         raise
-    with open(marker(choice.folder), "w", encoding="utf-8") as file:
-        json.dump({"georeg": engine.version, "torch": choice.torch, "tool": choice.tool}, file)
+    finally:
+        os.unlink(unfinished)
+    shutil.rmtree(before, ignore_errors=True)
     return engine
 
 
-def _remove(folder: str) -> None:
-    """An environment of ours, whole or begun; other things never."""
-    if os.path.isfile(os.path.join(folder, "pyvenv.cfg")):
-        shutil.rmtree(folder)
+def _beside(folder: str, what: str) -> str:
+    """Name of a neighbour: venv and uv want the folder itself empty."""
+    return f"{folder.rstrip(os.sep)}.{what}"
+
+
+def _check_version(python: str, is_cancelled: Callable[[], bool]) -> None:
+    """Say at once what pip would say only after it had fetched torch.
+
+    Raises:
+        EngineError: it can't be started, or is too old.
+    """
+    said: list[str] = []
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    _step((python, "-c", code), said.append, is_cancelled, "")
+    version = "".join(said[-1:])
+    major, _, minor = version.partition(".")
+    if major.isdigit() and minor.isdigit() and (int(major), int(minor)) < _OLDEST:
+        told = N_("{python} is Python {version}: name a Python 3.10 or newer.")
+        raise EngineError(told, python=python, version=version)
 
 
 def _step(
@@ -206,13 +245,30 @@ def _step(
         raise EngineError(
             N_("{python} can't be started: {why}."), python=step[0], why=error
         ) from None
-    with process:
+    # Read beside: pip says nothing for minutes while it downloads, and must end all the same.
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
         for line in process.stdout or ():
+            lines.put(line)
+        lines.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    with process:
+        while True:
+            if is_cancelled():
+                kill_all(process)
+                reader.join()
+                raise EngineError(N_("Cancelled; nothing was left behind."))
+            try:
+                line = lines.get(timeout=_TICK)
+            except queue.Empty:
+                continue
+            if line is None:
+                break
             say(line.rstrip())
             last = [*last[-4:], line.strip()]
-            if is_cancelled():
-                process.kill()
-                raise EngineError(N_("Cancelled; nothing was left behind."))
     if process.returncode:
         raise EngineError(
             N_("{step}... failed: {last}"), step=" ".join(step[:4]), last=" | ".join(last)

@@ -142,16 +142,7 @@ class Run:
 
     def kill(self) -> None:
         """End it and all that it started, at once."""
-        if self._process.poll() is not None:
-            return
-        if sys.platform == "win32":
-            tree = ["taskkill", "/T", "/F", "/PID", str(self.pid)]
-            subprocess.run(tree, check=False)  # nosec B603 B607 - a part of Windows
-        else:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except OSError:
-                self._process.kill()
+        kill_all(self._process)
 
     def wait(
         self,
@@ -235,6 +226,20 @@ def crashed(code: int, tail: Sequence[str]) -> str:
             how = f"signal {-code}"
     last = f" Its last words: {' | '.join(tail)}" if tail else ""
     return f"The engine crashed ({how}); nothing was written.{last}"
+
+
+def kill_all(process: subprocess.Popen[Any]) -> None:
+    """End a process that leads its group, and all that it started, at once."""
+    if process.poll() is not None:
+        return
+    if sys.platform == "win32":
+        tree = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+        subprocess.run(tree, check=False)  # nosec B603 B607 - a part of Windows
+    else:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except OSError:
+            process.kill()
 
 
 def stop_all(patience: float = _HURRY) -> None:

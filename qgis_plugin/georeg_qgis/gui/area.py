@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle
+from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle, QgsReferencedRectangle
 from qgis.gui import QgsMapToolExtent, QgsRubberBand
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -27,6 +27,7 @@ class Area(QWidget):
         self.extent = QgsRectangle()
         self.crs = QgsCoordinateReferenceSystem()
         self.label = QLabel()
+        self.label.setWordWrap(True)
         self.view = QPushButton(tr("Map view"))
         self.view.setToolTip(tr("Look for tie points only in what the map shows now"))
         self.draw = QPushButton(tr("Draw"))
@@ -48,11 +49,13 @@ class Area(QWidget):
         self.clear.clicked.connect(self.reset)
         self._show()
 
-    def text(self) -> str:
+    def value(self) -> Any:
         """As Processing takes extents; empty for everything."""
         box = self.extent
         if box.isEmpty():
             return ""
+        if not self.crs.authid():
+            return QgsReferencedRectangle(box, self.crs)
         edges = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
         return f"{','.join(map(repr, edges))} [{self.crs.authid()}]"
 

@@ -125,6 +125,8 @@ class Inputs(QScrollArea):
         box.addWidget(more)
         box.addStretch(1)
         self.more = more
+        for combo in inside.findChildren(QComboBox):
+            narrow(combo)
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -170,8 +172,8 @@ class Inputs(QScrollArea):
             "RESAMPLING": self.resampling.currentData(),
             **files_beside(output),
         }
-        if self.area.text():
-            found["AREA"] = self.area.text()
+        if self.area.value():
+            found["AREA"] = self.area.value()
         if self.max_shift.text().strip():
             found["MAX_SHIFT"] = self.max_shift.text().strip()
         if self.max_rmse.value() > 0:
@@ -205,6 +207,12 @@ def _devices(rows: Sequence[dict[str, str]]) -> list:
             for row in rows]  # fmt: skip
 
 
+def narrow(combo: QComboBox) -> None:
+    """Let it be narrower than its longest text, so that the panel leaves room for the map."""
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+
+
 def _choices(values: Sequence[str], words: dict[str, str]) -> QComboBox:
     combo = QComboBox()
     for value in values:
@@ -215,4 +223,5 @@ def _choices(values: Sequence[str], words: dict[str, str]) -> QComboBox:
 def _form(parent: QWidget | None = None) -> QFormLayout:
     form = QFormLayout() if parent is None else QFormLayout(parent)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     return form

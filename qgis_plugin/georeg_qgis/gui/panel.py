@@ -30,7 +30,7 @@ from qgis.PyQt.QtWidgets import (
 from .. import settings
 from ..algorithms.base import report_beside, stamp
 from ..engine.running import Outcome, Run
-from ..layers import LayerError
+from ..layers import LayerError, crs_set_in_qgis
 from ..texts import help_page, tr
 from .compare import Compare
 from .inputs import Inputs, files_beside
@@ -40,8 +40,8 @@ from .results import Results
 from .setup_dialog import SetupDialog
 from .tasks import Function, Job
 
-_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c",
-            "stage": "#37474f"}  # fmt: skip
+# Others are in the theme's own.
+_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c"}
 
 
 class Panel(QgsDockWidget):
@@ -371,6 +371,8 @@ class Panel(QgsDockWidget):
         """The tie points in use as .points, beside the GUI thread."""
         arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
         arguments += ["--moving", result.values["MOVING"]]
+        crs = crs_set_in_qgis(QgsProject.instance().mapLayer(result.before_id))
+        arguments += ["--moving-crs", crs] if crs else []
         self._helper = Function(
             lambda say, is_cancelled: Run(settings.find_engine(is_cancelled), arguments).wait(
                 lambda event: say(event.message), is_cancelled

@@ -22,6 +22,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..texts import tr
+from .inputs import narrow
 from .loading import Result
 from .points_table import PointsModel
 from .sentences import advice, colour, headline, numbers
@@ -42,6 +43,7 @@ class Results(QWidget):
         self._canvas = canvas
         self.results: list[Result] = []
         self.choice = QComboBox()
+        narrow(self.choice)
         self.choice.setToolTip(tr("Results of this session"))
         self.banner, self.headline = QFrame(), QLabel()
         self.advice = QLabel()
@@ -86,14 +88,13 @@ class Results(QWidget):
         box.addWidget(self.banner)
         self._numbers.setHorizontalSpacing(14)
         self._numbers.setColumnStretch(1, 1)
-        self._numbers.setColumnStretch(3, 1)
         box.addLayout(self._numbers)
-        row = QHBoxLayout()
-        for button in (
+        buttons = QGridLayout()
+        for place, button in enumerate((
             self.swipe_button, self.flicker_button, self.page_button, self.send_button,
-        ):  # fmt: skip
-            row.addWidget(button)
-        box.addLayout(row)
+        )):  # fmt: skip
+            buttons.addWidget(button, *divmod(place, 2))
+        box.addLayout(buttons)
         proxy = QSortFilterProxyModel(self)
         proxy.setSourceModel(self.model)
         proxy.setSortRole(Qt.ItemDataRole.EditRole)
@@ -105,16 +106,15 @@ class Results(QWidget):
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        for column in (0, 1, 2):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
         box.addWidget(self.table, 1)
         row = QHBoxLayout()
         for widget in (self.zoom, self.disable, self.enable):
             row.addWidget(widget)
         row.addStretch(1)
-        row.addWidget(self.count)
         box.addLayout(row)
+        box.addWidget(self.count)
         box.addWidget(self.refit_button)
 
     def _connect(self) -> None:
@@ -125,6 +125,7 @@ class Results(QWidget):
         self.model.dataChanged.connect(lambda *_: self._counted())
         self.table.doubleClicked.connect(lambda *_: self.zoom_to_selected())
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._highlight())
+        QgsProject.instance().layersRemoved.connect(self._layers_removed)
         for button, signal in (
             (self.refit_button, self.refit), (self.page_button, self.page),
             (self.send_button, self.send),
@@ -163,6 +164,11 @@ class Results(QWidget):
     def _chosen(self, *_: Any) -> None:
         self.show_result(self.current)
 
+    def _layers_removed(self, ids: list[str]) -> None:
+        """Without their layer there are no tie points to choose from."""
+        if self.current is not None and self.current.points_id in ids:
+            self.show_result(self.current)
+
     def show_result(self, result: Result | None) -> None:
         """Show one, or that there is none yet."""
         self.choice.setVisible(len(self.results) > 1)
@@ -192,12 +198,11 @@ class Results(QWidget):
     def _fill_numbers(self, rows: list[Any]) -> None:
         while self._numbers.count():
             self._numbers.takeAt(0).widget().deleteLater()
-        for number, (name, value) in enumerate(rows):
-            row, column = divmod(number, 2)
+        for row, (name, value) in enumerate(rows):
             label, shown = QLabel(name), QLabel(f"<b>{value}</b>")
             shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._numbers.addWidget(label, row, 2 * column)
-            self._numbers.addWidget(shown, row, 2 * column + 1)
+            self._numbers.addWidget(label, row, 0)
+            self._numbers.addWidget(shown, row, 1)
 
     def selected(self) -> list[int]:
         """Rows of the model."""

@@ -435,6 +435,11 @@
     </message>
     <message>
       <location filename="../engine/installing.py" />
+      <source>{python} is Python {version}: name a Python 3.10 or newer.</source>
+      <translation>{python} ist Python {version}: ein Python ab 3.10 nennen.</translation>
+    </message>
+    <message>
+      <location filename="../engine/installing.py" />
       <source>uv is not installed: choose venv, or install uv.</source>
       <translation>uv ist nicht installiert: venv wählen oder uv installieren.</translation>
     </message>
@@ -452,6 +457,11 @@
       <location filename="../engine/installing.py" />
       <source>{step}... failed: {last}</source>
       <translation>{step}... ist fehlgeschlagen: {last}</translation>
+    </message>
+    <message>
+      <location filename="../engine/installing.py" />
+      <source>The engine that is there is replaced when the new one works.</source>
+      <translation>Das vorhandene Rechenprogramm wird ersetzt, sobald das neue läuft.</translation>
     </message>
     <message>
       <location filename="../engine/installing.py" />
