@@ -192,8 +192,8 @@ def trusted(margin: float, check: Check) -> bool:
     real places their sum stays below 0.9 (below 0.6 in scenes of 500 px and more), on true ones
     of the same modalities it is rarely below 1.4 (benchmarks/results/eval_dev.md). A sure start
     with few hits is a model that can't follow what it sees: most of the image is off. Nor do any
-    hits make up for a start that leads by no more than chance does: where a pattern repeats, all places
-    confirm a fit that is off by one repeat. True pairs lead by 0.45 and more.
+    hits make up for a start that leads by no more than chance does: where a pattern repeats, all
+    places confirm a fit that is off by one repeat. True pairs lead by 0.45 and more.
 
     Args:
         margin: of the first estimate; infinite if nobody had to search.

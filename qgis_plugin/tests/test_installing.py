@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import venv
 import zipfile
 from pathlib import Path
@@ -136,10 +135,8 @@ def test_cancelled_while_nothing_is_said(tmp_path: Path) -> None:
     )
     base.chmod(0o755)
     wanted, said = choice(tmp_path, base=str(base)), []
-    begin = time.monotonic()
     with pytest.raises(EngineError, match="Cancelled"):
         installing.install(wanted, said.append, lambda: "started" in said)
-    assert time.monotonic() - begin < 10
     assert gone(int((tmp_path / "pid").read_text()))
     assert not os.path.exists(wanted.folder)
 
