@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from affine import Affine
@@ -10,8 +11,8 @@ from georeg.crs import parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, no_geotransform
 from georeg.georef import GcpGeoref
-from georeg.grid import Grid
-from georeg.outgrid import check_shown, output_grid
+from georeg.grid import Grid, outline
+from georeg.outgrid import check_shown, meets, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import GRIDS, OutputSettings, Settings
@@ -19,6 +20,8 @@ from georeg.warping import WarpOptions, gdal_env, layout_of
 from georeg.writers.gcps import fit_gcps
 from georeg.writers.geotiff import WriteOptions, embed_gcps, shift_only, write_warped
 from georeg.writers.place import check_output
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done (0..1); may raise."""
@@ -95,6 +98,14 @@ def apply_fit(
     warp, write = warp_and_write_options(wanted, settings)
     tags = raster_tags(fit.info)
     with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
+        rows, columns = source.header.shape
+        if not meets(
+            fit.claimed(source.header, source.name, outline(columns, rows, 41)), fit.frame
+        ):
+            log.warning(
+                "%s lies wholly outside of where the fit was measured: all of it is extrapolated",
+                source.name,
+            )
         if wanted.shift_only:
             grid = fit.shifted(source.header, source.name)
             shift_only(

@@ -148,18 +148,24 @@ class FitFile:
 
         return mapping
 
+    def claimed(self, header: Header, name: str, xy: Array) -> Array:
+        """(N, 2) pixels of a raster of the scene -> (N, 2) frame pixels by its own georeference.
+
+        Raises:
+            InputError: the raster has no georeference that the fit could start from.
+        """
+        georef, own = self.georef_of(header, name)
+        to_frame = CrsPath(own, self.frame.crs, None, float(self.frame.center[0]))
+        return self.frame.to_pixel(to_frame.forward(georef.to_map(xy)))
+
     def corrected(self, header: Header, name: str, xy: Array, crs: CRS | None) -> Array:
         """(N, 2) pixels of a raster of the scene -> (N, 2) corrected map positions in `crs`.
 
         Raises:
             InputError: the raster has no georeference that the fit could start from.
         """
-        georef, own = self.georef_of(header, name)
-        frame_x = float(self.frame.center[0])
-        to_frame = CrsPath(own, self.frame.crs, None, frame_x)
-        claimed = self.frame.to_pixel(to_frame.forward(georef.to_map(xy)))
-        true = self.frame.to_map(self.transform.forward(claimed))
-        return CrsPath(self.frame.crs, crs, frame_x, None).forward(true)
+        true = self.frame.to_map(self.transform.forward(self.claimed(header, name, xy)))
+        return CrsPath(self.frame.crs, crs, float(self.frame.center[0]), None).forward(true)
 
     def shifted(self, header: Header, name: str) -> Grid:
         """The pixel grid of a raster of the scene under its corrected geotransform.

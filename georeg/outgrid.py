@@ -89,14 +89,18 @@ def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
     full = turn(grid.crs)
     if full is not None:
         xy[:, 0] = wrap_longitude(xy[:, 0], float(grid.center[0]), full)
-    if not np.isfinite(xy).all():
-        return
-    hull = MultiPoint(grid.to_pixel(xy)).convex_hull
-    if not hull.intersects(box(0, 0, grid.width, grid.height)):
+    if not meets(grid.to_pixel(xy), grid):
         raise NoOverlapError(
             f"{name}: nothing of it lies on the output's grid: check --grid and --bounds, and that "
             "the fit belongs to this raster"
         )
+
+
+def meets(xy: Array, grid: Grid) -> bool:
+    """Whether something with this (N, 2) outline in pixels of a grid lies on it, or may do so."""
+    if not np.isfinite(xy).all():
+        return True
+    return bool(MultiPoint(xy).convex_hull.intersects(box(0, 0, grid.width, grid.height)))
 
 
 def _base(fit: Placement, header: Header, settings: OutputSettings) -> Grid | None:

@@ -254,6 +254,19 @@ def test_pixels_of_another_file_land_where_the_truth_says(tmp_path: Path) -> Non
     assert np.hypot(*(true_map(claimed) - there)[inner].T).max() < 0.2
 
 
+def test_rasters_from_elsewhere_are_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The scene's next sheet has its place, but nobody looked at it."""
+    fit, image = fit_file("shift"), np.full((50, 50), 7, np.uint8)
+    for name, east, said in (("in", 980, False), ("beyond", 1010, True)):
+        caplog.clear()
+        place = TRUE @ Affine.translation(east, 100)
+        moving = scenes.write(tmp_path / f"{name}.tif", image, place)
+        apply_fit(fit, moving, str(tmp_path / f"{name}_out.tif"), OutputSettings(driver="GTiff"))
+        assert ("wholly outside of where the fit was measured" in caplog.text) == said
+
+
 # --- shift only -----------------------------------------------------------------------------
 
 
