@@ -147,6 +147,16 @@ def test_quota(tmp_path: Path, pair: scenes.Pair) -> None:
     assert not list(out.glob(".georeg*"))
 
 
+def test_metrics_without_a_place(tmp_path: Path, pair: scenes.Pair) -> None:
+    """Said before the work, and not after it."""
+    metrics = tmp_path / "missing" / "georeg.prom"
+    result = cases.batch(pair.moving, tmp_path / "out", "--reference", pair.reference,
+                         "--metrics", metrics)  # fmt: skip
+    assert result.returncode == 1, result.stderr
+    assert f"{metrics} can't be written: there is no folder" in result.stderr
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_a_name_that_is_not_utf_8(tmp_path: Path, pair: scenes.Pair) -> None:
     """GDAL can't open it; the other jobs are done, and what came of all of them is said."""
     inputs = tmp_path / "in"

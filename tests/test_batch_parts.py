@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,6 +166,20 @@ def test_numbers_of_numpy() -> None:
     )  # fmt: skip
     sent = json.loads(json.dumps(job.to_dict()))
     assert (sent["facts"]["cloud_cover"], sent["settings"]["seed"]) == (2.5, 7)
+
+
+def test_what_a_table_of_pandas_lacks() -> None:
+    """NaN, NaT and NA are cells that nobody filled in."""
+    table = pd.DataFrame({
+        "moving": ["a.tif", "b.tif"], "reference": [np.nan, "r.tif"], "id": [pd.NA, "b"],
+        "datetime": [pd.NaT, pd.Timestamp("2024-06-01")], "max_shift": [np.nan, 40.0],
+    })  # fmt: skip
+    made = [
+        entry_of(row, f"job {number}", "") for number, row in enumerate(table.to_dict("records"), 1)
+    ]
+    assert (made[0].reference, made[0].id, made[0].facts, made[0].options) == ("", "", {}, {})
+    assert (made[1].reference, made[1].id, made[1].options) == ("r.tif", "b", {"max_shift": 40.0})
+    assert made[1].facts == {"datetime": "2024-06-01T00:00:00"}
 
 
 def test_outputs_are_no_inputs(tmp_path: Path) -> None:

@@ -63,7 +63,15 @@ def entry_of(values: Mapping[str, Any], source: str, folder: str) -> Entry:
 
 
 def _given(value: Any) -> bool:
-    return value is not None and not (isinstance(value, str) and not value.strip())
+    """Neither None nor blank, nor what tables of pandas have where something is missing."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return False
+    try:
+        return not bool(value != value)  # NaN and NaT
+    except TypeError:  # pandas.NA
+        return False
+    except ValueError:  # an array
+        return True
 
 
 def _plain(value: Any) -> Any:

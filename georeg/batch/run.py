@@ -22,7 +22,7 @@ from georeg.batch.options import BatchOptions
 from georeg.batch.records import BAD, DONE, NOT_RUN, Record, record_of, write_durably
 from georeg.batch.summary import NAMES, write_summary
 from georeg.errors import EXIT_BATCH, EXIT_OK, EXIT_UNEXPECTED, OutputError, SettingsError
-from georeg.writers.place import clear_leftovers
+from georeg.writers.place import check_output, clear_leftovers
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def run_batch(
 
     Raises:
         SettingsError: two jobs have the same id or output, or an output is an input.
-        OutputError: another run works in the folder, or it isn't writable.
+        OutputError: another run works in the folder, or it or that of the metrics isn't writable.
     """
     run = _Run(folder, options or BatchOptions(), tell or (lambda event: None), check)
     run.tell(Event(10, "run", f"run {run.id} in {folder}", details={"run": run.id}))
@@ -134,6 +134,8 @@ def run_batch(
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} can't be written: {error.strerror}") from None
+    if run.options.metrics is not None:
+        check_output(run.options.metrics, overwrite=True)
     with locking.locked(folder, run.id, wait=run.options.wait, check=check) as lock:
         run.lock = lock
         locking.clear_leftovers(folder)
