@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -373,12 +373,15 @@ def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt
 def _way_back(nodes: Nodes) -> AbstractContextManager[Any]:
     """GDAL's settings for the way from source to output.
 
-    GDAL only looks at the source window's corners, but keeps a map as fine as the nodes are;
-    for a node at every pixel that takes longer than all the rest.
+    GDAL fills the gaps of its map of that way by small work files, which it puts into the working
+    folder unless told otherwise; that folder is nobody's business and may not be writable. It only
+    looks at the source window's corners, but keeps a map as fine as the nodes are; for a node at
+    every pixel that takes longer than all the rest.
     """
-    if not nodes.centred:
-        return nullcontext()
-    env: AbstractContextManager[Any] = rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
+    options: dict[str, Any] = {"CPL_TMPDIR": "/vsimem/"}
+    if nodes.centred:
+        options["GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR"] = 0.5
+    env: AbstractContextManager[Any] = rasterio.Env(**options)
     return env
 
 
