@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,15 +200,38 @@ def _plan(
         sides = _SIDES[1:] if options.detail > _FINE else _SIDES[2:]
     for side in sides:
         blocks = -(-grid.width // side) * -(-grid.height // side)
-        workers = max(1, min(threads, blocks))
+        wide, tall = (math.ceil(side * ratio) for ratio in kernel.ratio)
+        held = readers_held(raster, wide, tall + 2 * kernel.margin)
+        workers = max(1, min(threads, blocks, held))
         inner = Kernel(kernel.method, kernel.ratio, max(1, threads // workers))
         plan = _Plan(
             raster, layout, inner, side, workers, options.memory // (workers + 1), cache // workers
         )
         source = int(side * side * kernel.ratio[0] * kernel.ratio[1])
-        if plan.fits(side * side, source) and blocks >= 2 * threads:
+        enough = blocks >= 2 * threads and held >= min(threads, blocks)
+        if enough and plan.fits(side * side, source):
             break
     return plan
+
+
+def readers_held(raster: Raster, width: int, height: int) -> int:
+    """How many threads can read windows of a raster from left to right and decode all once.
+
+    Strips, and tiles that are wider than the windows, hold pixels of several windows. Each thread
+    has a handle of its own and decodes them itself, and once more for every window if GDAL's cache
+    can't keep them until the next one. 0 if it can't even for one thread.
+
+    Args:
+        raster: to read from.
+        width: of the windows.
+        height: of the windows.
+    """
+    rows, columns = raster.dataset().block_shapes[0]
+    if columns <= width:
+        return sys.maxsize
+    item = sum(np.dtype(dtype).itemsize for dtype in raster.header.dtypes)
+    shared: int = (height + rows) * columns * item
+    return int(get_gdal_config("GDAL_CACHEMAX")) // shared
 
 
 def _run(plan: _Plan, grid: Grid, mapping: Mapping, options: WarpOptions) -> Iterator[Block]:
@@ -373,12 +398,15 @@ def _resample(plan: _Plan, job: _Job, source: Window, prepared: Prepared) -> npt
 def _way_back(nodes: Nodes) -> AbstractContextManager[Any]:
     """GDAL's settings for the way from source to output.
 
-    GDAL only looks at the source window's corners, but keeps a map as fine as the nodes are;
-    for a node at every pixel that takes longer than all the rest.
+    GDAL fills the gaps of its map of that way by small work files, which it puts into the working
+    folder unless told otherwise; that folder is nobody's business and may not be writable. It only
+    looks at the source window's corners, but keeps a map as fine as the nodes are; for a node at
+    every pixel that takes longer than all the rest.
     """
-    if not nodes.centred:
-        return nullcontext()
-    env: AbstractContextManager[Any] = rasterio.Env(GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR=0.5)
+    options: dict[str, Any] = {"CPL_TMPDIR": "/vsimem/"}
+    if nodes.centred:
+        options["GDAL_GEOLOC_BACKMAP_OVERSAMPLE_FACTOR"] = 0.5
+    env: AbstractContextManager[Any] = rasterio.Env(**options)
     return env
 
 

@@ -1,15 +1,17 @@
-"""Peak memory of a large warp, and CRSs that a GeoTIFF can hardly hold."""
+"""Peak memory of a large warp, how often it reads, and CRSs that a GeoTIFF can hardly hold."""
 
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import rasterio
 from pyproj import CRS
 
 from georeg.grid import Grid
 from georeg.raster import Raster
+from georeg.warping import WarpOptions, gdal_env
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
 from warp_cases import AT, entries, save, shift, texture
 
@@ -49,6 +51,36 @@ print(next(int(line.split()[1]) for line in open("/proc/self/status") if "VmHWM"
     assert int(done.stdout) < 700
     with rasterio.open(tmp_path / "out.tif") as dataset:
         assert dataset.shape == (12000, 12000)
+
+
+def bytes_read():
+    with open("/proc/self/io") as file:
+        return int(file.readline().split()[1])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="needs /proc")
+@pytest.mark.parametrize("how", ["warp", "copy"])
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+def test_wide_strips_are_decoded_once(tmp_path, how, interleave):
+    """Not once more for every block that they pass through, which GDAL's cache can't hold all."""
+    pixels = np.random.default_rng(0).integers(1, 60_000, (2, 1200, 6000), "uint16")
+    options = {"compress": "deflate", "interleave": interleave, "blockysize": 1}
+    path = save(tmp_path / "in.tif", pixels, **options)
+    output = str(tmp_path / "out.tif")
+    with rasterio.Env(GDAL_CACHEMAX=20 * 2**20), gdal_env(2), Raster(path) as raster:
+        before = bytes_read()
+        if how == "copy":
+            shift_only(raster, output, AT, WriteOptions("GTiff"))
+        else:
+            write_warped(
+                raster, raster.header.grid, shift(0.0, 0.0), output, WarpOptions(threads=2),
+                WriteOptions("GTiff"),
+            )  # fmt: skip
+        count = bytes_read() - before
+    # The output is looked at, too.
+    assert count < 1.5 * (os.path.getsize(path) + os.path.getsize(output))
+    with rasterio.open(output) as dataset:
+        assert (dataset.read() == pixels).all()
 
 
 # CRS

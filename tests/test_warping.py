@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import numpy as np
@@ -452,3 +453,16 @@ def test_environment_of_the_user_wins(monkeypatch):
     monkeypatch.setenv("GDAL_NUM_THREADS", "1")
     with gdal_env(3):
         assert get_gdal_config("GDAL_NUM_THREADS") != 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others don't let a working folder go")
+def test_the_working_folder_is_left_alone(tmp_path, monkeypatch):
+    """GDAL put work files there, and failed where it couldn't."""
+    path = save(tmp_path / "a.tif", coordinates(340, 400))
+    for name in ("CPL_TMPDIR", "TMPDIR", "TEMP"):
+        monkeypatch.delenv(name, raising=False)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()  # nothing can be written there, even by root
+    assert position_error(path, (340, 400), (300, 300), wavy) <= 0.05

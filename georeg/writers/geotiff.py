@@ -16,7 +16,16 @@ from georeg.grid import Grid
 from georeg.nodes import Mapping as PixelMapping
 from georeg.raster import Raster
 from georeg.validity import Layout, as_stored
-from georeg.warping import Block, WarpOptions, gdal_env, layout_of, read_original, tiles, warp
+from georeg.warping import (
+    Block,
+    WarpOptions,
+    gdal_env,
+    layout_of,
+    read_original,
+    readers_held,
+    tiles,
+    warp,
+)
 from georeg.writers.cog import make_cog, try_out
 from georeg.writers.creation import (
     cog_options,
@@ -33,6 +42,7 @@ from georeg.writers.place import is_virtual, placed, writing
 # Of the whole, in time; the rest is making the COG and reading everything again.
 _BLOCKS_SHARE = {"COG": 0.7, "GTiff": 0.9}
 _COPY_BYTES = 64 * 2**20
+_COPY_SIDE = 512  # the output's tiles: smaller pieces would be compressed again and again
 
 
 @dataclass(frozen=True)
@@ -297,6 +307,8 @@ def _originals(raster: Raster, layout: Layout) -> Iterator[Block]:
     dataset = raster.dataset()
     side = 2048
     while side > 128 and side * side * layout.count * layout.array_dtype.itemsize > _COPY_BYTES:
+        side //= 2
+    while side > _COPY_SIDE and not readers_held(raster, side, side):
         side //= 2
     for window in tiles(raster.header.shape, side):
         yield Block(window, *read_original(raster, dataset, window, layout))
