@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,20 @@ def test_convert_through_all_formats(scene: tuple[str, str], sides: Sides, tmp_p
     np.testing.assert_allclose(table.moving_xy, usable.moving_xy, rtol=0, atol=1e-8)
     np.testing.assert_array_equal(table.map_xy, usable.map_xy)
     assert snapshot(Path(scene[0]).parent) == before
+
+
+def test_convert_counts_what_other_tools_get(
+    scene: tuple[str, str], sides: Sides, tmp_path: Path
+) -> None:
+    """Rejected points don't go into link tables, whether they are enabled or not."""
+    table = by_hand(enabled=True)
+    inlier = np.arange(len(table)) > 1
+    points, links = tmp_path / "p.csv", tmp_path / "links.txt"
+    write_points(str(points), replace(table, inlier=inlier), sides)
+    result = run("convert", points, links, "--moving", scene[0], "--reference", scene[1])
+    count = len(links.read_text().splitlines())
+    assert count == len(table) - 2
+    assert result.line == f"georeg: {len(table)} tie points, {count} agree and are enabled: {links}"
 
 
 def test_convert_says_what_it_lacks(scene: tuple[str, str], sides: Sides, tmp_path: Path) -> None:
