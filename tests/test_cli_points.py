@@ -162,6 +162,25 @@ def aligned(scene: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.mark.parametrize("suffix", ["csv", "geojson", "gpkg"])
+def test_the_same_points_have_the_same_error(
+    aligned: Path, scene: tuple[str, str], tmp_path: Path, suffix: str
+) -> None:
+    """Templates overlap, so whole neighbourhoods are left out, whoever fits the points."""
+    report = json.loads((aligned / "gcps.report.json").read_text())
+    points = aligned / "p.gpkg"
+    if suffix != "gpkg":
+        points = tmp_path / f"p.{suffix}"
+        assert run("convert", aligned / "p.gpkg", points).code == 0
+    more = ("--moving", scene[0], "--reference", scene[1], "-o", tmp_path / "again.json", "--json")
+    result = run("fit", points, *more, "--transform", report["settings"]["transform"])
+    assert result.code == 0, result.err
+    again = json.loads(result.out)["ladder"]
+    assert [rung["transform"] for rung in again] == [r["transform"] for r in report["ladder"]]
+    for one, other in zip(again, report["ladder"], strict=True):
+        assert one["held_out_rmse_px"] == pytest.approx(other["held_out_rmse_px"], rel=1e-3)
+
+
 def test_align_with_embedded_gcps(aligned: Path, scene: tuple[str, str]) -> None:
     with rasterio.open(aligned / "gcps.tif") as file, rasterio.open(scene[0]) as moving:
         np.testing.assert_array_equal(file.read(), moving.read())
