@@ -57,8 +57,9 @@ def command(session: Session, /, **params: Any) -> None:
     session.console.event(
         RESULT,
         "result",
-        f"{len(table)} tie points, {int(table.enabled.sum())} enabled: {output}",
+        f"{len(table)} tie points, {int(table.usable.sum())} agree and are enabled: {output}",
         output=output,
         points=len(table),
         enabled=int(table.enabled.sum()),
+        usable=int(table.usable.sum()),
     )

@@ -49,8 +49,8 @@ def formats() -> Sequence[str]:
 def command(session: Session, /, **params: Any) -> None:
     """Export FIT (from 'georeg align --fit' or 'georeg fit') for other tools to apply.
 
-    A grid and a pipeline take coordinates as --moving, or --moving-crs, has them, and as the
-    reference has them without. See the documentation on file formats for their conventions.
+    A grid, a pipeline and a script take coordinates as --moving, or --moving-crs, has them, and as
+    the reference has them without. See the documentation on file formats for their conventions.
     """
     fit, output, moving = params["fit"], params["output"], params["moving"]
     from georeg.crs import parse_crs

@@ -259,7 +259,7 @@ def fit_matches(
             matches.score,
             matches.sigma / frame.reference_pixels,
             len(matches),
-            0.0,
+            matches.apart / frame.reference_pixels,
         )
         fit = fit_points(points, settings)
         tell("fit", 1.0)

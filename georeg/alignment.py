@@ -79,6 +79,7 @@ def alignment_of(outcome: Outcome, *, pictures: bool) -> Alignment:
             frame.to_reference(points.true),
             points.score,
             points.sigma * frame.reference_pixels,
+            points.block * frame.reference_pixels,
         )
         inlier = np.zeros(len(points), np.bool_) if fit is None else fit.inlier
         residuals = (

@@ -22,12 +22,15 @@ class Matches:
         reference_xy: (N, 2) pixels of the reference raster.
         score: (N,) probability in [0, 1] that the match is right.
         sigma: (N,) standard deviation in reference pixels.
+        apart: reference pixels below which two matches aren't independent, since what they were
+            found by overlaps; 0 if none do.
     """
 
     moving_xy: Array
     reference_xy: Array
     score: Array
     sigma: Array
+    apart: float = 0.0
 
     def __post_init__(self) -> None:
         """Check that the arrays belong together and freeze them."""
@@ -57,10 +60,15 @@ class Matches:
             np.concatenate([p.reference_xy for p in parts]),
             np.concatenate([p.score for p in parts]),
             np.concatenate([p.sigma for p in parts]),
+            max(p.apart for p in parts),
         )
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Matches:
         """Some of the tie points."""
         return Matches(
-            self.moving_xy[keep], self.reference_xy[keep], self.score[keep], self.sigma[keep]
+            self.moving_xy[keep],
+            self.reference_xy[keep],
+            self.score[keep],
+            self.sigma[keep],
+            self.apart,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,20 @@ def test_convert_through_all_formats(scene: tuple[str, str], sides: Sides, tmp_p
     assert snapshot(Path(scene[0]).parent) == before
 
 
+def test_convert_counts_what_other_tools_get(
+    scene: tuple[str, str], sides: Sides, tmp_path: Path
+) -> None:
+    """Rejected points don't go into link tables, whether they are enabled or not."""
+    table = by_hand(enabled=True)
+    inlier = np.arange(len(table)) > 1
+    points, links = tmp_path / "p.csv", tmp_path / "links.txt"
+    write_points(str(points), replace(table, inlier=inlier), sides)
+    result = run("convert", points, links, "--moving", scene[0], "--reference", scene[1])
+    count = len(links.read_text().splitlines())
+    assert count == len(table) - 2
+    assert result.line == f"georeg: {len(table)} tie points, {count} agree and are enabled: {links}"
+
+
 def test_convert_says_what_it_lacks(scene: tuple[str, str], sides: Sides, tmp_path: Path) -> None:
     points = tmp_path / "p.csv"
     write_points(str(points), by_hand(enabled=False), sides)
@@ -145,6 +160,25 @@ def aligned(scene: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     )  # fmt: skip
     assert result.code == 0, result.err
     return folder
+
+
+@pytest.mark.parametrize("suffix", ["csv", "geojson", "gpkg"])
+def test_the_same_points_have_the_same_error(
+    aligned: Path, scene: tuple[str, str], tmp_path: Path, suffix: str
+) -> None:
+    """Templates overlap, so whole neighbourhoods are left out, whoever fits the points."""
+    report = json.loads((aligned / "gcps.report.json").read_text())
+    points = aligned / "p.gpkg"
+    if suffix != "gpkg":
+        points = tmp_path / f"p.{suffix}"
+        assert run("convert", aligned / "p.gpkg", points).code == 0
+    more = ("--moving", scene[0], "--reference", scene[1], "-o", tmp_path / "again.json", "--json")
+    result = run("fit", points, *more, "--transform", report["settings"]["transform"])
+    assert result.code == 0, result.err
+    again = json.loads(result.out)["ladder"]
+    assert [rung["transform"] for rung in again] == [r["transform"] for r in report["ladder"]]
+    for one, other in zip(again, report["ladder"], strict=True):
+        assert one["held_out_rmse_px"] == pytest.approx(other["held_out_rmse_px"], rel=1e-3)
 
 
 def test_align_with_embedded_gcps(aligned: Path, scene: tuple[str, str]) -> None:

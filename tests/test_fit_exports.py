@@ -100,6 +100,35 @@ def test_gdalwarp_script_and_grid(tmp_path: Path, name: str, degrees: bool) -> N
     assert {p.name for p in folder.iterdir()} == {"moving.tif", "warp it.sh"} | beside
 
 
+def test_gdalwarp_script_takes_no_other_crs(tmp_path: Path) -> None:
+    """-ct takes coordinates as they are, so a raster in another CRS would land anywhere."""
+    x, y = Transformer.from_crs(32633, 32632, always_xy=True).transform(*(PLACE @ (250, 200)))
+    other = Affine(1, 0, x - 250, 0, -1, y + 200)
+    source = judges.ramp(tmp_path / "other.tif", SHAPE, other, "EPSG:32632")
+    judges.run("gdalinfo", "--version")
+
+    def warp(script: Path, *more: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", str(script), source, str(tmp_path / "out.tif"), "-q", *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    export_fit("gdalwarp", job(fit_file(), output=str(tmp_path / "a.sh")))
+    done = warp(tmp_path / "a.sh")
+    assert (done.returncode, done.stdout) == (2, "")
+    (said,) = done.stderr.splitlines()
+    assert "other.tif is in another CRS" in said
+    assert "--moving" in said
+    assert not (tmp_path / "out.tif").exists()
+    assert warp(tmp_path / "a.sh", "-s_srs", "EPSG:32633").returncode == 0
+    (tmp_path / "out.tif").unlink()
+    export_fit("gdalwarp", job(fit_file(), moving=open_side(source), output=str(tmp_path / "b.sh")))
+    done = warp(tmp_path / "b.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "out.tif").unlink()
+    told = job(fit_file(moving_crs=CRS.from_epsg(32633)), moving=open_side(source))  # --moving-crs
+    export_fit("gdalwarp", replace(told, output=str(tmp_path / "c.sh")))
+    assert warp(tmp_path / "c.sh").returncode == 0
+
+
 @pytest.mark.parametrize("name", LADDER)
 def test_geolocation_arrays(tmp_path: Path, name: str) -> None:
     fit = fit_file(name)

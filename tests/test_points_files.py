@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,18 @@ def test_round_trip(suffix: str, tmp_path: Path) -> None:
     write_points(path, table())
     same(read_points(path), table())
     assert [p.name for p in tmp_path.iterdir()] == [f"points.{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_makes_points_independent_is_kept(suffix: str, tmp_path: Path) -> None:
+    """The error at left-out points is worth nothing if their neighbours saw the same pixels."""
+    path = str(tmp_path / f"points.{suffix}")
+    write_points(path, replace(table(), apart=64.32))
+    found = read_points(path)
+    same(found, table())
+    assert found.apart == 64.32
+    assert found.matches(GEOREF, UTM).apart == 64.32
+    assert found.select(found.inlier).apart == 64.32
 
 
 number = st.floats(-1e9, 1e9, allow_nan=False)

@@ -1,7 +1,8 @@
 """A fit as a shell script around `gdalwarp`, which needs no georeg.
 
 `sh SCRIPT IN OUT [more options of gdalwarp]` resamples any raster of the scene by its own
-georeference. GDAL 3.1 or newer; the fit is given as a coordinate operation (-ct), for models other
+georeference, in the CRS of --moving (or --moving-crs; the reference's without both); of another CRS
+it takes none. GDAL 3.1 or newer; the fit is given as a coordinate operation (-ct), for models other
 than shift, similarity and affine with a displacement grid beside the script.
 """
 
@@ -27,9 +28,20 @@ set -eu
 [ $# -ge 2 ] || {{ echo "usage: sh $0 IN OUT [more options of gdalwarp]" >&2; exit 2; }}
 in=$1 out=$2
 shift 2
-here=$(cd "$(dirname "$0")" && pwd)
+{guard}here=$(cd "$(dirname "$0")" && pwd)
 exec gdalwarp -s_srs {source} -t_srs {target} -et 0 \\
     -ct {operation} "$@" "$in" "$out"
+"""
+_GUARD = """\
+# -ct takes coordinates as they are, whatever CRS they are in. To insist: -s_srs.
+srs() {{ echo $(gdalsrsinfo -o proj4 "$1" 2>/dev/null); }}
+is=$(srs "$in") wanted=$(srs {source})
+case " $* " in *" -s_srs "*) is= ;; esac
+[ -z "$is" ] || [ -z "$wanted" ] || [ "$is" = "$wanted" ] || {{
+    echo "$in is in another CRS than this script is for: $is, not $wanted." \\
+        "Make one for it by 'georeg export --format gdalwarp --moving'" >&2
+    exit 2
+}}
 """
 
 
@@ -51,10 +63,13 @@ def export(job: FitExport) -> str:
         # Out of the single quotes, for the shell to fill in; PROJ wants double ones around spaces.
         place = f"""'"\\"$here/{_shell(os.path.basename(grid))}\\""'"""
         operation = operation.replace(_GRID, place)
+    source = shlex.quote(crs_text(job.source) or "")
+    told = job.fit.moving_crs is not None or job.source_crs is not None  # whatever headers say
     text = _SCRIPT.format(
         transform=job.fit.transform.name,
         name=" ".join(os.path.basename(output).split()),
-        source=shlex.quote(crs_text(job.source) or ""),
+        guard="" if told else _GUARD.format(source=source),
+        source=source,
         target=shlex.quote(crs_text(job.crs) or ""),
         operation=operation,
     )

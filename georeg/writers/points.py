@@ -45,6 +45,7 @@ class PointTable:
         enabled: (N,) whether the point may be used; for people.
         crs: of `map_xy`: authority code or WKT; None if unknown, then that of the reference.
         height: (N,) metres above the ellipsoid of WGS 84; None where nobody needs them.
+        apart: reference pixels below which two points aren't independent; 0 if unknown.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class PointTable:
     enabled: Bools
     crs: str | None = None
     height: Array | None = None
+    apart: float = 0.0
 
     def __len__(self) -> int:
         """Number of tie points, the disabled ones too."""
@@ -96,6 +98,7 @@ class PointTable:
             np.ones(n, np.bool_),
             crs_text(crs),
             height,
+            matches.apart,
         )
 
     def matches(self, georef: Georef | None, crs: CRS | None) -> Matches:
@@ -119,7 +122,9 @@ class PointTable:
                 "check its coordinates and the CRS of the file"
             )
         use = self.enabled
-        return Matches(self.moving_xy[use], reference[use], self.score[use], self.sigma[use])
+        return Matches(
+            self.moving_xy[use], reference[use], self.score[use], self.sigma[use], self.apart
+        )
 
     def reference_pixels(self, georef: Georef | None, crs: CRS | None) -> Array:
         """(N, 2) pixels of the reference: as they are, or from the map position; NaN if nowhere.
@@ -179,6 +184,7 @@ class PointTable:
             self.enabled[keep],
             self.crs,
             None if self.height is None else self.height[keep],
+            self.apart,
         )
 
     def usable_only(self, path: str) -> PointTable:

@@ -43,6 +43,7 @@ _HEAD = (
     "where they are empty.",
 )
 _CRS = "# crs of map_x, map_y:"
+_APART = "apart_px"
 
 
 def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
@@ -59,7 +60,10 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
     high = table.height is not None
     if high:
         text.write("# height: metres above the ellipsoid of WGS 84.\n")
-    rows.writerow([*COLUMNS, "height"] if high else COLUMNS)
+    more = [name for name, there in (("height", high), (_APART, table.apart > 0)) if there]
+    if table.apart > 0:
+        text.write(f"# {_APART}: nearer points aren't independent, what they show overlaps.\n")
+    rows.writerow([*COLUMNS, *more])
     for i, name in enumerate(table.ids):
         numbers = [
             *table.moving_xy[i],
@@ -71,7 +75,9 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
         ]
         flags = [int(table.inlier[i]), int(table.enabled[i])]
         row = [plain_name(name) or str(i + 1), *(number_text(n) for n in numbers), *flags]
-        rows.writerow(row if table.height is None else [*row, number_text(table.height[i])])
+        if table.height is not None:
+            row.append(number_text(table.height[i]))
+        rows.writerow([*row, number_text(table.apart)] if table.apart > 0 else row)
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 

@@ -30,7 +30,7 @@ _CRS, _NOTE = "georeg_crs", "georeg_note"
 _PIXELS = (
     "col, row: moving pixels; reference_x, reference_y: reference pixels; (0, 0) is the outer "
     "corner of the first pixel. x, y: map position in georeg_crs; z: metres above the ellipsoid. "
-    "enabled false leaves a point out."
+    "enabled false leaves a point out. apart_px: nearer points aren't independent."
 )
 # Our names of what rio gcps calls otherwise.
 _NAMES = {"col": "moving_x", "row": "moving_y", "x": "map_x", "y": "map_y", "z": "height"}
@@ -78,6 +78,7 @@ def _feature(table: PointTable, i: int, lonlat: npt.NDArray[np.float64]) -> dict
             "residual_y_px": table.residual_xy[i, 1],
             "inlier": bool(table.inlier[i]),
             "enabled": bool(table.enabled[i]),
+            **({"apart_px": table.apart} if table.apart > 0 else {}),
         },
     }
 

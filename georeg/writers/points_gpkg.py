@@ -111,6 +111,7 @@ def _point_fields(table: PointTable, ground: Ground) -> Fields:
         "inlier": table.inlier,
         "enabled": table.enabled,
         **({} if table.height is None else {"height": table.height}),
+        **({"apart_px": np.full(len(table), table.apart)} if table.apart > 0 else {}),
     }
 
 

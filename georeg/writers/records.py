@@ -53,6 +53,7 @@ def from_records(
         flags[:, 1],
         crs,
         None if np.isnan(numbers[:, 10]).all() else numbers[:, 10],
+        float(numbers[:, 11].max()),
     )
 
 
@@ -117,7 +118,7 @@ class _Record:
     said: Mapping[str, str]
 
     def point(self, number: int) -> tuple[str, list[float], list[bool]]:
-        """Its name, its eleven numbers and its two flags."""
+        """Its name, its twelve numbers and its two flags."""
         moving = [self.number("moving_x"), self.number("moving_y")]
         reference = [self.number("reference_x", math.nan), self.number("reference_y", math.nan)]
         on_map = [self.number("map_x", math.nan), self.number("map_y", math.nan)]
@@ -139,7 +140,10 @@ class _Record:
         value = self.values.get("id")
         name = "" if value is None else plain_name(str(value))
         height = self.number("height", math.nan)
-        numbers = [*moving, *reference, *on_map, score, sigma, *residual, height]
+        apart = self.number("apart_px", 0.0)
+        if apart < 0:
+            raise PointsError(f"{self.where}: apart_px is {apart:g}, not 0 or above")
+        numbers = [*moving, *reference, *on_map, score, sigma, *residual, height, apart]
         return name or str(number), numbers, flags
 
     def number(self, name: str, default: float | None = None) -> float:
