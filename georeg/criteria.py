@@ -92,7 +92,7 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
     advice = "do the rasters show the same place? " + (
         _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
     )
-    if check.hits >= least and margin + check.hits >= total:
+    if margin < _LEAD and check.hits >= least and _LEAD + check.hits >= total:
         reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
         advice = (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "

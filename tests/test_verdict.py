@@ -217,6 +217,8 @@ def test_another_place_that_fits_as_well() -> None:
     said = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.17)))
     assert "another place fits as well (confidence 0.17, chance reaches 0.30)" in said
     assert "--max-shift" in said
+    none = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.0)))
+    assert "another place fits as well (confidence 0.00" in none, "no place is missing"
 
 
 def folding(name: str) -> Transform:
