@@ -108,6 +108,27 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
     )
 
 
+def where_seen(away: float, most: float) -> Criterion:
+    """Whether the fit is what the confidence was found for, and not one of its rivals.
+
+    What stays in place on both rasters (a watermark, a frame, a sensor's noise) is fine detail
+    that can hold tie points, while the whole of the ground lies elsewhere.
+
+    Args:
+        away: distance of the fit from the first estimate, over the whole, reference pixels.
+        most: distance from which on another place counts as a rival of the estimate, likewise.
+    """
+    return _weighed(
+        "distance from the first estimate",
+        f"{away:.1f} px",
+        f"at most {most:.3g} px, beyond which it is another place",
+        away <= most,
+        f"the tie points lie {away:.1f} px from where the rasters as a whole match best",
+        "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
+        "nodata, or match at a coarser --working-resolution",
+    )
+
+
 def known_all_over(half: float, matched: float, limit: float) -> Criterion:
     """Whether the fit is known over most of the overlap, not only where both can be matched.
 

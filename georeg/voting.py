@@ -27,7 +27,7 @@ _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
 _WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
-_SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
+SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def vote(
     total = pool.sum(best.rotation, best.scale)
     radius = surfaces.radius
     y, x = best.place
-    guard = max(2, round(_SEPARATE / surfaces.step))
+    guard = max(2, round(SEPARATE / surfaces.step))
     # Templates that look beyond the data speak against large shifts, though they know nothing.
     seeing = pool.seen(total, best)
     lead = min(_lead(of, y, x, guard) for of in (total, seeing))

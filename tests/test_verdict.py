@@ -221,6 +221,25 @@ def test_another_place_that_fits_as_well() -> None:
     assert "another place fits as well (confidence 0.00" in none, "no place is missing"
 
 
+def test_a_fit_elsewhere_than_the_first_look() -> None:
+    """What is drawn over both stays in place; the confidence is that of the ground's place."""
+    points = tp.scattered(lambda p: p + [0.1, -0.1])
+    for pixels, ok in ((6.0, True), (12.0, False)):  # of level 0, which is 4 times as coarse
+        begin = dataclasses.replace(start(), transform=similarity(0.0, step=(4 * pixels, 0.0)))
+        found = verdict(points, begin=begin)
+        assert found.ok == ok
+    assert "lie 47.9 px from where the rasters as a whole match best" in reason(found)
+
+
+def test_a_bend_is_no_other_place() -> None:
+    """Half of it lies far on either side of the first look."""
+
+    def bent(p: tp.Array) -> tp.Array:
+        return p + 60.0 * np.column_stack([np.sin(2 * np.pi * p[:, 1] / 1000), 0 * p[:, 0]])
+
+    assert verdict(tp.scattered(bent), "polynomial3", check=GOOD).ok
+
+
 def folding(name: str) -> Transform:
     """A model that turns back on itself within the frame."""
     xy = tp.grid(20, 0.0)
