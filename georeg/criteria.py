@@ -96,7 +96,7 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
         reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
         advice = (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
-            "repeat settles it, if the georeference is that good"
+            "repeat may settle it, if the georeference is that good"
         )
     return _weighed(
         "places that confirm the fit",
@@ -211,10 +211,10 @@ def trusted(margin: float, check: Check) -> bool:
     Either alone fails somewhere: repeated structure and one-sided textures reach high margins by
     chance, and the hits of a fit to few places are not independent of it. On pairs of unrelated
     real places their sum stays below 0.9 (below 0.6 in scenes of 500 px and more), on true ones
-    of the same modalities it is rarely below 1.4 (benchmarks/results/verdict.md). A sure start with
-    few hits is a model that can't follow what it sees: most of the image is off. Nor do any hits
-    make up for a start that leads by no more than chance does: where a pattern repeats, all places
-    confirm a fit that is off by one repeat. True pairs lead by 0.45 and more.
+    of the same modalities it is rarely below 1.4 (benchmarks/results/eval_dev.md). A sure start
+    with few hits is a model that can't follow what it sees: most of the image is off. Nor do any
+    hits make up for a start that leads by no more than chance does: where a pattern repeats, all
+    places confirm a fit that is off by one repeat. True pairs lead by 0.45 and more.
 
     Args:
         margin: of the first estimate; infinite if nobody had to search.
