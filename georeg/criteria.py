@@ -92,11 +92,11 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
     advice = "do the rasters show the same place? " + (
         _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
     )
-    if check.hits >= least and margin + check.hits >= total:
+    if margin < _LEAD and check.hits >= least and _LEAD + check.hits >= total:
         reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
         advice = (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
-            "repeat settles it, if the georeference is that good"
+            "repeat may settle it, if the georeference is that good"
         )
     return _weighed(
         "places that confirm the fit",
@@ -105,6 +105,27 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
         trusted(margin, check),
         reason,
         advice,
+    )
+
+
+def where_seen(away: float, most: float) -> Criterion:
+    """Whether the fit is what the confidence was found for, and not one of its rivals.
+
+    What stays in place on both rasters (a watermark, a frame, a sensor's noise) is fine detail
+    that can hold tie points, while the whole of the ground lies elsewhere.
+
+    Args:
+        away: distance of the fit from the first estimate, over the whole, reference pixels.
+        most: distance from which on another place counts as a rival of the estimate, likewise.
+    """
+    return _weighed(
+        "distance from the first estimate",
+        f"{away:.1f} px",
+        f"at most {most:.3g} px, beyond which it is another place",
+        away <= most,
+        f"the tie points lie {away:.1f} px from where the rasters as a whole match best",
+        "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
+        "nodata, or match at a coarser --working-resolution",
     )
 
 

@@ -22,6 +22,7 @@ from georeg.locating import Start
 from georeg.settings import Settings
 from georeg.tracking import TiePoints
 from georeg.transforms import Transform
+from georeg.voting import SEPARATE
 
 Array = npt.NDArray[np.float64]
 
@@ -192,6 +193,9 @@ def judge(
         criteria.spread(covered.share, inliers),
         criteria.confirmed(start.margin, check, settings.anywhere),
     ]
+    if not folded:
+        away = _away(start, fit.transform, nodes)
+        weighed.append(criteria.where_seen(away * pixels, SEPARATE * start.factor * pixels))
     if expected is not None:
         weighed.append(criteria.known_all_over(expected.half_px, expected.matched_px, HIT * pixels))
     if settings.georef and not settings.anywhere and not folded:
@@ -333,6 +337,13 @@ def _displacement(transform: Transform, nodes: Array) -> float:
     moved = transform.inverse(nodes) - nodes
     length = np.hypot(*moved.T)
     return float(np.nanmedian(length)) if np.isfinite(length).any() else math.nan
+
+
+def _away(start: Start, transform: Transform, nodes: Array) -> float:
+    """Length of the median step from the first estimate to the fit: bends cancel out in it."""
+    step = transform.inverse(nodes) - start.transform.inverse(nodes)
+    step = step[np.isfinite(step).all(axis=1)]
+    return float(np.hypot(*np.median(step, axis=0))) if len(step) else 0.0
 
 
 def _distortion(transform: Transform, nodes: Array) -> tuple[float, float, float, bool]:

@@ -20,12 +20,14 @@ from georeg.matching.protocol import Surfaces
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 _SHARPNESS = 1.2  # weight of one standard deviation of a surface
 _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
+_NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
 _WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
-_SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
+SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Vote:
         shift: pixels (x, y).
         pivot: fixed point of rotation and scale.
         score: mean log-likelihood ratio per template against pure chance.
-        margin: lead of `score` over that of the best separate shift.
+        margin: lead of `score` over that of the best separate shift, both among all templates and
+            among those that see what lies there.
         support: number of templates.
     """
 
@@ -121,10 +124,10 @@ def vote(
     total = pool.sum(best.rotation, best.scale)
     radius = surfaces.radius
     y, x = best.place
-    guard = max(2, round(_SEPARATE / surfaces.step))
-    rest = total.copy()
-    rest[max(0, y - guard) : y + guard + 1, max(0, x - guard) : x + guard + 1] = -np.inf
-    second = float(rest.max()) if np.isfinite(rest).any() else float(total.min())
+    guard = max(2, round(SEPARATE / surfaces.step))
+    # Templates that look beyond the data speak against large shifts, though they know nothing.
+    seeing = pool.seen(total, best)
+    lead = min(_lead(of, y, x, guard) for of in (total, seeing))
     dx, dy = _sub_step(total, y, x)
     return Vote(
         best.rotation,
@@ -132,7 +135,7 @@ def vote(
         ((x + dx - radius) * surfaces.step, (y + dy - radius) * surfaces.step),
         pivot,
         best.score / len(surfaces),
-        (best.score - second) / len(surfaces),
+        max(0.0, lead) / len(surfaces),
         len(surfaces),
     )
 
@@ -220,11 +223,25 @@ class _Pool:
         # Hypotheses move templates by no more than this; nothing is known beyond the windows.
         self.most = min(self.radius, math.ceil(most * math.sqrt(2) * self.extent / self.step) + 1)
         pad = self.most
-        floor = math.log(_OUTLIERS)
-        self.padded = np.pad(smooth, ((0, 0), (pad, pad), (pad, pad)), constant_values=floor)
+        around = ((0, 0), (pad, pad), (pad, pad))
+        self.padded = np.pad(smooth, around, constant_values=_NOTHING)
+        self.valid = np.pad(np.isfinite(surfaces.score), around)
 
     def sum(self, rotation: float, scale: float) -> Image:
         """(2 R + 1, 2 R + 1) total over all templates, by shift."""
+        return self._summed(self.padded, rotation, scale)
+
+    def seen(self, total: Image, best: _Hypothesis) -> Image:
+        """The total as if all templates saw what those see that have data there.
+
+        Where less than half have, and fewer than at the best place, it is left as it is.
+        """
+        count = self._summed(self.valid, best.rotation, best.scale)
+        all_of = len(self.valid)
+        mean = (total - np.float32(_NOTHING) * (all_of - count)) / np.maximum(count, 1)
+        return np.where(count >= min(all_of / 2, count[best.place]), mean * all_of, total)
+
+    def _summed(self, of: Image | Mask, rotation: float, scale: float) -> Image:
         angle = math.radians(rotation)
         c, s = scale * math.cos(angle) - 1, scale * math.sin(angle)
         x, y = self.relative.T
@@ -232,7 +249,7 @@ class _Pool:
         offset = np.clip(np.rint(offset), -self.most, self.most).astype(np.int64)
         width = 2 * self.radius + 1
         total = np.zeros((width, width), np.float32)
-        for surface, (i, j) in zip(self.padded, offset + self.most, strict=True):
+        for surface, (i, j) in zip(of, offset + self.most, strict=True):
             total += surface[j : j + width, i : i + width]
         return total
 
@@ -241,6 +258,14 @@ class _Pool:
         total = self.sum(rotation, scale)
         place = divmod(int(total.argmax()), total.shape[1])
         return float(total[place]), place
+
+
+def _lead(total: Image, y: int, x: int, guard: int) -> float:
+    """By how much a place (row, column) surpasses all that aren't next to it."""
+    rest = total.copy()
+    rest[max(0, y - guard) : y + guard + 1, max(0, x - guard) : x + guard + 1] = -np.inf
+    second = rest.max() if np.isfinite(rest).any() else total.min()
+    return float(total[y, x] - second)
 
 
 def _smooth(x: Image) -> Image:

@@ -217,6 +217,27 @@ def test_another_place_that_fits_as_well() -> None:
     said = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.17)))
     assert "another place fits as well (confidence 0.17, chance reaches 0.30)" in said
     assert "--max-shift" in said
+    none = reason(verdict(tp.scattered(tp.shift), check=check, begin=start(margin=0.0)))
+    assert "another place fits as well (confidence 0.00" in none, "no place is missing"
+
+
+def test_a_fit_elsewhere_than_the_first_look() -> None:
+    """What is drawn over both stays in place; the confidence is that of the ground's place."""
+    points = tp.scattered(lambda p: p + [0.1, -0.1])
+    for pixels, ok in ((6.0, True), (12.0, False)):  # of level 0, which is 4 times as coarse
+        begin = dataclasses.replace(start(), transform=similarity(0.0, step=(4 * pixels, 0.0)))
+        found = verdict(points, begin=begin)
+        assert found.ok == ok
+    assert "lie 47.9 px from where the rasters as a whole match best" in reason(found)
+
+
+def test_a_bend_is_no_other_place() -> None:
+    """Half of it lies far on either side of the first look."""
+
+    def bent(p: tp.Array) -> tp.Array:
+        return p + 60.0 * np.column_stack([np.sin(2 * np.pi * p[:, 1] / 1000), 0 * p[:, 0]])
+
+    assert verdict(tp.scattered(bent), "polynomial3", check=GOOD).ok
 
 
 def folding(name: str) -> Transform:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from georeg.matching.protocol import Array, Surfaces
+from georeg.matching.protocol import Array, Image, Surfaces
 from georeg.voting import Vote, log_likelihood, vote
 
 PIVOT = (256.0, 256.0)
@@ -116,6 +116,25 @@ def test_unknown_displacements_are_no_evidence() -> None:
     assert found is not None
     assert math.isfinite(found.score)
     assert corner_error(found, truth) < 2 * STEP
+
+
+def test_templates_that_see_nothing_are_no_evidence_against_a_rival() -> None:
+    """A pattern repeats: where the data end, fewer templates see the one place than the other."""
+    near, far = similarity(0, 1, (-8.0, 4.0)), similarity(0, 1, (60.0, 4.0))
+    score = scene(near, height=5.0).score + scene(far, height=5.0, seed=1).score
+    alone = scene(near, height=5.0)
+    at = alone.center[:, 0, None] + (np.arange(2 * RADIUS + 1) - RADIUS) * STEP
+
+    def margin(score: Image) -> float:
+        cut = np.where((at < 440)[:, None, :], score, np.nan).astype(np.float32)
+        surfaces = Surfaces(alone.tile, alone.center, cut, STEP, 128.0)
+        found = vote(surfaces, PIVOT, rotation=0.0, scale=0.0)
+        assert found is not None
+        assert corner_error(found, near) < STEP
+        return found.margin
+
+    assert margin(score) < 0.2
+    assert margin(alone.score) > 0.8
 
 
 def test_likelihood_ratios() -> None:
