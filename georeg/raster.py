@@ -339,14 +339,25 @@ def decoding(name: str) -> Iterator[None]:
         ) from None
 
 
+def check_name(name: str) -> None:
+    """See that GDAL can be told a name: it takes UTF-8 only.
+
+    Raises:
+        InputError: it can't.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        text = "its name is not valid UTF-8: rename it"
+        raise InputError(f"{name!a} can't be opened: {text}") from None
+
+
 def _open(name: str) -> Any:
+    check_name(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
-    except UnicodeEncodeError:
-        text = "its name is not valid UTF-8: rename it"
-        raise InputError(f"{name!a} can't be opened: {text}") from None
     except GDAL_ERRORS as error:
         text = str(error).splitlines()[0] if str(error) else "unknown reason"
         if "No such file" in text or "does not exist" in text:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
-from georeg.raster import GDAL_ERRORS
+from georeg.raster import GDAL_ERRORS, check_name
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
 # left over from a predecessor, these would describe it, or its edits would be played into it.
@@ -50,10 +50,12 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
     """Find out early whether an output may be written.
 
     Raises:
+        InputError: GDAL can't name an input.
         SettingsError: it is one of the inputs, or exists and may not be overwritten.
         OutputError: its folder is missing or not writable, it is a folder, or GDAL can't name it.
     """
     for name in inputs:
+        check_name(name)  # or an output that is called after it would be blamed
         if _same(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
     try:
