@@ -109,25 +109,20 @@ def test_weights_by_name_or_by_file(empty_store: Path, tmp_path: Path) -> None:
         assert torch.equal(weights.states["xoftr"][name], torch.load(path)[name])
 
 
-def test_other_files_of_a_matcher_come_from_the_store(empty_store: Path, tmp_path: Path) -> None:
-    glue = checkpoint(tmp_path / "glue.pth", "lightglue_128")
-    with pytest.raises(InputError, match="aliked"):
-        weights_of(str(glue), ("lightglue_128", "aliked_n16"))
-    checkpoint(empty_store / "aliked-n16.pth", "aliked_n16")
-    weights = weights_of(str(glue), ("lightglue_128", "aliked_n16"))
-    assert set(weights.states) == {"lightglue_128", "aliked_n16"}
-
-
-def test_a_file_of_a_shared_layout_gets_the_key_points_of_its_matcher(
-    empty_store: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("layout", "entry", "name"),
+    [("aliked_n16", "aliked", "aliked-n16.pth"), ("disk", "disk", "disk_depth.pth")],
+)
+def test_other_files_of_a_matcher_come_from_the_store(
+    empty_store: Path, tmp_path: Path, layout: str, entry: str, name: str
 ) -> None:
-    """LightGlue's tensors are alike for ALIKED and DISK."""
+    """Those of its own key points: LightGlue's tensors are alike for ALIKED and DISK."""
     glue = checkpoint(tmp_path / "glue.pth", "lightglue_128")
-    with pytest.raises(InputError, match="models pull disk'"):
-        weights_of(str(glue), ("lightglue_128", "disk"))
-    checkpoint(empty_store / "disk_depth.pth", "disk")
-    weights = weights_of(str(glue), ("lightglue_128", "disk"))
-    assert set(weights.states) == {"lightglue_128", "disk"}
+    with pytest.raises(InputError, match=f"models pull {entry}"):
+        weights_of(str(glue), ("lightglue_128", layout))
+    checkpoint(empty_store / name, layout)
+    weights = weights_of(str(glue), ("lightglue_128", layout))
+    assert set(weights.states) == {"lightglue_128", layout}
 
 
 def test_how_weights_were_trained_is_told_by_their_name(empty_store: Path, tmp_path: Path) -> None:

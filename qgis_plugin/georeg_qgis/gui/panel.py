@@ -344,9 +344,9 @@ class Panel(QgsDockWidget):
     def _line(self, level: str, text: str) -> None:
         colour = _COLOURS.get(level, "palette(text)")
         weight = "bold" if level == "stage" else "normal"
-        stamp = time.strftime("%H:%M:%S")
+        now = time.strftime("%H:%M:%S")
         self.log.append(
-            f"<span style='color:#90a4ae'>{stamp}</span> "
+            f"<span style='color:#90a4ae'>{now}</span> "
             f"<span style='color:{colour}; font-weight:{weight}'>{html.escape(text)}</span>"
         )
 
