@@ -19,6 +19,7 @@ from georeg.applying import check_wanted
 from georeg.checking import check_alignment
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
+from georeg.finer import finer
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -180,6 +181,14 @@ def measure(
         tell("locate", 0.0)
         choice = choice_for(scene.modalities, devices, settings)
         outcome = _measured(scene, choice, devices, settings, tell)
+        again = finer(outcome)
+        if again is not None:
+            log.info("too few places to compare: once more on pixels half as wide")
+            with open_scene(moving, reference, again) as closer:
+                second = _measured(closer, choice, devices, again, tell)
+                if second.verdict.ok:
+                    second = replace(second, settings=settings, finer=True)
+                    return alignment_of(second, pictures=pictures)
         return alignment_of(outcome, pictures=pictures)
 
 
