@@ -137,8 +137,10 @@ def test_quota(tmp_path: Path, pair: scenes.Pair) -> None:
     manifest, out = tmp_path / "jobs.csv", tmp_path / "out"
     manifest.write_text(f"moving,reference,resolution\n{pair.moving},{pair.reference},0.1\n")
     line = " ".join(map(repr, cases.command(manifest, out, "--driver", "GTiff")))
+    # Python would leave a part of a module's bytecode behind, where the next process finds it.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     result = subprocess.run(
-        ["bash", "-c", f"ulimit -f 300; exec {line}"], capture_output=True, text=True
+        ["bash", "-c", f"ulimit -f 300; exec {line}"], capture_output=True, text=True, env=env
     )
     assert result.returncode == 5, result.stderr
     (record,) = cases.records(out).values()

@@ -122,7 +122,7 @@ def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> N
 
 
 def test_a_checkpoint_that_cant_be_written_leaves_the_last_one(
-    data: Dataset, tmp_path: Path
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A limit on the size of files, as quotas are."""
     run(data, tmp_path, until=2)
