@@ -11,10 +11,10 @@ prepare()
 # Files that take longest, with the longest first. Where several processes work on one file each
 # (.ci/run), these must not come last: the others would have nothing to do meanwhile.
 LONG = (
-    "memory", "networks_roma", "matchers_contract", "batch_faults", "docs", "align",
-    "training_runs", "batch", "batch_cloud", "matchers_align", "training_dataset", "real_weights",
-    "ortho_refined", "matchers_networks", "cli_signals", "batch_stack", "batch_dask",
-    "geotiff_large",
+    "memory", "matchers_contract", "networks_roma", "docs", "align", "batch_faults",
+    "training_runs", "matchers_networks", "training_dataset", "matchers_align", "real_weights",
+    "networks_loftr", "networks_lightglue", "ortho_refined", "searching", "cli_signals",
+    "batch_cloud", "batch_dask", "batch", "geotiff_large", "batch_stack", "place",
 )  # fmt: skip
 
 
