@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ _SHARPNESS = 1.2  # weight of one standard deviation of a surface
 _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
+_AT_ONCE = 250_000  # numbers that are worked on at a time, so that they stay in the cache
 _WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
 SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
 
@@ -66,6 +68,14 @@ class Vote:
 
 def log_likelihood(score: Image) -> Image:
     """(K, W, W) similarities -> log-likelihood ratios against chance, with room for outliers."""
+    out = np.empty(score.shape, np.float32)
+    step = max(1, _AT_ONCE // max(1, score[0].size)) if len(score) else 1
+    for first in range(0, len(score), step):
+        out[first : first + step] = _log_likelihood(score[first : first + step])
+    return out
+
+
+def _log_likelihood(score: Image) -> Image:
     flat = score.reshape(len(score), -1)
     valid = np.isfinite(flat)
     count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
@@ -246,12 +256,17 @@ class _Pool:
         c, s = scale * math.cos(angle) - 1, scale * math.sin(angle)
         x, y = self.relative.T
         offset = np.stack([c * x - s * y, s * x + c * y], axis=1) / self.step
-        offset = np.clip(np.rint(offset), -self.most, self.most).astype(np.int64)
-        width = 2 * self.radius + 1
-        total = np.zeros((width, width), np.float32)
-        for surface, (i, j) in zip(of, offset + self.most, strict=True):
-            total += surface[j : j + width, i : i + width]
-        return total
+        x, y = np.clip(np.rint(offset), -self.most, self.most).astype(np.int64).T + self.most
+        width, stride = 2 * self.radius + 1, of.shape[-1]
+        # Windows from their first number to their last one, in one piece: what lies between their
+        # rows falls on columns that nobody asks for. That takes half as long as row by row.
+        total = np.zeros((width, stride), np.float32)
+        length = total.size - (stride - width)
+        flat = total.reshape(-1)[:length]
+        surfaces: npt.NDArray[Any] = of.reshape(len(of), -1)
+        for surface, start in zip(surfaces, (y * stride + x).tolist(), strict=True):
+            flat += surface[start : start + length]
+        return total[:, :width]
 
     def at(self, rotation: float, scale: float) -> tuple[float, tuple[int, int]]:
         """The best shift's total and its place (row, column)."""

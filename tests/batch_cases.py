@@ -16,9 +16,14 @@ import rasterio
 from affine import Affine
 
 import scenes
-from cli_cases import snapshot
+from cli_cases import Outcome, run, snapshot
 
-QUICK = ("--transform", "shift", "--threads", "1", "--device", "cpu", "--workers", "1")
+# Nothing moves by more than a few pixels: what can't be aligned isn't looked for far away.
+FAR = 20.0
+QUICK = (
+    "--transform", "shift", "--max-shift", str(FAR), "--threads", "1", "--device", "cpu",
+    "--workers", "1",
+)  # fmt: skip
 SHAPE = (160, 160)
 # What a record says of each kind of bad input.
 KINDS = {
@@ -124,6 +129,11 @@ def command(manifest: Path, out: Path, *more: Any) -> list[str]:
 def batch(manifest: Path, out: Path, *more: Any) -> subprocess.CompletedProcess[str]:
     """`georeg batch` as a program of its own."""
     return subprocess.run(command(manifest, out, *more), capture_output=True, text=True)
+
+
+def batch_here(manifest: Path | str, out: Path, *more: Any) -> Outcome:
+    """The same in this process, which has all of it loaded; jobs are done by a worker as ever."""
+    return run("batch", manifest, "-o", out, *QUICK, *more)
 
 
 def records(out: Path) -> dict[str, dict[str, Any]]:

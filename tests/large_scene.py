@@ -93,6 +93,7 @@ def run_align(
     output: str | None,
     *,
     driver: str = "COG",
+    creation: dict[str, str] | None = None,
     environment: dict[str, str] | None = None,
     **settings: Any,
 ) -> Run:
@@ -100,7 +101,7 @@ def run_align(
 
     The output lies on the reference's grid, so every pixel is resampled.
     """
-    wanted = {"driver": driver, "grid": "reference"}
+    wanted = {"driver": driver, "grid": "reference", "creation": creation or {}}
     argument = json.dumps([moving, reference, output, settings, wanted])
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     variables = {**os.environ, "PYTHONPATH": path, **(environment or {})}

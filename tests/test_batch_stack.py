@@ -177,8 +177,8 @@ def test_a_stack_of_files(tmp_path: Path) -> None:
         transform = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
         scenes.write(folder / f"{name}.tif", np.clip(seen[inside, inside], 0, 1), transform)
     out = tmp_path / "out"
-    run = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
-    assert run.returncode == 0, run.stderr
+    run = cases.batch_here(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
+    assert run.code == 0, run.err
     found = cases.records(out)
     done = {r["id"]: r for r in found.values() if r["action"] == "apply"}
     assert len(done) == 2
@@ -193,9 +193,9 @@ def test_a_stack_of_files(tmp_path: Path) -> None:
             assert file.read(1).any()
     page = (out / "summary.html").read_text()
     assert "Loops before it" in page
-    again = cases.batch(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
-    assert again.returncode == 0
-    assert "(5 before)" in again.stderr or "before" in again.stderr
+    again = cases.batch_here(folder, out, "--reference", "auto", "--stack", "--driver", "GTiff")
+    assert again.code == 0
+    assert "(5 before)" in again.err or "before" in again.err
 
 
 def test_a_stack_whose_reference_is_told_its_crs(tmp_path: Path) -> None:
@@ -212,9 +212,9 @@ def test_a_stack_whose_reference_is_told_its_crs(tmp_path: Path) -> None:
         crs = None if reference else scenes.CRS
         scenes.write(tmp_path / f"{name}.tif", np.clip(moved[inside, inside], 0, 1), transform, crs)
     out = tmp_path / "out"
-    run = cases.batch(tmp_path, out, "--reference", tmp_path / "2020.tif", "--stack",
-                      "--reference-crs", away)  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    run = cases.batch_here(tmp_path, out, "--reference", tmp_path / "2020.tif", "--stack",
+                           "--reference-crs", away)  # fmt: skip
+    assert run.code == 0, run.err
     for name in ("2021", "2022"):
         fit = json.loads((out / "stack" / f"{name}.fit.json").read_text())
         matrix = np.array(fit["transform"]["matrix"])
@@ -234,8 +234,8 @@ def test_a_stack_beside_its_reference(tmp_path: Path) -> None:
         scenes.write(tmp_path / f"{name}.tif", image, transform)
     base = scenes.write(tmp_path / "base.tif", scenes.texture((200, 200), 999), transform)
     out = tmp_path / "out"
-    run = cases.batch(tmp_path, out, "--reference", base, "--stack")
-    assert run.returncode == 5, run.stderr
+    run = cases.batch_here(tmp_path, out, "--reference", base, "--stack")
+    assert run.code == 5, run.err
     found = cases.records(out)
     assert {r["status"] for r in found.values() if r["action"] == "apply"} == {"failed"}
     assert "no chain of trustworthy pairs" in found["2021"]["error"]["message"]

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -278,7 +279,7 @@ def test_folder_without_permission(scene: tuple[str, str], fit: str, tmp_path: P
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file system of 256 kB, where this user may mount one; else a limit on file sizes."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -291,6 +292,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
         subprocess.run(["umount", str(folder)], check=True)
         return
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a part of it would do harm
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
     yield folder

@@ -90,6 +90,33 @@ def test_both_ways_of_summing_agree(monkeypatch: pytest.MonkeyPatch, radius: int
         assert torch.allclose(ways[0], ways[1], atol=1e-4), name
 
 
+@pytest.mark.parametrize("product", [True, False], ids=["product", "fft"])
+def test_blocks_without_data_change_nothing_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, product: bool
+) -> None:
+    """They take no part, and their sums are exactly 0."""
+    monkeypatch.setattr(correlation, "_PRODUCT", 1e9 if product else 0)
+    one, two = features(11, (36, 42)), features(12, (36, 42))
+    bare = one[0].clone(), one[1].clone()
+    for x in bare:
+        x[..., :12, :] = 0  # the upper two rows of blocks of both scenes
+        x[1, ..., 18:24] = 0  # and a column of the second one
+    whole = correlate_blocks(*one, [two], BLOCK, RADIUS)[0]
+    found = correlate_blocks(*bare, [two], BLOCK, RADIUS)[0]
+    for name in ("product", "moving_energy", "reference_energy", "cells"):
+        kept, of = getattr(found, name), getattr(whole, name)
+        assert (kept[:, :2] == 0).all(), name
+        assert (kept[1, :, 3] == 0).all(), name
+        assert torch.allclose(kept[0, 2:], of[0, 2:], atol=1e-4), name
+        assert torch.allclose(kept[1, 2:, :3], of[1, 2:, :3], atol=1e-4), name
+        assert torch.allclose(kept[1, 2:, 4:], of[1, 2:, 4:], atol=1e-4), name
+    for x in bare:
+        x[0] = 0  # nothing at all
+    found = correlate_blocks(*bare, [two], BLOCK, RADIUS)[0]
+    assert not found.cells[0].any()
+    assert found.cells[1].any()
+
+
 def test_a_shifted_copy_correlates_fully_where_it_lies() -> None:
     one, mask = features(3, (40, 40), 1, 0.0)
     dx, dy = 3, -2

@@ -14,6 +14,7 @@ from kornia.feature.loftr.loftr import default_cfg
 
 import network_cases as cases
 from georeg.errors import InputError
+from georeg.matching.networks.found import Found
 from georeg.matching.networks.loftr import LoftrNet
 from georeg.matching.networks.states import fill, made
 from georeg.matching.protocol import Device
@@ -40,16 +41,25 @@ def net() -> LoftrNet:
     return LoftrNet.from_state(cases.golden_states("loftr")["loftr"])
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_matches_are_those_of_the_official_code(known: Recorded, net: LoftrNet, case: str) -> None:
-    (found,) = net.match(*cases.pair(known, case))
+@pytest.fixture(scope="module", params=CASES)
+def matched(request: pytest.FixtureRequest, known: Recorded, net: LoftrNet) -> tuple[str, Found]:
+    """A recorded case, and what is found in it here."""
+    (found,) = net.match(*cases.pair(known, request.param))
+    return request.param, found
+
+
+def test_matches_are_those_of_the_official_code(
+    known: Recorded, matched: tuple[str, Found]
+) -> None:
+    case, found = matched
     cases.agrees(found, known, case)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_spread_is_that_of_the_official_heat_map(known: Recorded, net: LoftrNet, case: str) -> None:
+def test_spread_is_that_of_the_official_heat_map(
+    known: Recorded, matched: tuple[str, Found]
+) -> None:
     """Recorded is the sum of the deviations along x and y, in halves of the window's side."""
-    (found,) = net.match(*cases.pair(known, case))
+    case, found = matched
     along_both = 4 * known[f"{case}/expec_f"][:, 2]
     ratio = found.spread / along_both
     assert ratio.min() > 1 / 2 - 1e-4

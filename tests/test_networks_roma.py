@@ -275,11 +275,24 @@ def test_resizing_is_the_published_one_but_for_rounding(golden: Outputs, images:
         assert apart.abs().max() < 1.5
 
 
+@pytest.fixture(scope="module")
+def small(states: tuple[State, State]) -> RomaNet:
+    """The network, for images of 112 pixels."""
+    return RomaNet.from_states(*states, coarse=112, fine=112)
+
+
+Warped = tuple[Tensor, Tensor]
+
+
+@pytest.fixture(scope="module")
+def both_ways(small: RomaNet, images: Tensor) -> tuple[Warped, Warped]:
+    """Warp and certainty of a pair, and of the same the other way round."""
+    return small.warp(images[:1], images[1:]), small.warp(images[1:], images[:1])
+
+
 @pytest.mark.roma
-def test_swapped_images_swap_the_halves(states: tuple[State, State], images: Tensor) -> None:
-    net = RomaNet.from_states(*states, coarse=112, fine=112)
-    warp, certainty = net.warp(images[:1], images[1:])
-    swapped, sure = net.warp(images[1:], images[:1])
+def test_swapped_images_swap_the_halves(both_ways: tuple[Warped, Warped]) -> None:
+    (warp, certainty), (swapped, sure) = both_ways
     there = torch.cat([swapped[:, :, 112:], swapped[:, :, :112]], dim=2)[..., [2, 3, 0, 1]]
     torch.testing.assert_close(there, warp, atol=1e-4, rtol=0)
     torch.testing.assert_close(sure.roll(112, dims=2), certainty, atol=1e-4, rtol=0)
@@ -287,14 +300,12 @@ def test_swapped_images_swap_the_halves(states: tuple[State, State], images: Ten
 
 @pytest.mark.roma
 def test_pairs_of_a_batch_dont_disturb_each_other(
-    states: tuple[State, State], images: Tensor
+    small: RomaNet, both_ways: tuple[Warped, Warped], images: Tensor
 ) -> None:
-    net = RomaNet.from_states(*states, coarse=112, fine=112)
     pairs = (images[:1], images[1:]), (images[1:], images[:1].flip(3))
     first, second = (torch.cat(side) for side in zip(*pairs, strict=True))
-    warp, certainty = net.warp(first, second)
-    for number, pair in enumerate(pairs):
-        alone, sure = net.warp(*pair)
+    warp, certainty = small.warp(first, second)
+    for number, (alone, sure) in enumerate((both_ways[0], small.warp(*pairs[1]))):
         torch.testing.assert_close(warp[number], alone[0], atol=1e-4, rtol=0)
         torch.testing.assert_close(certainty[number], sure[0], atol=1e-4, rtol=0)
 
@@ -304,7 +315,8 @@ def test_half_precision_computes_and_returns_float32(
     states: tuple[State, State], images: Tensor
 ) -> None:
     net = RomaNet.from_states(*states, Device(dtype="bfloat16"), coarse=112, fine=112)
-    warp, certainty = net.warp(images[:1], images[1:])
+    with cases.QuickHalves():
+        warp, certainty = net.warp(images[:1], images[1:])
     assert warp.dtype == certainty.dtype == torch.float32
     assert warp.isfinite().all()
     assert warp.abs().max() <= 1

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -163,34 +164,55 @@ def test_unreachable_output(tmp_path, source, monkeypatch):
 # Disks that fill up
 
 SCRIPT = """
-import resource, sys
+import json, os, resource, sys
 from affine import Affine
 from georeg.errors import OutputError
 from georeg.raster import Raster
 from georeg.writers.geotiff import WriteOptions, shift_only
-source, output, limit, driver, compress = sys.argv[1:6]
-if int(limit):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-try:
-    with Raster(source) as raster:
-        options = WriteOptions(driver, {"COMPRESS": compress}, overwrite=True)
-        shift_only(raster, output, Affine(1, 0, 0, 0, -1, 0), options)
-except OutputError as error:
-    print(error)
-    sys.exit(9)
+source, output, driver, compress, *limits = sys.argv[1:]
+# Python would leave a part of a module's bytecode behind, where the next process finds it.
+sys.dont_write_bytecode = True
+
+def write(limit):
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        with Raster(source) as raster:
+            options = WriteOptions(driver, {"COMPRESS": compress}, overwrite=True)
+            shift_only(raster, output, Affine(1, 0, 0, 0, -1, 0), options)
+    except OutputError as error:
+        return 9, str(error)
+    return 0, ""
+
+for limit in map(int, limits):
+    ours, theirs = os.pipe()
+    if not (pid := os.fork()):  # each in a process of its own, but nothing is imported twice
+        os.write(theirs, json.dumps(write(limit)).encode())
+        sys.exit()
+    os.close(theirs)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit("a process died")
+    with open(ours) as pipe:
+        code, said = json.load(pipe)
+    left = sorted(os.listdir(os.path.dirname(output)))
+    print(json.dumps([code, said, left]), flush=True)
 """
 
 
-def fill(source, output, driver, compress, limit=0):
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(source), str(output), str(limit), driver, compress],
+def fill(source, output, driver, compress, *limits):
+    """Write under each limit of a file's bytes (0: none): exit code, message, what lies there."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(source), str(output), driver, compress]
+        + list(map(str, limits)),
         capture_output=True,
         text=True,
     )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def noise(folder):
-    values = np.random.default_rng(0).integers(0, 255, (2, 2000, 2000)).astype("uint8")
+def noise(folder, side=2000):
+    values = np.random.default_rng(0).integers(0, 255, (2, side, side)).astype("uint8")
     return save(folder / "noise.tif", values)
 
 
@@ -199,19 +221,19 @@ CASES = [("COG", "DEFLATE"), ("COG", "NONE"), ("GTiff", "DEFLATE"), ("GTiff", "N
 
 @pytest.mark.parametrize(("driver", "compress"), CASES)
 def test_file_size_limit(tmp_path, driver, compress):
-    source = noise(tmp_path)
+    source = noise(tmp_path, 1100)  # of several blocks and, as a COG, with overviews
     (tmp_path / "out").mkdir()
-    whole = fill(source, tmp_path / "out" / "a.tif", driver, compress)
-    assert whole.returncode == 0, whole.stderr
+    assert fill(source, tmp_path / "out" / "a.tif", driver, compress, 0) == [[0, "", ["a.tif"]]]
     size = (tmp_path / "out" / "a.tif").stat().st_size
     (tmp_path / "out" / "a.tif").unlink()
     # From nothing at all to the last bytes.
-    for limit in (1, 20_000, size // 3, size * 9 // 10, size - 50_000, size - 1):
-        done = fill(source, tmp_path / "out" / "a.tif", driver, compress, limit)
-        assert done.returncode == 9, (limit, done.stdout, done.stderr)
-        assert done.stdout.count("\n") == 1
-        assert "can't be written" in done.stdout or "incomplete" in done.stdout
-        assert entries(tmp_path / "out") == []
+    limits = (1, 20_000, size // 3, size * 9 // 10, size - 50_000, size - 1)
+    done = fill(source, tmp_path / "out" / "a.tif", driver, compress, *limits)
+    for limit, (code, said, left) in zip(limits, done, strict=True):
+        assert code == 9, (limit, said)
+        assert "\n" not in said
+        assert "can't be written" in said or "incomplete" in said
+        assert left == []
 
 
 @pytest.fixture
@@ -232,9 +254,9 @@ def small_disk(tmp_path):
 def test_disk_full(tmp_path, small_disk, driver, compress):
     source = noise(tmp_path)
     (small_disk / "other").write_text("kept")
-    done = fill(source, small_disk / "a.tif", driver, compress)
-    assert done.returncode == 9, (done.stdout, done.stderr)
-    assert done.stdout.count("\n") == 1
-    assert "can't be written" in done.stdout or "incomplete" in done.stdout
-    assert "MB left" in done.stdout
-    assert entries(small_disk) == ["other"]
+    ((code, said, left),) = fill(source, small_disk / "a.tif", driver, compress, 0)
+    assert code == 9, said
+    assert "\n" not in said
+    assert "can't be written" in said or "incomplete" in said
+    assert "MB left" in said
+    assert left == entries(small_disk) == ["other"]

@@ -87,7 +87,7 @@ def test_samples_show_the_same_ground_where_their_way_says(tmp_path: Path) -> No
 
 
 def test_displacements_at_places_are_those_of_the_nodes(tmp_path: Path) -> None:
-    samples = Sampler([city(tmp_path)], 1, crop=96).batch(3)
+    samples = Sampler([city(tmp_path, count=4)], 1, crop=96).batch(3)
     node = node_places((96, 96), samples.way)[None].expand(3, -1, -1)
     assert samples.at(node) == pytest.approx(samples.way.flatten(2).mT, abs=1e-3)
     assert samples.one(1).at(node[:1])[0] == pytest.approx(samples.at(node)[1], abs=1e-6)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from georeg import voting
 from georeg.matching.protocol import Array, Image, Surfaces
 from georeg.voting import Vote, log_likelihood, vote
 
@@ -152,6 +153,30 @@ def test_likelihood_ratios() -> None:
     assert ratio.min() >= math.log(0.3) - 1e-6
     # Neither gain nor offset of the similarities matters.
     assert log_likelihood(0.1 * score + 0.5) == pytest.approx(ratio, abs=1e-2)
+
+
+def test_likelihoods_are_each_templates_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few or many at a time: the same numbers."""
+    score = scene(similarity(0.0, 1.0, (8.0, 0.0))).score
+    score[3, :10] = np.nan
+    together = log_likelihood(score)
+    monkeypatch.setattr(voting, "_AT_ONCE", 5 * score[0].size)
+    assert np.array_equal(log_likelihood(score), together)
+    assert np.array_equal(log_likelihood(score[3:4]), together[3:4])
+    assert log_likelihood(score[:0]).shape == (0, *score.shape[1:])
+
+
+def test_sums_are_of_the_places_that_a_hypothesis_predicts() -> None:
+    surfaces = scene(similarity(3.0, 1.02, (8.0, -12.0)))
+    pool = voting._Pool(surfaces, PIVOT, 0.3)
+    found = pool.sum(3.0, 1.02)
+    middle, width = pool.most, 2 * RADIUS + 1
+    expected = np.zeros((width, width), np.float32)
+    turned = similarity(3.0, 1.02, (0.0, 0.0)).matrix()
+    offsets = (surfaces.center @ turned[:2, :2].T + turned[:2, 2] - surfaces.center) / STEP
+    for padded, (x, y) in zip(pool.padded, np.rint(offsets).astype(int), strict=True):
+        expected += padded[middle + y :, middle + x :][:width, :width]
+    assert np.array_equal(found, expected)
 
 
 def test_the_matrix_turns_about_the_pivot() -> None:

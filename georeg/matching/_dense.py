@@ -25,6 +25,7 @@ from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
+_BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
 _CROWDED = 300  # pixels a side: such scenes, and tiles of larger ones, have room for many
 
@@ -157,7 +158,7 @@ class DenseMatcher(ABC):
         keep = score.isfinite().sum((-1, -2)) >= least
         index = keep.nonzero().cpu().numpy()
         side = plan.block * plan.unit
-        structure = _structure(phases[0][0].pooled(plan.size), plan)[keep]
+        structure = _structure(phases[0][0], plan)[keep]
         return Surfaces(
             index[:, 0],
             (index[:, [2, 1]] + plan.size / 2) * side,
@@ -217,13 +218,23 @@ def _interleaved(parts: list[tuple[Tensor, int, int]]) -> Tensor:
 def _structure(sums: BlockSums, plan: _Plan) -> Tensor:
     """(B, rows, columns, 2) logarithms of the mean energy of features, see `Surfaces.structure`."""
     area = float((plan.size * plan.block) ** 2)
-    middle = sums.radius
-    both = [sums.moving_energy[..., middle, middle], sums.reference_energy[..., middle, middle]]
-    ordered = torch.stack(both, -1).sort(-1).values
+    there = sums.at_rest().pooled(plan.size)
+    both = torch.cat([there.moving_energy, there.reference_energy], -1)[..., 0, :]
+    ordered = both.sort(-1).values
     return torch.log(ordered.clamp(min=0) / area + 1e-3)
 
 
 def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:
     """(B, rows, columns, 2 R + 1, 2 R + 1) of templates, NaN where too little of one is valid."""
-    score, valid = sums.pooled(plan.size).correlation(plan.size, _MIN_SHARE)
-    return score.masked_fill_(~valid, torch.nan)
+    batch, rows, columns, width, _ = sums.product.shape
+    out = sums.product.new_empty(
+        (batch, rows - plan.size + 1, columns - plan.size + 1, width, width)
+    )
+    # A few rows at a time: what lies between needs not leave the cache.
+    step = max(1, _BUDGET // max(1, batch * columns * width**2))
+    for first in range(0, out.shape[1], step):
+        count = min(step, out.shape[1] - first)
+        few = sums.rows(first, count + plan.size - 1).pooled(plan.size)
+        score, valid = few.correlation(plan.size, _MIN_SHARE)
+        out[:, first : first + count] = score.masked_fill_(~valid, torch.nan)
+    return out

@@ -9,7 +9,7 @@ features don't have.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,11 +41,23 @@ class BlockSums:
 
     def pooled(self, size: int) -> BlockSums:
         """Sums over all size x size groups of blocks; groups overlap."""
+        return self._each(lambda x: _group(x, size))
+
+    def at_rest(self) -> BlockSums:
+        """Those without displacement only."""
+        middle = slice(self.radius, self.radius + 1)
+        return self._each(lambda x: x[..., middle, middle])
+
+    def rows(self, first: int, count: int) -> BlockSums:
+        """Some rows of blocks."""
+        return self._each(lambda x: x.narrow(1, first, count))
+
+    def _each(self, do: Callable[[Tensor], Tensor]) -> BlockSums:
         return BlockSums(
-            _group(self.product, size),
-            _group(self.moving_energy, size),
-            _group(self.reference_energy, size),
-            _group(self.cells, size),
+            do(self.product),
+            do(self.moving_energy),
+            do(self.reference_energy),
+            do(self.cells),
             self.block,
         )
 
@@ -67,7 +79,10 @@ class BlockSums:
 def _group(x: Tensor, size: int) -> Tensor:
     for axis in (1, 2):
         count = x.shape[axis] - size + 1
-        x = sum((x.narrow(axis, k, count) for k in range(1, size)), x.narrow(axis, 0, count))
+        total = x.narrow(axis, 0, count).clone()
+        for k in range(1, size):
+            total += x.narrow(axis, k, count)
+        x = total
     return x
 
 
@@ -101,14 +116,16 @@ def correlate_blocks(
     templates = templates.unfold(3, block, block)
     windows = [_windows(*two, radius, block, rows, columns) for two in references]
     reach = 2 * radius + 1
-    out = moving.new_empty((len(windows), 4, batch, rows, columns, reach, reach))
-    step = max(1, _BUDGET // (columns * (2 * channels + 8) * fft * fft))
+    out = moving.new_zeros((len(windows), 4, batch, rows, columns, reach, reach))
+    shown = _with_data(templates[:, channels])
+    step = max(1, _BUDGET // ((2 * channels + 8) * fft * fft))
     for n in range(batch):
-        for first in range(0, rows, step):
-            part = slice(first, first + step)
-            a = torch.fft.rfft2(templates[n, :, part], s=(fft, fft)).conj()
+        places = shown[n].nonzero().T
+        for first in range(0, places.shape[1], step):
+            row, column = places[:, first : first + step]
+            a = torch.fft.rfft2(templates[n, :, row, column], s=(fft, fft)).conj()
             for number, two in enumerate(windows):
-                b = torch.fft.rfft2(two[n, :, part], s=(fft, fft))
+                b = torch.fft.rfft2(two[n, :, row, column], s=(fft, fft))
                 spectra = torch.stack(
                     [
                         (a[:channels] * b[:channels]).sum(0),
@@ -118,7 +135,7 @@ def correlate_blocks(
                     ]
                 )
                 sums = torch.fft.irfft2(spectra, s=(fft, fft))
-                out[number, :, n, part] = sums[..., :reach, :reach]
+                out[number, :, n, row, column] = sums[..., :reach, :reach]
     return [BlockSums(o[0], o[1], o[2], o[3], block) for o in out]
 
 
@@ -151,21 +168,32 @@ def _directly(
     reach = 2 * radius + 1
     sums = moving.new_zeros((4, batch, rows, columns, reach, reach))
     for n in range(batch):
-        template, cells = blocks[n, :, :channels], blocks[n, :, channels : channels + 1]
+        shown = _with_data(blocks[n, :, channels]).nonzero()[:, 0]
+        if not len(shown):
+            continue
+        kept = blocks[n, shown]
+        template, cells = kept[:, :channels], kept[:, channels : channels + 1]
         found = (
             F.conv2d(features[n, None], template, padding=around),
-            F.conv2d(mask[n, None, None], blocks[n, :, channels + 1 :], padding=around),
+            F.conv2d(mask[n, None, None], kept[:, channels + 1 :], padding=around),
             F.conv2d(energy[n, None], cells, padding=around),
             F.conv2d(mask[n, None, None], cells, padding=around),
         )
-        for row in range(rows):
+        for number, place in enumerate(shown.tolist()):
+            row, column = divmod(place, columns)
             y = _overlap(row * block, radius, around, found[0].shape[2])
-            for column in range(columns):
-                x = _overlap(column * block, radius, around, found[0].shape[3])
-                for kind, one in enumerate(found):
-                    own = one[0, row * columns + column, y[0], x[0]]
-                    sums[kind, n, row, column, y[1], x[1]] = own
+            x = _overlap(column * block, radius, around, found[0].shape[3])
+            for kind, one in enumerate(found):
+                sums[kind, n, row, column, y[1], x[1]] = one[0, number, y[0], x[0]]
     return BlockSums(sums[0], sums[1], sums[2], sums[3], block)
+
+
+def _with_data(mask: Tensor) -> Tensor:
+    """(...) where a (..., block, block) mask isn't empty: all sums of other blocks are 0.
+
+    The margin around a scene has none, nor what a smaller or turned one leaves free.
+    """
+    return mask.amax((-1, -2)) > 0
 
 
 def _overlap(start: int, radius: int, around: int, size: int) -> tuple[slice, slice]:
