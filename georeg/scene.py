@@ -67,6 +67,18 @@ class Scene:
         """Of the moving raster and of the reference."""
         return self.moving_look.modality, self.reference_look.modality
 
+    @property
+    def shared(self) -> tuple[float, float]:
+        """Width and height of what both rasters claim to cover, in frame pixels."""
+        rows, columns = self.moving.header.shape
+        grid = self.frame.grid
+        edge = self.frame.claim(outline(columns, rows, 9))
+        edge = edge[np.isfinite(edge).all(axis=1)]
+        if not len(edge):
+            return float(grid.width), float(grid.height)
+        width, height = np.ptp(np.clip(edge, 0, [grid.width, grid.height]), axis=0).tolist()
+        return width, height
+
     def reference_view(self) -> View:
         """The reference on the frame."""
         return View(self.reference, self.reference_look, self.frame.to_reference)

@@ -20,6 +20,7 @@ from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.frame import Frame
 from georeg.locating import Start
+from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.tracking import TiePoints
 from georeg.transforms import Transform
@@ -152,6 +153,28 @@ def no_verdict(reason: str, advice: str, confidence: float = 0.0, points: int = 
         False, _reasons([criterion]), (), "refused", None, points, 0, 0.0, math.nan, None,
         (math.nan, math.nan), confidence, None, (criterion,),
     )  # fmt: skip
+
+
+def why_nothing(
+    scene: Scene, settings: Settings, start: Start | None, reason: str, advice: str
+) -> tuple[str, str]:
+    """Reason and advice where nothing could be fitted: there may be too little to compare.
+
+    Args:
+        scene: the rasters.
+        settings: whether the user chose the working resolution.
+        start: the first estimate; None if there is none.
+        reason: if size isn't it.
+        advice: likewise.
+    """
+    if not settings.georef:  # the overlap is what the search took for it
+        return reason, advice
+    width, height = scene.shared
+    shown = 1.0
+    if start is not None:
+        shown = float((start.texture > 0).sum()) * start.factor**2 / max(width * height, 1.0)
+    finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
+    return criteria.too_small(width, height, min(shown, 1.0), finer) or (reason, advice)
 
 
 def _reasons(weighed: Sequence[Criterion]) -> tuple[str, ...]:
