@@ -56,7 +56,7 @@ def too_small(
     Args:
         width: of what both rasters cover, working pixels.
         height: likewise.
-        share: of it, with data on both sides.
+        share: of it, with data in the moving raster.
         finer: half the working pixel size, in map units of the reference; None if the user chose
             the size, and finer pixels than half of the rasters' own show nothing more.
 
@@ -66,7 +66,7 @@ def too_small(
     area, narrow = width * height * share, min(width, height)
     if area >= _AREA and narrow >= _WIDTH:
         return None
-    data = f", {share:.0%} of it with data on both sides" if share < _FULL else ""
+    data = f", {share:.0%} of it with data in MOVING" if share < _FULL else ""
     reason = (
         f"the overlap is too small: {width:.0f} x {height:.0f} working pixels{data}; it takes "
         f"about 100 x 100, or as much in a strip at least {_WIDTH:.0f} wide"

@@ -171,8 +171,8 @@ def why_nothing(
         return reason, advice
     width, height = scene.shared
     shown = 1.0
-    if start is not None:
-        shown = float((start.texture > 0).sum()) * start.factor**2 / max(width * height, 1.0)
+    if start is not None and start.shown is not None:
+        shown = float(start.shown.sum()) * start.factor**2 / max(width * height, 1.0)
     finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
     return criteria.too_small(width, height, min(shown, 1.0), finer) or (reason, advice)
 

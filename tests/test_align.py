@@ -123,7 +123,7 @@ def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:
         kept[100:164, 80:144] = values[100:164, 80:144]
         file.write(kept, 1)
     (reason,) = measure(pair.moving, pair.reference, Settings()).verdict.reasons
-    assert re.search(r"too small: 240 x 240 working pixels, \d% of it with data", reason)
+    assert re.search(r"too small: 240 x 240 working pixels, \d% of it with data in MOVING", reason)
     assert "name the right nodata values" in reason
 
 
