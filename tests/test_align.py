@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,31 @@ def test_unrelated_places_are_refused_and_nothing_is_written(tmp_path: Path) -> 
     assert result.output is None
     assert result.verdict.reasons
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_too_little_overlap_is_told_and_finer_pixels_help(tmp_path: Path) -> None:
+    """The advice was to name the modality of two clean rasters."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(2.4, -1.6), (64, 64))
+    refused = measure(pair.moving, pair.reference, Settings()).verdict
+    (reason,) = refused.reasons
+    assert reason.startswith("the overlap is too small: 64 x 64 working pixels")
+    assert "try --working-resolution 0.5 (half of it)" in reason
+    assert "modality" not in reason
+    found = measure(pair.moving, pair.reference, Settings(working_resolution=0.5))
+    assert found.verdict.ok
+    assert np.median(pair.errors(corrected(found), margin=4)) < 0.5
+
+
+def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(2, 1), (240, 240))
+    with rasterio.open(pair.moving, "r+") as file:
+        values = file.read(1)
+        kept = np.zeros_like(values)
+        kept[100:164, 80:144] = values[100:164, 80:144]
+        file.write(kept, 1)
+    (reason,) = measure(pair.moving, pair.reference, Settings()).verdict.reasons
+    assert re.search(r"too small: 240 x 240 working pixels, \d% of it with data in MOVING", reason)
+    assert "name the right nodata values" in reason
 
 
 def test_force_writes_and_marks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pyproj import CRS
 
 import scenes
 import tie_points as tp
-from georeg import transforms
+from georeg import criteria, transforms
 from georeg.checking import Check
 from georeg.crs import CrsPath, in_metres
 from georeg.frame import Frame
@@ -158,6 +158,24 @@ def test_too_few_points() -> None:
     found = verdict(tp.scattered(tp.shift, 5, noise=0.05))
     assert "only 5 of 5 tie points agree" in found.sentence()
     assert "--matcher" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "small"),
+    [
+        (96, 96, False), (92, 92, True), (50, 200, False), (120, 50, True), (400, 32, True),
+        (400, 40, False),
+    ],
+)  # fmt: skip
+def test_what_is_too_small_to_compare(width: float, height: float, small: bool) -> None:
+    assert (criteria.too_small(width, height, 1.0, 0.5) is not None) is small
+
+
+def test_finer_pixels_are_named_only_where_they_are_enough() -> None:
+    for width, finer, told in ((60.0, 2.5, True), (60.0, None, False), (30.0, 2.5, False)):
+        found = criteria.too_small(width, width, 1.0, finer)
+        assert found is not None
+        assert ("--working-resolution 2.5" in found[1]) is told
 
 
 def test_clustered_points() -> None:
@@ -364,7 +382,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
     }  # fmt: skip
     assert data["check"] == {
         "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
-        "similarity_before": 0.1, "similarity_after": 0.5,
+        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None,
     }  # fmt: skip
 
 
