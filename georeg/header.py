@@ -48,6 +48,13 @@ class Header:
         return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
 
     @property
+    def transparent(self) -> tuple[int, ...]:
+        """Colours of the palette that show nothing, ascending."""
+        if self.palette is None:
+            return ()
+        return tuple(int(k) for k in np.flatnonzero(self.palette[:, 3] == 0))
+
+    @property
     def is_complex(self) -> bool:
         """Whether the first band is complex (single look SAR)."""
         return self.dtypes[0].startswith("complex")
