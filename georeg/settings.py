@@ -19,7 +19,6 @@ MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
 DRIVERS = ("COG", "GTiff")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
-GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
 DATUMS = ("auto", "ellipsoid", "egm96", "egm2008")
 VOIDS = ("fill", "mask")
 GCP_ROLES = ("check", "use", "ignore")
@@ -196,12 +195,19 @@ class OutputSettings:
             left, bottom, right, top = self.bounds
             if not (left < right and bottom < top and all(map(math.isfinite, self.bounds))):
                 raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
-        if self.shift_only and (self.resolution or self.bounds or self.dst_crs):
-            raise SettingsError("--shift-only keeps the pixel grid: give no resolution or bounds")
+        if self.shift_only and (
+            self.resolution or self.bounds or self.dst_crs or self.grid != "auto"
+        ):
+            raise SettingsError(
+                "--shift-only keeps the pixel grid: give no grid, resolution, bounds or CRS"
+            )
         if self.embed_gcps and (self.resolution or self.bounds or self.grid != "auto"):
             raise SettingsError("--embed-gcps keeps all pixels: give no grid, resolution or bounds")
         if self.embed_gcps and self.shift_only:
             raise SettingsError("give --embed-gcps or --shift-only, not both")
+        if self.dst_nodata is not None and (self.embed_gcps or self.shift_only):
+            option = "--embed-gcps" if self.embed_gcps else "--shift-only"
+            raise SettingsError(f"{option} keeps all pixels as they are: give no --dst-nodata")
 
 
 @dataclass(frozen=True)

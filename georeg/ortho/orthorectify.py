@@ -239,7 +239,7 @@ def _check(
     if output is not None:
         check_format(output)
         check_output(output, inputs, overwrite=wanted.overwrite)
-        check_wanted(moving, wanted, settings)
+        check_wanted(moving, wanted, settings, reference)
     if rpc_path is not None:
         check_sidecar(rpc_path)
         check_output(rpc_path, inputs, overwrite=wanted.overwrite)
