@@ -90,7 +90,7 @@ class Raster:
         self._overview: Overview | None = None
         try:
             header = read_header(self.name, self.dataset(), nodata, crs)
-            self.header = _without_vertical_unit(self.name, self.dataset(), header)
+            self.header = _with_unit_of_crs(self.name, self.dataset(), header)
         except InputError:
             self.close()
             raise
@@ -306,14 +306,13 @@ def with_vertical_crs() -> Iterator[None]:
         yield
 
 
-def _without_vertical_unit(name: str, dataset: Any, header: Header) -> Header:
-    """The header of grey levels without the unit that GDAL takes from a vertical CRS.
+def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
+    """The header, knowing which unit GDAL may have taken from a vertical CRS.
 
     To GDAL all bands of a GeoTIFF in a compound CRS are in metres unless they say otherwise. Signed
     and real numbers there mostly are heights, the grey levels of an image never are.
     """
-    unsigned = all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes)
-    if dataset.driver != "GTiff" or not unsigned or not any(header.units):
+    if dataset.driver != "GTiff" or not any(header.units):
         return header
     with with_vertical_crs(), closing(_open(name)) as whole:
         own = whole.crs
@@ -321,6 +320,8 @@ def _without_vertical_unit(name: str, dataset: Any, header: Header) -> Header:
     if crs is None or not crs.is_compound:
         return header
     vertical = crs.sub_crs_list[-1].axis_info[0].unit_name
+    if not all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes):
+        return replace(header, unit_of_crs=vertical)
     return replace(header, units=tuple(None if u == vertical else u for u in header.units))
 
 
