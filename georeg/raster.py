@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -47,6 +47,8 @@ Image = npt.NDArray[np.float32]
 
 # Some of rasterio's functions let GDAL's own errors through.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+_LOOKED_AT = 4  # sources of a virtual raster
+_BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -124,6 +126,22 @@ class Raster:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+    def decoded_at_once(self) -> tuple[int, int]:
+        """(rows, columns) of a strip or tile; of the widest one that a virtual raster is made of.
+
+        Its own blocks say nothing. Mosaics have thousands of sources, mostly alike: the first ones
+        are looked at.
+        """
+        dataset = self.dataset()
+        shapes = [dataset.block_shapes[0]]
+        if dataset.driver == "VRT":
+            sources = [name for name in dataset.files if not name.endswith(_BESIDE)]
+            for name in sources[:_LOOKED_AT]:
+                with suppress(InputError), closing(_open(name)) as source:
+                    shapes.extend(source.block_shapes[:1])
+        rows, columns = max(shapes, key=lambda shape: shape[1])
+        return int(rows), int(columns)
 
     def check_bands(self, bands: Sequence[int]) -> tuple[int, ...]:
         """The 1-based band numbers, if the raster has them all.

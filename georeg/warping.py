@@ -226,7 +226,7 @@ def readers_held(raster: Raster, width: int, height: int) -> int:
         width: of the windows.
         height: of the windows.
     """
-    rows, columns = raster.dataset().block_shapes[0]
+    rows, columns = raster.decoded_at_once()
     if columns <= width:
         return sys.maxsize
     item = sum(np.dtype(dtype).itemsize for dtype in raster.header.dtypes)
