@@ -101,7 +101,7 @@ def align(
     if output is not None:
         check_format(output)
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
-        check_wanted(moving, output_settings, settings)
+        check_wanted(moving, output_settings, settings, reference)
         settings = _for_shift_only(settings, output_settings)
     began = time.perf_counter()
     with gdal_env(settings.threads):

@@ -240,6 +240,29 @@ def within(rmse: float | None, limit: float) -> Criterion:
     )
 
 
+def within_reach(shift: float, limit: float, unit: str) -> Criterion:
+    """The user's own limit of the shift.
+
+    The search sees somewhat further, because of rotation and scale: a repeat of a pattern beyond
+    the limit can be found, and is what the limit was given to exclude.
+
+    Args:
+        shift: of the overlap as a whole; NaN if unknown.
+        limit: --max-shift.
+        unit: of both.
+    """
+    return _weighed(
+        "shift of the whole",
+        f"{shift:.1f} {unit}",
+        f"at most {limit:g} {unit} (--max-shift)",
+        shift <= limit,  # NaN is no proof
+        f"the fit shifts the whole by {shift:.1f} {unit}, more than --max-shift {limit:g}"
+        + ("" if unit == "px" else unit),
+        "allow more if that may be right; if a pattern repeats, look at another --area or with "
+        "another --matcher",
+    )
+
+
 def trusted(margin: float, check: Check) -> bool:
     """Whether margin and hits together are beyond what unrelated places reach.
 

@@ -207,8 +207,10 @@ def judge(
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
     expected = _expected(frame, start, points, fit, nodes)
+    shift = displacement
     if displacement is None:
         displacement = _displacement(fit.transform, nodes)
+        shift = _median_step(fit.transform.inverse(nodes) - nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
     moved = displacement * pixels
     already = moved <= _ALREADY
@@ -227,6 +229,10 @@ def judge(
     weighed.append(criteria.undistorted(low, high, folded))
     if not already:
         weighed.append(criteria.more_alike(check))
+    if settings.max_shift is not None and settings.georef and shift is not None:
+        unit = settings.max_shift_unit
+        length = metres if unit == "m" and metres is not None else pixels
+        weighed.append(criteria.within_reach(shift * length, settings.max_shift, unit))
     if settings.max_rmse is not None:
         weighed.append(criteria.within(accuracy.rmse_px if accuracy else None, settings.max_rmse))
     reasons = _reasons(weighed)
@@ -388,10 +394,15 @@ def _displacement(transform: Transform, nodes: Array) -> float:
 
 
 def _away(start: Start, transform: Transform, nodes: Array) -> float:
-    """Length of the median step from the first estimate to the fit: bends cancel out in it."""
-    step = transform.inverse(nodes) - start.transform.inverse(nodes)
-    step = step[np.isfinite(step).all(axis=1)]
-    return float(np.hypot(*np.median(step, axis=0))) if len(step) else 0.0
+    """Length of the median step from the first estimate to the fit; 0 if unknown."""
+    step = _median_step(transform.inverse(nodes) - start.transform.inverse(nodes))
+    return 0.0 if math.isnan(step) else step
+
+
+def _median_step(steps: Array) -> float:
+    """Length of the median of (N, 2) steps: turns and bends cancel out in it; NaN if unknown."""
+    steps = steps[np.isfinite(steps).all(axis=1)]
+    return float(np.hypot(*np.median(steps, axis=0))) if len(steps) else math.nan
 
 
 def _distortion(transform: Transform, nodes: Array) -> tuple[float, float, float, bool]:

@@ -211,6 +211,32 @@ def test_error_above_the_limit() -> None:
     assert "above --max-rmse 0.6" in reason(verdict(points, where=frame(GSD / 4), max_rmse=0.6))
 
 
+def test_the_user_s_own_limit_of_the_shift() -> None:
+    """Of 14.45 px, or 144.5 m."""
+    points = tp.scattered(tp.shift)
+    assert verdict(points, max_shift=14.6).ok
+    assert "shifts the whole by 14.5 px, more than --max-shift 14:" in reason(
+        verdict(points, max_shift=14.0)
+    )
+    assert verdict(points, max_shift=146.0, max_shift_unit="m").ok
+    said = reason(verdict(points, max_shift=140.0, max_shift_unit="m"))
+    assert "m, more than --max-shift 140m:" in said
+    # In reference pixels, four times as fine.
+    assert "by 57.8 px" in reason(verdict(points, where=frame(GSD / 4), max_shift=57.0))
+    # The wide search looks everywhere; without a georeference there is nothing to be shifted from.
+    assert "--max-shift 14" in reason(verdict(points, max_shift=14.0, search="wide"))
+    assert verdict(points, max_shift=14.0, georef=False).ok
+
+
+def test_turning_is_no_shift() -> None:
+    def turned(xy: tp.Array) -> tp.Array:
+        return np.asarray(similarity(4.0, 1.03, (2.0, 1.0)).forward(xy))
+
+    found = verdict(tp.scattered(turned), "similarity", max_shift=4.0)
+    assert found.ok, found.reasons
+    assert found.displacement_px > 20
+
+
 @pytest.mark.parametrize("after", [0.3, 0.1])
 def test_no_better_than_before(after: float) -> None:
     check = dataclasses.replace(GOOD, before=0.3, after=after)
