@@ -61,11 +61,13 @@ def command(session: Session, /, **params: Any) -> None:
     """
     from georeg.models.store import writing
     from georeg.training import report
-    from georeg.training.evaluate import evaluate
+    from georeg.training.evaluate import evaluate, ready
 
     pairs = _pairs(params["truth"], params["only"], params["most"])
     settings = settings_of(params)
     names = list(dict.fromkeys(params["names"]))
+    for name in names:  # the last one's weights may be missing; the first may take hours
+        ready(name, settings)
     if params["output"]:
         with writing(Path(params["output"])):
             os.makedirs(params["output"], exist_ok=True)

@@ -70,6 +70,7 @@ def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:
             "rpcs": header.has_rpcs,
             "transform": None if grid is None else list(grid.transform)[:6],
             "bounds": None if grid is None else list(grid.bounds()),
+            "pixel_size": _pixel_size(header),
             "gsd_m": _gsd(header),
             "modality": None if look is None else look.modality,
             "evidence": None if look is None else look.why,
@@ -92,25 +93,52 @@ def _georeference(header: Header) -> str:
     return f"{georef['count']} GCPs" if georef["kind"] == "gcps" else str(georef["kind"])
 
 
+def _pixel_size(header: Header) -> list[float] | None:
+    """Units of the raster's CRS, whatever they are, per pixel in the middle."""
+    import math
+
+    if header.grid is None:
+        return _step(header, (1.0, 1.0))
+    t = header.grid.transform
+    return [math.hypot(t.a, t.d), math.hypot(t.b, t.e)]  # to the last bit
+
+
 def _gsd(header: Header) -> list[float] | None:
     """Metres per pixel in the middle, along columns and rows."""
-    import numpy as np
-
     from georeg.crs import metres_per_unit
 
     if header.georef is None:
         return None
-    rows, columns = header.shape
-    middle = np.array([columns / 2, rows / 2])
-    at = header.georef.to_map(middle + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    scale = metres_per_unit(header.crs, at[0])
-    if scale is None:
+    middle = header.georef.to_map(_middle(header))[0]
+    return _step(header, metres_per_unit(header.crs, middle))
+
+
+def _step(header: Header, scale: tuple[float, float] | None) -> list[float] | None:
+    """Length of a step along columns and along rows, in the middle; `scale` is that of a unit."""
+    import numpy as np
+
+    if header.georef is None or scale is None:
         return None
+    at = header.georef.to_map(_middle(header) + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     return [float(v) for v in np.hypot(*((at[1:] - at[0]) * scale).T)]
 
 
+def _middle(header: Header) -> Any:
+    """(1, 2) pixel in the middle."""
+    import numpy as np
+
+    return np.array([[header.shape[1] / 2, header.shape[0] / 2]])
+
+
+def _size_text(seen: dict[str, Any]) -> str:
+    gsd, size = seen["gsd_m"], seen["pixel_size"]
+    if gsd is not None:
+        return f"{gsd[0]:.6g} x {gsd[1]:.6g} m"
+    return "unknown" if size is None else f"{size[0]:.6g} x {size[1]:.6g} map units"
+
+
 def _text(seen: dict[str, Any]) -> str:
-    gsd, bounds = seen["gsd_m"], seen["bounds"]
+    bounds = seen["bounds"]
     hints = [name for name in ("palette", "mask") if seen[name]]
     rows = [
         ("file", seen["name"]),
@@ -118,7 +146,7 @@ def _text(seen: dict[str, Any]) -> str:
         ("crs", seen["crs"] or "none"),
         ("georeference", seen["georeference"] + (", RPCs" if seen["rpcs"] else "")),
         ("bounds", "unknown" if bounds is None else ", ".join(f"{v:.10g}" for v in bounds)),
-        ("pixel size", "unknown" if gsd is None else f"{gsd[0]:.6g} x {gsd[1]:.6g} m"),
+        ("pixel size", _size_text(seen)),
         ("bands", f"{len(seen['bands'])}{' with ' + ' and '.join(hints) if hints else ''}"),
     ]
     for band in seen["bands"]:

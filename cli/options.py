@@ -98,7 +98,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     ),
     "max-shift": _option(
         "--max-shift", section=_MATCH, type=LENGTH, default=None,
-        help="Largest shift to look for, in reference pixels (80) or metres (800m).  "
+        help="Largest shift to look for, in reference pixels (80) or metres (800m); if "
+        "named, what is shifted by more is refused.  "
         "[default: 5 % of the overlap's diagonal, at least 64 px]",
     ),
     "working-resolution": _setting(

@@ -32,7 +32,7 @@ from georeg.scene import Scene, open_scene
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import is_page
 from georeg.tracking import TiePoints, fit_points, track
-from georeg.verdict import judge, no_verdict
+from georeg.verdict import judge, no_verdict, why_nothing
 from georeg.warping import gdal_env
 from georeg.writers.geotiff import check_format
 from georeg.writers.place import check_output
@@ -102,7 +102,7 @@ def align(
     if output is not None:
         check_format(output)
         check_output(output, (moving, reference), overwrite=output_settings.overwrite)
-        check_wanted(moving, output_settings, settings)
+        check_wanted(moving, output_settings, settings, reference)
         settings = _for_shift_only(settings, output_settings)
     began = time.perf_counter()
     with gdal_env(settings.threads):
@@ -203,27 +203,27 @@ def _measured(
         if start is not None and not settings.georef:
             scene, start = _settle(scene, start)
         if start is None:
-            verdict = no_verdict(
-                "nothing to go by: the overlap is too small, too flat or mostly invalid",
+            why = why_nothing(
+                scene, settings, None,
+                "nothing to go by: the overlap is too flat or mostly invalid",
                 "look at both with 'georeg info', name the right nodata values and --modality, or "
                 "choose other bands",
-            )
-            return done(scene, verdict=verdict)
+            )  # fmt: skip
+            return done(scene, verdict=no_verdict(*why))
         tracked = track(scene, team, start, settings, lambda share: tell("match", share))
     points, fit = tracked.points, tracked.fit
     done = partial(
         done, scene, located=located, start=start, levels=tracked.levels, points=points, fit=fit
     )
     if fit is None:
-        verdict = no_verdict(
+        why = why_nothing(
+            scene, settings, start,
             f"only {len(points)} tie points, and they agree on nothing",
             "name the --modality of each side, or try "
             + ("another" if settings.anywhere else "--search wide or another")
             + " --matcher",
-            start.margin,
-            len(points),
-        )
-        return done(verdict=verdict)
+        )  # fmt: skip
+        return done(verdict=no_verdict(*why, start.margin, len(points)))
     with judges_of(devices, settings) as judges:
         check = check_alignment(
             scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold

@@ -12,10 +12,10 @@ from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, no_geotransform
 from georeg.georef import GcpGeoref
 from georeg.grid import Grid, outline
-from georeg.outgrid import check_shown, meets, output_grid
+from georeg.outgrid import check_shown, meets, named_grid, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
-from georeg.settings import GRIDS, OutputSettings, Settings
+from georeg.settings import OutputSettings, Settings
 from georeg.warping import WarpOptions, gdal_env, layout_of
 from georeg.writers.gcps import fit_gcps
 from georeg.writers.geotiff import WriteOptions, embed_gcps, shift_only, write_warped
@@ -27,23 +27,43 @@ Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done (0..1); may raise."""
 
 
-def check_wanted(raster: str, wanted: OutputSettings, settings: Settings) -> None:
+def check_wanted(
+    raster: str, wanted: OutputSettings, settings: Settings, reference: str | None = None
+) -> None:
     """Find out before the long work whether the output can be made as it is wanted.
 
+    Args:
+        raster: name of the moving raster.
+        wanted: what the output is to look like.
+        settings: for CRS and nodata values that the user names.
+        reference: name of the raster that it is aligned to; None where there is none.
+
     Raises:
-        SettingsError: a value makes no sense, or doesn't suit the raster.
-        InputError: the raster, or the one that gives the grid, can't be read.
+        SettingsError: a value makes no sense, or doesn't suit the rasters.
+        InputError: a raster, or the one that gives the grid, can't be read.
     """
     warp_and_write_options(wanted, settings)
     if wanted.dst_crs is not None:
         parse_crs(wanted.dst_crs)
-    if wanted.grid not in GRIDS:
-        with Raster(wanted.grid):
-            pass
-    with Raster(raster, nodata=settings.moving_nodata) as source:
+    crs = None if settings.moving_crs is None else parse_crs(settings.moving_crs)
+    with Raster(raster, nodata=settings.moving_nodata, crs=crs) as source:
         layout_of(source, wanted.dst_nodata)
+        _check_grid(wanted, source, settings, reference)
         if wanted.shift_only and settings.georef and isinstance(source.header.georef, GcpGeoref):
             raise SettingsError(no_geotransform(raster))
+
+
+def _check_grid(
+    wanted: OutputSettings, source: Raster, settings: Settings, reference: str | None
+) -> None:
+    if wanted.grid == "auto":
+        return
+    grid, crs = None, None
+    if reference is not None:
+        own = None if settings.reference_crs is None else parse_crs(settings.reference_crs)
+        with Raster(reference, crs=own) as target:
+            grid, crs = target.header.grid, target.header.crs
+    named_grid(wanted.grid, source.header, grid, crs)
 
 
 def warp_and_write_options(
@@ -97,7 +117,10 @@ def apply_fit(
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
     warp, write = warp_and_write_options(wanted, settings)
     tags = raster_tags(fit.info)
-    with gdal_env(settings.threads), Raster(raster, nodata=settings.moving_nodata) as source:
+    with (
+        gdal_env(settings.threads),
+        Raster(raster, nodata=settings.moving_nodata, crs=fit.moving_crs) as source,
+    ):
         rows, columns = source.header.shape
         if not meets(
             fit.claimed(source.header, source.name, outline(columns, rows, 41)), fit.frame

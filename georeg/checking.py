@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from georeg.astray import Astray, find_astray
 from georeg.locating import Start
 from georeg.matching.protocol import Surfaces
 from georeg.matching.team import Team
@@ -25,7 +26,7 @@ from georeg.transforms import Transform
 Array = npt.NDArray[np.float64]
 
 _TILES = 16  # evenly spread: enough for a share
-_RADIUS = 12.0  # pixels around the prediction among which the best place is sought
+RADIUS = 12.0  # pixels around the prediction among which the best place is sought
 HIT = 2.5  # frame pixels from the prediction within which the best place is one
 _TELLING = 0.6  # share of displacements that must be valid for a template to count
 
@@ -41,6 +42,7 @@ class Check:
         chance: the share that pure chance would give.
         before: mean structural similarity at the georeference's own claim.
         after: mean structural similarity at the left-out models' prediction.
+        astray: a part of the overlap that doesn't confirm the fit; None if there is none.
     """
 
     places: int
@@ -49,6 +51,7 @@ class Check:
     chance: float
     before: float
     after: float
+    astray: Astray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -59,6 +62,7 @@ class Check:
             "hits_by_chance": round(self.chance, 4),
             "similarity_before": round(self.before, 4),
             "similarity_after": round(self.after, 4),
+            "astray": None if self.astray is None else self.astray.to_dict(),
         }
 
 
@@ -94,7 +98,7 @@ def check_alignment(
         to_moving=lambda xy: scene.frame.unclaim(transform.inverse(xy)),
         to_reference=scene.frame.to_reference,
     )
-    after = _surfaces(scene, judges, pairs, transform, _RADIUS)
+    after = _surfaces(scene, judges, pairs, transform, RADIUS)
     first = _surfaces(before or scene, judges, pairs, None, 2.0)
     similarity_before = _central(first) if first is not None else 0.0
     if after is None:
@@ -124,7 +128,15 @@ def check_alignment(
         chance,
         similarity_before,
         similarity,
+        _astray(after, best - offset),
     )
+
+
+def _astray(surfaces: Surfaces, away: Array) -> Astray | None:
+    known = np.isfinite(away).all(axis=1)
+    if not known.any():
+        return None
+    return find_astray(surfaces.center[known], away[known], surfaces.size, HIT)
 
 
 def _offsets(

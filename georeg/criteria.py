@@ -12,6 +12,10 @@ _LEAST_COVERAGE = 0.06
 _STRETCH = 1.5  # largest change of a length, beyond the overall scale
 _BY_HAND = "Name the --modality of each side, or give points by hand ('georeg fit')"
 _SCALE = (0.75, 1.3333)  # of lengths, overall, after a normal search
+# Working pixels that give templates enough for a fit, and the least width of a strip of them:
+# of squares 96 x 96 do and 92 x 92 do not, of strips 50 x 200 and 40 x 400, not 50 x 120, 32 x 400.
+_AREA, _WIDTH = 95.0**2, 40.0
+_FULL = 0.9  # share of an overlap with data that isn't worth a word
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _LEAD = 0.3  # margin that chance reaches
@@ -42,6 +46,37 @@ class Criterion:
 
 def _weighed(name: str, found: str, needed: str, ok: bool, reason: str, advice: str) -> Criterion:
     return Criterion(name, found, needed, ok, "" if ok else reason, "" if ok else advice)
+
+
+def too_small(
+    width: float, height: float, share: float, finer: float | None
+) -> tuple[str, str] | None:
+    """Reason and advice, where nothing could be fitted because there is too little to compare.
+
+    Args:
+        width: of what both rasters cover, working pixels.
+        height: likewise.
+        share: of it, with data in the moving raster.
+        finer: half the working pixel size, in map units of the reference; None if the user chose
+            the size, and finer pixels than half of the rasters' own show nothing more.
+
+    Returns:
+        None if size isn't the reason.
+    """
+    area, narrow = width * height * share, min(width, height)
+    if area >= _AREA and narrow >= _WIDTH:
+        return None
+    data = f", {share:.0%} of it with data in MOVING" if share < _FULL else ""
+    reason = (
+        f"the overlap is too small: {width:.0f} x {height:.0f} working pixels{data}; it takes "
+        f"about 100 x 100, or as much in a strip at least {_WIDTH:.0f} wide"
+    )
+    advice = "use rasters that share more ground"
+    if data:
+        advice += ", name the right nodata values if data is masked by mistake"
+    if finer is not None and 4 * area >= _AREA and 2 * narrow >= _WIDTH:
+        advice = f"try --working-resolution {finer:.6g} (half of it), or {advice}"
+    return reason, advice
 
 
 def enough_points(inliers: int, count: int) -> Criterion:
@@ -202,6 +237,29 @@ def within(rmse: float | None, limit: float) -> Criterion:
         rmse is not None and rmse <= limit,
         f"the error ({error}) is above --max-rmse {limit:g}",
         "allow more, or look in the report where it is largest and try a more flexible --transform",
+    )
+
+
+def within_reach(shift: float, limit: float, unit: str) -> Criterion:
+    """The user's own limit of the shift.
+
+    The search sees somewhat further, because of rotation and scale: a repeat of a pattern beyond
+    the limit can be found, and is what the limit was given to exclude.
+
+    Args:
+        shift: of the overlap as a whole; NaN if unknown.
+        limit: --max-shift.
+        unit: of both.
+    """
+    return _weighed(
+        "shift of the whole",
+        f"{shift:.1f} {unit}",
+        f"at most {limit:g} {unit} (--max-shift)",
+        shift <= limit,  # NaN is no proof
+        f"the fit shifts the whole by {shift:.1f} {unit}, more than --max-shift {limit:g}"
+        + ("" if unit == "px" else unit),
+        "allow more if that may be right; if a pattern repeats, look at another --area or with "
+        "another --matcher",
     )
 
 

@@ -36,6 +36,7 @@ class Header:
     has_rpcs: bool
     units: tuple[str | None, ...] = ()
     nodata_given: bool = False  # by the user, so that GDAL doesn't know of it
+    unit_of_crs: str | None = None  # taken by GDAL for that of bands without one: of a vertical CRS
 
     @property
     def count(self) -> int:
@@ -46,6 +47,13 @@ class Header:
     def alpha(self) -> int | None:
         """1-based index of the alpha band."""
         return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
+
+    @property
+    def transparent(self) -> tuple[int, ...]:
+        """Colours of the palette that show nothing, ascending."""
+        if self.palette is None:
+            return ()
+        return tuple(int(k) for k in np.flatnonzero(self.palette[:, 3] == 0))
 
     @property
     def is_complex(self) -> bool:

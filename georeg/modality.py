@@ -6,6 +6,7 @@ its contrast is stretched.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -33,6 +34,8 @@ _SPECKLE_DB, _EVEN_DB = 1.0, 0.3  # optical rasters don't hold negative values, 
 _SMOOTH = 0.75  # second against first differences; white noise has 1.7, optical images 0.9 to 1.6
 _RELIEF = 60.0  # metres; temperatures are as smooth, but differ by less within one raster
 _HEIGHTS = (-500.0, 9000.0)
+_SPAN = 2.0  # reflectance, coherence and indices differ by less, ground by more
+_ROUGH = 1.0  # second against first differences of surface models is less, of images more
 
 
 class Guess(NamedTuple):
@@ -62,6 +65,9 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
     grain = speckle(samples) if dtype != "uint8" else ""
     if grain:
         return Guess("sar", grain)
+    if _unit_of_crs(header, bands) and not grain and could_be_heights(samples):
+        unit = header.unit_of_crs
+        return Guess("dem", f"its CRS has heights in {unit}, and its values could be some")
     single = len(header.dtypes) == 1
     numeric = dtype in ("int16", "int32", "float32", "float64")
     heights = relief(samples) if single and numeric else ""
@@ -76,6 +82,8 @@ def _said(header: Header, bands: Sequence[int]) -> Guess | None:
     found, why = set(), ""
     for band in bands:
         unit = (header.units[band - 1] or "").strip().lower() if header.units else ""
+        if unit and header.units[band - 1] == header.unit_of_crs:
+            unit = ""
         called = header.descriptions[band - 1] or ""
         words = set(re.split(r"[^a-z0-9]+", called.lower()))
         by_unit = [name for name, units in _UNITS.items() if unit in units]
@@ -86,6 +94,26 @@ def _said(header: Header, bands: Sequence[int]) -> Guess | None:
     if only == "dem" and len(bands) > 1:
         return None
     return None if others or not only else Guess(only, why)
+
+
+def _unit_of_crs(header: Header, bands: Sequence[int]) -> bool:
+    """Whether the one band that is looked at has a unit, but maybe only that of a vertical CRS."""
+    own = [header.units[band - 1] for band in bands] if header.units else []
+    return header.unit_of_crs is not None and own == [header.unit_of_crs]
+
+
+def could_be_heights(samples: Sequence[Pixels]) -> bool:
+    """Whether values aren't those of an image: in range, not all alike, no rough whole numbers.
+
+    Surface models of forests are as rough as images, but in fractions of metres.
+    """
+    values = np.concatenate([data[0][mask] for data, mask in samples]) if samples else np.zeros(0)
+    if not values.size:
+        return False
+    low, high = np.percentile(values, [1, 99])
+    if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low <= _SPAN:
+        return False
+    return bool((values != np.rint(values)).any()) or _roughness(samples) < _ROUGH
 
 
 def speckle(samples: Sequence[Pixels]) -> str:
@@ -130,20 +158,21 @@ def relief(samples: Sequence[Pixels]) -> str:
     Returns:
         Empty if they couldn't.
     """
-    first, second, number, values = 0.0, 0.0, 0, []
+    if not _roughness(samples) < _SMOOTH:
+        return ""
+    low, high = np.percentile(np.concatenate([data[0][mask] for data, mask in samples]), [1, 99])
+    if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low < _RELIEF:
+        return ""
+    return f"one band of values from {low:.0f} to {high:.0f}, as smooth as terrain"
+
+
+def _roughness(samples: Sequence[Pixels]) -> float:
+    """Second against first differences of the first band; infinite where too few can be seen."""
+    first, second, number = 0.0, 0.0, 0
     for data, mask in samples:
-        height = data[0]
         good = mask[:, 2:] & mask[:, 1:-1] & mask[:, :-2]
-        step = np.diff(height, axis=1)
+        step = np.diff(data[0], axis=1)
         first += float(np.square(step[:, 1:][good]).sum(dtype=np.float64))
         second += float(np.square(np.diff(step, axis=1)[good]).sum(dtype=np.float64))
         number += int(good.sum())
-        values.append(height[mask])
-    if number < 1000 or first <= 0:
-        return ""
-    low, high = np.percentile(np.concatenate(values), [1, 99])
-    if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low < _RELIEF:
-        return ""
-    if second >= _SMOOTH**2 * first:
-        return ""
-    return f"one band of values from {low:.0f} to {high:.0f}, as smooth as terrain"
+    return math.inf if number < 1000 or first <= 0 else math.sqrt(second / first)

@@ -56,7 +56,7 @@ def output_grid(fit: Placement, header: Header, name: str, settings: OutputSetti
         InputError: the raster can't be placed.
         SettingsError: the grid asked for doesn't exist or is absurd.
     """
-    base = _base(fit, header, settings)
+    base = named_grid(settings.grid, header, fit.reference, fit.crs)
     crs = (
         parse_crs(settings.dst_crs)
         if settings.dst_crs
@@ -103,25 +103,36 @@ def meets(xy: Array, grid: Grid) -> bool:
     return bool(MultiPoint(xy).convex_hull.intersects(box(0, 0, grid.width, grid.height)))
 
 
-def _base(fit: Placement, header: Header, settings: OutputSettings) -> Grid | None:
-    """The grid that was named, None for the automatic one."""
-    if settings.grid == "auto":
+def named_grid(grid: str, moving: Header, reference: Grid | None, crs: CRS | None) -> Grid | None:
+    """The grid that was named, None for the automatic one.
+
+    Args:
+        grid: auto, reference, moving, or the name of a raster.
+        moving: header of the moving raster.
+        reference: grid of the reference; None where that has none.
+        crs: of the aligned raster; None if unknown.
+
+    Raises:
+        InputError: the raster that was named can't be read.
+        SettingsError: what was named has no pixel grid, or no CRS.
+    """
+    if grid == "auto":
         return None
-    if settings.grid == "reference":
-        if fit.reference is None:
+    if grid == "reference":
+        if reference is None:
             raise SettingsError("--grid reference: the reference has no pixel grid (GCPs only)")
-        return fit.reference
-    if settings.grid == "moving":
-        if header.grid is None or header.grid.crs is None:
+        return reference
+    if grid == "moving":
+        if moving.grid is None or moving.grid.crs is None:
             raise SettingsError("--grid moving: the moving raster has no pixel grid of its own")
-        return header.grid
-    with Raster(settings.grid) as like:
-        grid = like.header.grid
-    if grid is None:
-        raise SettingsError(f"--grid {settings.grid}: that raster has no pixel grid")
-    if grid.crs is None and fit.crs is not None:
-        raise SettingsError(f"--grid {settings.grid}: that raster has no CRS")
-    return grid
+        return moving.grid
+    with Raster(grid) as like:
+        found = like.header.grid
+    if found is None:
+        raise SettingsError(f"--grid {grid}: that raster has no pixel grid")
+    if found.crs is None and crs is not None:
+        raise SettingsError(f"--grid {grid}: that raster has no CRS")
+    return found
 
 
 def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Array:

@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -47,6 +47,8 @@ Image = npt.NDArray[np.float32]
 
 # Some of rasterio's functions let GDAL's own errors through.
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+_LOOKED_AT = 4  # sources of a virtual raster
+_BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -90,7 +92,7 @@ class Raster:
         self._overview: Overview | None = None
         try:
             header = read_header(self.name, self.dataset(), nodata, crs)
-            self.header = _without_vertical_unit(self.name, self.dataset(), header)
+            self.header = _with_unit_of_crs(self.name, self.dataset(), header)
         except InputError:
             self.close()
             raise
@@ -124,6 +126,22 @@ class Raster:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+    def decoded_at_once(self) -> tuple[int, int]:
+        """(rows, columns) of a strip or tile; of the widest one that a virtual raster is made of.
+
+        Its own blocks say nothing. Mosaics have thousands of sources, mostly alike: the first ones
+        are looked at.
+        """
+        dataset = self.dataset()
+        shapes = [dataset.block_shapes[0]]
+        if dataset.driver == "VRT":
+            sources = [name for name in dataset.files if not name.endswith(_BESIDE)]
+            for name in sources[:_LOOKED_AT]:
+                with suppress(InputError), closing(_open(name)) as source:
+                    shapes.extend(source.block_shapes[:1])
+        rows, columns = max(shapes, key=lambda shape: shape[1])
+        return int(rows), int(columns)
 
     def check_bands(self, bands: Sequence[int]) -> tuple[int, ...]:
         """The 1-based band numbers, if the raster has them all.
@@ -306,14 +324,13 @@ def with_vertical_crs() -> Iterator[None]:
         yield
 
 
-def _without_vertical_unit(name: str, dataset: Any, header: Header) -> Header:
-    """The header of grey levels without the unit that GDAL takes from a vertical CRS.
+def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
+    """The header, knowing which unit GDAL may have taken from a vertical CRS.
 
     To GDAL all bands of a GeoTIFF in a compound CRS are in metres unless they say otherwise. Signed
     and real numbers there mostly are heights, the grey levels of an image never are.
     """
-    unsigned = all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes)
-    if dataset.driver != "GTiff" or not unsigned or not any(header.units):
+    if dataset.driver != "GTiff" or not any(header.units):
         return header
     with with_vertical_crs(), closing(_open(name)) as whole:
         own = whole.crs
@@ -321,6 +338,8 @@ def _without_vertical_unit(name: str, dataset: Any, header: Header) -> Header:
     if crs is None or not crs.is_compound:
         return header
     vertical = crs.sub_crs_list[-1].axis_info[0].unit_name
+    if not all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes):
+        return replace(header, unit_of_crs=vertical)
     return replace(header, units=tuple(None if u == vertical else u for u in header.units))
 
 

@@ -16,6 +16,7 @@ from affine import Affine
 from pyproj import CRS
 from shapely import Polygon
 
+from georeg.compression import STRONG, blockiness
 from georeg.crs import ballpark_warning, parse_crs, to_lonlat
 from georeg.errors import InputError, SettingsError
 from georeg.frame import Frame, build_frame
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _TURNED = 0.1  # of the frame's side: what rotation and scale may bring in from beyond
 _COARSER = 0.9  # of level 0's pixels: the search also looks at moving rasters 10 % larger
+_AVERAGED = 1.5  # pixels of a raster along a working pixel from which on blocks are averaged away
+_PATCH = 512  # pixels a side that tell whether there are blocks
 _LEAST = 16  # pixels a side; features alone need some
 
 
@@ -66,6 +69,18 @@ class Scene:
     def modalities(self) -> tuple[str, str]:
         """Of the moving raster and of the reference."""
         return self.moving_look.modality, self.reference_look.modality
+
+    @property
+    def shared(self) -> tuple[float, float]:
+        """Width and height of what both rasters claim to cover, in frame pixels."""
+        rows, columns = self.moving.header.shape
+        grid = self.frame.grid
+        edge = self.frame.claim(outline(columns, rows, 9))
+        edge = edge[np.isfinite(edge).all(axis=1)]
+        if not len(edge):
+            return float(grid.width), float(grid.height)
+        width, height = np.ptp(np.clip(edge, 0, [grid.width, grid.height]), axis=0).tolist()
+        return width, height
 
     def reference_view(self) -> View:
         """The reference on the frame."""
@@ -181,10 +196,11 @@ def _place(
     target = places.path.target
     corners = to_lonlat(target, frame.grid.to_map(frame.grid.outline(2)))
     ballpark = ballpark_warning(places.path.source, target, corners, frame.metres)
-    warnings = () if ballpark is None else (ballpark,)
+    areas = _keep_overviews(frame, max_shift, (moving, reference), settings)
+    blocky = _blocky(frame, (moving, reference), settings)
+    warnings = tuple(message for message in (ballpark, blocky) if message is not None)
     for message in warnings:
         log.warning(message)
-    areas = _keep_overviews(frame, max_shift, (moving, reference), settings)
     return Scene(
         moving,
         reference,
@@ -194,6 +210,35 @@ def _place(
         max_shift,
         warnings,
         settings.area,
+    )
+
+
+def _blocky(frame: Frame, pair: tuple[Raster, Raster], settings: Settings) -> str | None:
+    """Warns where both rasters are matched in full resolution and show blocks of compression."""
+    middle = np.array([[frame.grid.width / 2, frame.grid.height / 2]])
+    steps = middle + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    for raster, xy, given in (
+        (pair[0], frame.unclaim(steps), settings.moving_bands),
+        (pair[1], frame.to_reference(steps), settings.reference_bands),
+    ):
+        if not np.isfinite(xy).all():
+            return None
+        if abs(float(np.linalg.det(xy[1:] - xy[0]))) > _AVERAGED**2:
+            return None
+        rows, columns = raster.header.shape
+        x, y = np.floor(xy[0]).astype(int).tolist()
+        window = Window(x, y, 1, 1).pad(_PATCH // 2).intersect(Window(0, 0, columns, rows))
+        bands = given or default_bands(raster.header)
+        if window.empty:
+            return None
+        pixels = raster.read(window, None, bands)
+        if blockiness(pixels.data.mean(axis=0), pixels.mask) < STRONG:
+            return None
+    coarser = 2 * abs(frame.grid.transform.a)
+    return (
+        "both rasters show the blocks of strong compression (JPEG), and tie points hold to them "
+        "instead of the ground: the error may be larger than is stated; --working-resolution "
+        f"{coarser:.6g} (twice as large) looks past them"
     )
 
 

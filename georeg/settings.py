@@ -19,7 +19,6 @@ MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
 DRIVERS = ("COG", "GTiff")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
-GRIDS = ("auto", "reference", "moving")  # --grid also takes the name of a raster
 DATUMS = ("auto", "ellipsoid", "egm96", "egm2008")
 VOIDS = ("fill", "mask")
 GCP_ROLES = ("check", "use", "ignore")
@@ -45,8 +44,8 @@ class Settings:
         transform: name of a transform model, or auto: the simplest one that predicts well.
         search: normal (rotation +-10 degrees, scale +-10 %), wide (any rotation, scale 1/4..4), or
             auto: wide where there is no georeference to start from.
-        max_shift: largest shift to look for; 5 % of the overlap's diagonal, at least 64 working
-            pixels, if None.
+        max_shift: largest shift to look for, and to deliver; 5 % of the overlap's diagonal, at
+            least 64 working pixels, if None, and then more is delivered if it is found.
         max_shift_unit: px (reference pixels) or m (metres on the ground).
         georef: False ignores the moving raster's georeference, or does without one.
         moving_bands: 1-based bands to look at; chosen by the data if empty.
@@ -196,12 +195,19 @@ class OutputSettings:
             left, bottom, right, top = self.bounds
             if not (left < right and bottom < top and all(map(math.isfinite, self.bounds))):
                 raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
-        if self.shift_only and (self.resolution or self.bounds or self.dst_crs):
-            raise SettingsError("--shift-only keeps the pixel grid: give no resolution or bounds")
+        if self.shift_only and (
+            self.resolution or self.bounds or self.dst_crs or self.grid != "auto"
+        ):
+            raise SettingsError(
+                "--shift-only keeps the pixel grid: give no grid, resolution, bounds or CRS"
+            )
         if self.embed_gcps and (self.resolution or self.bounds or self.grid != "auto"):
             raise SettingsError("--embed-gcps keeps all pixels: give no grid, resolution or bounds")
         if self.embed_gcps and self.shift_only:
             raise SettingsError("give --embed-gcps or --shift-only, not both")
+        if self.dst_nodata is not None and (self.embed_gcps or self.shift_only):
+            option = "--embed-gcps" if self.embed_gcps else "--shift-only"
+            raise SettingsError(f"{option} keeps all pixels as they are: give no --dst-nodata")
 
 
 @dataclass(frozen=True)

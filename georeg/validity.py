@@ -49,7 +49,7 @@ def layout_for(header: Header, dtypes: tuple[str, ...], dst_nodata: float | None
     The input's own way of marking invalid pixels is kept: alpha, then nodata, then mask band. An
     input without any can still leave parts of the output uncovered: real floats get NaN as
     nodata, other types a mask band. Several nodata values become the first one, because a GeoTIFF
-    holds one only.
+    holds one only; so do transparent colours of a palette, because a GeoTIFF's has no alpha.
 
     Args:
         header: of the input.
@@ -72,6 +72,8 @@ def layout_for(header: Header, dtypes: tuple[str, ...], dst_nodata: float | None
         value = None if nodata is None else as_stored(nodata, base.array_dtype)
         if value is not None:
             return Layout(dtype, header.count, nodata=value)
+    if header.transparent and header.count == 1 and not header.masked:
+        return Layout(dtype, 1, nodata=float(header.transparent[0]))
     if not header.masked and np.issubdtype(base.array_dtype, np.floating):
         return Layout(dtype, header.count, nodata=float("nan"))
     return Layout(dtype, header.count, mask=True)

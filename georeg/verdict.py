@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg import criteria
-from georeg.checking import HIT, Check
+from georeg.astray import Astray
+from georeg.checking import HIT, RADIUS, Check
 from georeg.coverage import coverage
 from georeg.criteria import Criterion
 from georeg.crs import in_metres
@@ -19,6 +20,7 @@ from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.frame import Frame
 from georeg.locating import Start
+from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.tracking import TiePoints
 from georeg.transforms import Transform
@@ -153,6 +155,28 @@ def no_verdict(reason: str, advice: str, confidence: float = 0.0, points: int = 
     )  # fmt: skip
 
 
+def why_nothing(
+    scene: Scene, settings: Settings, start: Start | None, reason: str, advice: str
+) -> tuple[str, str]:
+    """Reason and advice where nothing could be fitted: there may be too little to compare.
+
+    Args:
+        scene: the rasters.
+        settings: whether the user chose the working resolution.
+        start: the first estimate; None if there is none.
+        reason: if size isn't it.
+        advice: likewise.
+    """
+    if not settings.georef:  # the overlap is what the search took for it
+        return reason, advice
+    width, height = scene.shared
+    shown = 1.0
+    if start is not None and start.shown is not None:
+        shown = float(start.shown.sum()) * start.factor**2 / max(width * height, 1.0)
+    finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
+    return criteria.too_small(width, height, min(shown, 1.0), finer) or (reason, advice)
+
+
 def _reasons(weighed: Sequence[Criterion]) -> tuple[str, ...]:
     return tuple(f"{c.reason}: {c.advice}" for c in weighed if not c.ok)
 
@@ -183,8 +207,10 @@ def judge(
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
     expected = _expected(frame, start, points, fit, nodes)
+    shift = displacement
     if displacement is None:
         displacement = _displacement(fit.transform, nodes)
+        shift = _median_step(fit.transform.inverse(nodes) - nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
     moved = displacement * pixels
     already = moved <= _ALREADY
@@ -203,6 +229,10 @@ def judge(
     weighed.append(criteria.undistorted(low, high, folded))
     if not already:
         weighed.append(criteria.more_alike(check))
+    if settings.max_shift is not None and settings.georef and shift is not None:
+        unit = settings.max_shift_unit
+        length = metres if unit == "m" and metres is not None else pixels
+        weighed.append(criteria.within_reach(shift * length, settings.max_shift, unit))
     if settings.max_rmse is not None:
         weighed.append(criteria.within(accuracy.rmse_px if accuracy else None, settings.max_rmse))
     reasons = _reasons(weighed)
@@ -210,7 +240,7 @@ def judge(
     return Verdict(
         ok,
         reasons,
-        _warnings(covered.share, check, _lean(points) * pixels, expected, HIT * pixels, ok=ok),
+        _warnings(frame, covered.share, check, _lean(points) * pixels, expected, ok=ok),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
@@ -228,9 +258,9 @@ def judge(
 
 
 def _warnings(
-    share: float, check: Check, lean: float, expected: Expected | None, hit: float, *, ok: bool
+    frame: Frame, share: float, check: Check, lean: float, expected: Expected | None, *, ok: bool
 ) -> tuple[str, ...]:
-    warnings = []
+    warnings, hit = [], HIT * frame.reference_pixels
     if ok and expected is not None and expected.beyond > _OPEN and expected.matched_px <= hit:
         warnings.append(
             f"the fit extrapolates where nothing can be matched: over {expected.beyond:.0%} of the "
@@ -246,6 +276,9 @@ def _warnings(
             f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
             "the tie points that agree"
         )
+    part = check.astray
+    if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):
+        warnings.append(_apart(frame, part))  # few hits without another place are said already
     if lean > _LEANING:
         warnings.append(
             f"displacements spread over {lean:.1f} px along one direction, as where buildings lean "
@@ -253,6 +286,27 @@ def _warnings(
             "higher or lower is off by up to that"
         )
     return tuple(warnings)
+
+
+def _apart(frame: Frame, part: Astray) -> str:
+    """What is known of a part that doesn't lie where the fit puts it."""
+    left, top, right, bottom = part.bounds
+    corners = np.array([[left, bottom], [right, top]])
+    corners = frame.grid.to_map(np.clip(corners, 0, [frame.grid.width, frame.grid.height]))
+    area = " ".join(f"{v:.8g}" for v in corners.ravel())
+    where = f"{part.share:.0%} of what was looked at, side by side (--area {area})"
+    pixels = frame.reference_pixels
+    if part.away is None:
+        return (
+            f"no place confirms the fit over {where}: what is shown there has changed or is hidden "
+            f"(clouds), or it is displaced by more than {RADIUS * pixels:.3g} px against the rest"
+        )
+    more = " or more" if max(map(abs, part.away)) >= RADIUS - 1 else ""
+    return (
+        f"{where}, matches best {math.hypot(*part.away) * pixels:.1f} px{more} from where the fit "
+        "puts it, all of it alike: a seam of a mosaic, a landslide, relief, or a pattern that "
+        "repeats. The error that is stated isn't that of this part"
+    )
 
 
 def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
@@ -340,10 +394,15 @@ def _displacement(transform: Transform, nodes: Array) -> float:
 
 
 def _away(start: Start, transform: Transform, nodes: Array) -> float:
-    """Length of the median step from the first estimate to the fit: bends cancel out in it."""
-    step = transform.inverse(nodes) - start.transform.inverse(nodes)
-    step = step[np.isfinite(step).all(axis=1)]
-    return float(np.hypot(*np.median(step, axis=0))) if len(step) else 0.0
+    """Length of the median step from the first estimate to the fit; 0 if unknown."""
+    step = _median_step(transform.inverse(nodes) - start.transform.inverse(nodes))
+    return 0.0 if math.isnan(step) else step
+
+
+def _median_step(steps: Array) -> float:
+    """Length of the median of (N, 2) steps: turns and bends cancel out in it; NaN if unknown."""
+    steps = steps[np.isfinite(steps).all(axis=1)]
+    return float(np.hypot(*np.median(steps, axis=0))) if len(steps) else math.nan
 
 
 def _distortion(transform: Transform, nodes: Array) -> tuple[float, float, float, bool]:

@@ -226,7 +226,7 @@ def readers_held(raster: Raster, width: int, height: int) -> int:
         width: of the windows.
         height: of the windows.
     """
-    rows, columns = raster.dataset().block_shapes[0]
+    rows, columns = raster.decoded_at_once()
     if columns <= width:
         return sys.maxsize
     item = sum(np.dtype(dtype).itemsize for dtype in raster.header.dtypes)
@@ -349,7 +349,9 @@ def _warp_block(plan: _Plan, reader: Raster, job: _Job) -> Block:
 def read_original(
     raster: Raster, dataset: Any, window: Window, layout: Layout
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
-    """All bands of a window as the file has them, and its mask band (true: valid) if it has one.
+    """All bands of a window as the file has them, and its mask (true: valid) if it has one.
+
+    A mask is a mask band, or a palette with transparent colours, or both.
 
     Args:
         raster: whose header counts.
@@ -371,6 +373,9 @@ def read_original(
             data = np.stack(bands)
         if raster.header.masked and raster.header.alpha is None:
             mask = dataset.read_masks(1, window=place) > 0
+    if raster.header.palette is not None and raster.header.transparent:
+        shown = np.take(raster.header.palette[:, 3] > 0, data[0], mode="clip")
+        mask = shown if mask is None else mask & shown
     return data, mask
 
 

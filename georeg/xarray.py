@@ -19,7 +19,31 @@ from georeg.align import Alignment, align
 from georeg.errors import RefusedError, SettingsError
 from georeg.raster import Raster
 from georeg.settings import OutputSettings, Settings
+from georeg.validity import as_stored
 from georeg.writers.place import is_virtual
+
+_TYPES = {
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *("float32", "float64", "complex64", "complex128"),
+}
+_UNEVEN = 0.5  # pixels by which coordinates may be off an even spacing, float32 ones among them
+
+
+@xr.register_dataset_accessor("georeg")
+class DatasetAccessor:
+    """Says what to do instead."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        """Keep the dataset."""
+        self._dataset = dataset
+
+    def align_to(self, *_: Any, **__: Any) -> xr.DataArray:
+        """Datasets hold several images.
+
+        Raises:
+            SettingsError: always.
+        """
+        raise SettingsError(f"this is {_one_of(self._dataset)}")
 
 
 @xr.register_dataarray_accessor("georeg")
@@ -32,7 +56,7 @@ class GeoregAccessor:
 
     def align_to(
         self,
-        reference: xr.DataArray | str,
+        reference: xr.DataArray | str | os.PathLike[str],
         settings: Settings | None = None,
         *,
         resampling: str = "auto",
@@ -53,10 +77,21 @@ class GeoregAccessor:
 
         Raises:
             RefusedError: no trustworthy alignment (when it is computed).
-            SettingsError: an array has no place, or not the shape of an image.
+            SettingsError: an array has no place, not the shape of an image, or values that no
+                raster holds (logical ones, float16, text, dates).
             InputError: the rasters don't meet.
         """
+        if isinstance(reference, os.PathLike):
+            reference = os.fspath(reference)
+        if isinstance(reference, xr.Dataset):
+            raise SettingsError(f"the reference is {_one_of(reference)}")
+        if not isinstance(reference, xr.DataArray | str):
+            raise SettingsError(
+                f"a {type(reference).__name__} is no reference: give a DataArray or a file's name"
+            )
         moving = _image(self._array)
+        if nodata is not None and as_stored(nodata, moving.dtype) is None:
+            raise SettingsError(f"nodata {nodata:g} doesn't fit into arrays of {moving.dtype}")
         wanted = OutputSettings(grid="reference", resampling=resampling, dst_nodata=nodata,
                                 driver="GTiff")  # fmt: skip
         settings = settings or Settings()
@@ -132,12 +167,22 @@ def _opened(name: str) -> xr.DataArray:
     return placed
 
 
+def _one_of(dataset: xr.Dataset) -> str:
+    names = [str(name) for name in dataset.data_vars]
+    some = f": {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else ""
+    return f"a Dataset: take one of its variables, dataset['NAME']{some}"
+
+
 def _image(array: xr.DataArray) -> xr.DataArray:
     """The same as (bands, rows, columns).
 
     Raises:
-        SettingsError: it has other dimensions, or no place.
+        SettingsError: it has other dimensions, no place, or values that no raster holds.
     """
+    if array.dtype.name not in _TYPES:
+        to = {"bool": "uint8", "float16": "float32"}.get(array.dtype.name)
+        hint = "" if to is None else f": convert it with array.astype('{to}')"
+        raise SettingsError(f"an array of {array.dtype} is no image{hint}")
     try:
         y, x = array.rio.y_dim, array.rio.x_dim
     except Exception as error:
@@ -147,12 +192,29 @@ def _image(array: xr.DataArray) -> xr.DataArray:
         raise SettingsError(
             f"the array has dimensions {', '.join(map(str, array.dims))}: align one time at a time"
         )
+    if not array.size:
+        raise SettingsError("the array is empty: it has no pixels")
+    for name in (x, y):
+        _check_even(array, name)
     if array.rio.crs is None:
         raise SettingsError("the array has no CRS: set one with array.rio.write_crs(...)")
     if not others:
         array = array.expand_dims("band")
     image: xr.DataArray = array.transpose(*(others or ["band"]), y, x)
     return image
+
+
+def _check_even(array: xr.DataArray, name: Any) -> None:
+    """A raster has one pixel size."""
+    if name not in array.coords or array.sizes[name] < 3:
+        return
+    at = np.asarray(array.coords[name].values, np.float64)
+    step = (at[-1] - at[0]) / (len(at) - 1)
+    off = np.abs(at - np.linspace(at[0], at[-1], len(at))).max()
+    if not off <= _UNEVEN * abs(step):
+        raise SettingsError(
+            f"the array's coordinates {name} aren't evenly spaced: interpolate it to a regular grid"
+        )
 
 
 def _like(

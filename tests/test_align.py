@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +103,31 @@ def test_unrelated_places_are_refused_and_nothing_is_written(tmp_path: Path) -> 
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_too_little_overlap_is_told_and_finer_pixels_help(tmp_path: Path) -> None:
+    """The advice was to name the modality of two clean rasters."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(2.4, -1.6), (64, 64))
+    refused = measure(pair.moving, pair.reference, Settings()).verdict
+    (reason,) = refused.reasons
+    assert reason.startswith("the overlap is too small: 64 x 64 working pixels")
+    assert "try --working-resolution 0.5 (half of it)" in reason
+    assert "modality" not in reason
+    found = measure(pair.moving, pair.reference, Settings(working_resolution=0.5))
+    assert found.verdict.ok
+    assert np.median(pair.errors(corrected(found), margin=4)) < 0.5
+
+
+def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(2, 1), (240, 240))
+    with rasterio.open(pair.moving, "r+") as file:
+        values = file.read(1)
+        kept = np.zeros_like(values)
+        kept[100:164, 80:144] = values[100:164, 80:144]
+        file.write(kept, 1)
+    (reason,) = measure(pair.moving, pair.reference, Settings()).verdict.reasons
+    assert re.search(r"too small: 240 x 240 working pixels, \d% of it with data in MOVING", reason)
+    assert "name the right nodata values" in reason
+
+
 def test_force_writes_and_marks(tmp_path: Path) -> None:
     one = scenes.make_pair(tmp_path / "one", scenes.shift(3, 2), SHAPE, seed=1)
     two = scenes.make_pair(tmp_path / "two", scenes.shift(3, 2), SHAPE, seed=2)
@@ -162,26 +189,66 @@ def test_shift_only_touches_no_pixel(tmp_path: Path) -> None:
     assert step == pytest.approx((7.0, 4.0), abs=0.1)
 
 
-def test_shift_only_needs_a_geotransform(tmp_path: Path) -> None:
-    """Said before the work, and not as if the fit were to blame."""
-    pair = scenes.make_pair(tmp_path, scenes.shift(7.0, -4.0), SHAPE)
-    name = str(tmp_path / "gcps.tif")
+def with_gcps(source: str, path: Path) -> str:
+    """The same raster, placed by GCPs alone."""
     corners = [(0, 0), (400, 0), (0, 400), (400, 400)]
-    with rasterio.open(pair.moving) as moving:
-        gcps = [GroundControlPoint(y, x, *(moving.transform * (x, y))) for x, y in corners]
-        profile = {k: v for k, v in moving.profile.items() if k != "transform"}
-        with rasterio.open(name, "w", **profile, gcps=gcps) as file:
-            file.write(moving.read())
+    with rasterio.open(source) as file:
+        gcps = [GroundControlPoint(y, x, *(file.transform @ (x, y))) for x, y in corners]
+        profile = {k: v for k, v in file.profile.items() if k != "transform"}
+        with rasterio.open(path, "w", **profile, gcps=gcps) as copy:
+            copy.write(file.read())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted", "said"),
+    [
+        ("moving", OutputSettings(shift_only=True), r"gcps\.tif has GCPs and no geotransform"),
+        ("moving", OutputSettings(grid="moving"), "--grid moving: .* no pixel grid"),
+        ("reference", OutputSettings(grid="reference"), "--grid reference: .* no pixel grid"),
+        ("", OutputSettings(grid="{folder}/gcps.tif"), r"gcps\.tif: that raster has no pixel grid"),
+    ],
+)
+def test_grids_that_are_not_there_are_missed_before_the_work(
+    tmp_path: Path, side: str, wanted: OutputSettings, said: str
+) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.0, -4.0), SHAPE)
+    sides = {"moving": pair.moving, "reference": pair.reference}
+    name = with_gcps(sides[side or "moving"], tmp_path / "gcps.tif")
+    if side:
+        sides[side] = name
+    wanted = replace(wanted, grid=wanted.grid.format(folder=tmp_path))
     steps: list[str] = []
-    with pytest.raises(SettingsError, match=r"gcps\.tif has GCPs and no geotransform"):
+    with pytest.raises(SettingsError, match=said):
         align(
-            name,
-            pair.reference,
+            sides["moving"],
+            sides["reference"],
             str(tmp_path / "out.tif"),
-            output_settings=OutputSettings(shift_only=True),
+            output_settings=wanted,
             progress=lambda step, share: steps.append(step),
         )
     assert not steps
+
+
+@pytest.mark.parametrize(
+    "wanted", [OutputSettings(grid="moving"), OutputSettings(shift_only=True)], ids=str
+)
+@pytest.mark.parametrize("own", [None, "EPSG:32601"])
+def test_a_crs_that_is_named_counts_for_the_output_too(
+    tmp_path: Path, own: str | None, wanted: OutputSettings
+) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.0, -4.0), SHAPE)
+    with rasterio.open(pair.reference) as reference, rasterio.open(pair.moving) as moving:
+        right, place = reference.crs, moving.transform
+        path = scenes.write(tmp_path / "wrong.tif", moving.read(1), place, crs=own)
+    out = str(tmp_path / "out.tif")
+    settings = Settings(transform="shift", moving_crs=right.to_string())
+    align(path, pair.reference, out, settings, wanted)
+    with rasterio.open(out) as file:
+        assert file.crs == right
+        moved = (file.transform.c - place.c, file.transform.f - place.f)
+    step = (7.0, 4.0) if wanted.shift_only else (0.0, 0.0)
+    assert moved == pytest.approx(step, abs=0.1)
 
 
 def test_shift_only_refuses_more_than_a_shift(tmp_path: Path) -> None:

@@ -116,6 +116,17 @@ def test_refusal_writes_the_report_and_nothing_else(scene: tuple[str, str], tmp_
     assert report["output"] is None
 
 
+def test_max_shift_is_a_limit_of_what_is_delivered(scene: tuple[str, str], tmp_path: Path) -> None:
+    """The search reaches further, and found the true shift of 9.4 px."""
+    result = run(
+        "align", scene[0], "--reference", scene[1], "-o", tmp_path / "a.tif", "--max-shift", "5",
+        *FAST,
+    )  # fmt: skip
+    assert result.code == 3
+    assert "more than --max-shift 5: allow more" in result.line
+    assert set(snapshot(tmp_path)) == {"a.report.json"}
+
+
 def test_force_writes_and_marks(scene: tuple[str, str], tmp_path: Path) -> None:
     result = run(
         "align", scene[0], "--reference", scene[1], "-o", tmp_path / "a.tif", "--force",

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from affine import Affine
 
 from cli_cases import FAST, pair, run, snapshot
+from rasters import ramp, write
 
 TOML = """
 reference = "{reference}"
@@ -137,6 +139,14 @@ def test_info(scene: tuple[str, str]) -> None:
     said = run("info", scene[0]).out
     assert f"optical, by band 1 ({seen['evidence']})" in said
     assert "bounds        500000, 4997000, 503000, 5000000" in said
+
+
+def test_info_of_a_raster_without_a_crs(tmp_path: Path) -> None:
+    placed = Affine(2.5, 0, 1000, 0, -5, 2000)
+    path = write(tmp_path / "a.tif", ramp(), transform=placed, crs=None)
+    assert "pixel size    2.5 x 5 map units" in run("info", path).out
+    seen = json.loads(run("info", path, "--json").out)
+    assert (seen["pixel_size"], seen["gsd_m"]) == ([2.5, 5.0], None)
 
 
 def test_unknown_command_and_version() -> None:

@@ -157,3 +157,18 @@ def test_what_cant_be_evaluated_is_no_result(
     assert (got.code, got.out) == (code, "")
     assert words in got.err
     assert "unexpected" not in got.err
+
+
+def test_evaluate_looks_for_all_weights_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEOREG_MODEL_DIR", str(tmp_path / "models"))
+    # The pair's images are missing: whoever looks at them comes to another error.
+    row = {"moving": "a.png", "reference": "b.png", "moving_to_reference": np.eye(3).tolist()}
+    Path("index.json").write_text(json.dumps([row]))
+    names = ("--matcher", "structural", "--matcher", "minima_loftr")
+    got = run("evaluate", "index.json", *names, "-o", "results")
+    assert (got.code, got.out) == (4, "")
+    assert "weights minima_loftr are missing" in got.err
+    assert not Path("results").exists()

@@ -11,7 +11,7 @@ from pyproj import CRS
 
 from georeg.grid import Grid
 from georeg.raster import Raster
-from georeg.warping import WarpOptions, gdal_env
+from georeg.warping import WarpOptions, gdal_env, readers_held
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
 from warp_cases import AT, entries, save, shift, texture
 
@@ -81,6 +81,27 @@ def test_wide_strips_are_decoded_once(tmp_path, how, interleave):
     assert count < 1.5 * (os.path.getsize(path) + os.path.getsize(output))
     with rasterio.open(output) as dataset:
         assert (dataset.read() == pixels).all()
+
+
+def test_strips_behind_a_virtual_raster_count(tmp_path):
+    """Its own blocks, 128 px wide, say nothing of what is decoded; a missing source is no error."""
+    path = save(tmp_path / "in.tif", np.zeros((1, 200, 20000), "uint8"), blockysize=4)
+    source = str(tmp_path / "in.vrt")
+    source_band = (
+        '<SimpleSource><SourceFilename relativeToVRT="1">in.tif</SourceFilename></SimpleSource>'
+    )
+    (tmp_path / "in.vrt").write_text(
+        '<VRTDataset rasterXSize="20000" rasterYSize="200"><VRTRasterBand dataType="Byte" band="1">'
+        f"{source_band}</VRTRasterBand></VRTDataset>"
+    )
+    with rasterio.Env(GDAL_CACHEMAX=3 * 2**20), Raster(path) as plain, Raster(source) as virtual:
+        assert virtual.dataset().block_shapes == [(128, 128)]
+        assert plain.decoded_at_once() == virtual.decoded_at_once() == (4, 20000)
+        # 68 rows of 20000 bytes fit twice into 3 MB, 204 don't fit once.
+        for rows, held in ((64, 2), (200, 0)):
+            assert readers_held(plain, 512, rows) == readers_held(virtual, 512, rows) == held
+        os.remove(path)
+        assert virtual.decoded_at_once() == (128, 128)
 
 
 # CRS

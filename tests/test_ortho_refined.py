@@ -100,8 +100,11 @@ def test_tie_points_in_image_and_ground_space(scene: Scene, refined: tuple[Path,
     from georeg.writers.points import read_points
 
     out, _ = refined
+    assert read_points(str(out.parent / "p.tif")).apart > 0
     for name in ("p.csv", "p.geojson", "p.gpkg"):
         table = read_points(str(out.parent / name))
+        # Neighbouring templates overlap.
+        assert 10 < table.apart < 200
         assert table.height is not None
         assert table.crs == "EPSG:32633"
         x, y = (table.map_xy - [EAST, NORTH]).T

@@ -336,6 +336,21 @@ def test_formats_that_need_the_raster_ask_for_it(suffix: str, tmp_path: Path) ->
             read_points(str(path))
 
 
+@pytest.mark.parametrize("suffix", ["points", "sh", "tif"])
+def test_what_makes_points_independent_is_kept(suffix: str, sides: Sides, tmp_path: Path) -> None:
+    """All but link tables, which hold nothing but numbers in columns that are known."""
+    moving = np.array([[1, 2], [30, 4], [5, 60], [40, 50]], float)
+    points = replace(table(moving, moving * 10, [True, True, False, True]), apart=63.25)
+    path = str(tmp_path / f"p.{suffix}")
+    write_points(path, points, sides)
+    assert read_points(path, sides).apart == 63.25
+    other = str(tmp_path / f"q.{suffix}")
+    write_points(other, replace(points, apart=0.0), sides)
+    assert read_points(other, sides).apart == 0
+    if suffix != "tif":
+        assert "apart" not in Path(other).read_text()
+
+
 def test_map_positions_come_from_the_reference(sides: Sides, tmp_path: Path) -> None:
     pixels = np.array(POINTS)
     unknown = np.full((5, 2), np.nan)

@@ -130,28 +130,6 @@ def test_what_the_file_says(
     assert look(name)[0].modality == expected
 
 
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize(
-    ("dtype", "unit", "expected"),
-    [("uint8", None, "optical"), ("uint16", None, "optical"), ("uint16", "m", "dem"),
-     ("int16", None, "dem")],
-)  # fmt: skip
-def test_unit_of_a_vertical_crs(
-    tmp_path: Path, dtype: str, unit: str | None, expected: str, version: str
-) -> None:
-    """GDAL says "metre" for every band of a GeoTIFF whose CRS has heights; grey levels are none."""
-    pixels = np.rint(20 + 200 * scenes.texture((100, 100))).astype(dtype)
-    name = rasters.write(
-        tmp_path / "a.tif", pixels[None], crs="EPSG:32633+5773", GEOTIFF_VERSION=version
-    )
-    if unit:
-        with rasterio.open(name, "r+") as file:
-            file.set_band_unit(1, unit)
-    with rasterio.open(name) as file:
-        assert file.units == (unit or "metre",)
-    assert look(name)[0].modality == expected
-
-
 @pytest.mark.parametrize(
     ("file", "expected"),
     [

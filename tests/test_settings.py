@@ -49,6 +49,9 @@ def test_settings_without_sense(values: dict[str, Any], said: str) -> None:
         ({"bounds": (0.0, 0.0, math.inf, 1.0)}, "--bounds"),
         ({"shift_only": True, "dst_crs": "EPSG:4326"}, "--shift-only"),
         ({"shift_only": True, "resolution": (1.0,)}, "--shift-only"),
+        ({"shift_only": True, "grid": "reference"}, "--shift-only keeps the pixel grid"),
+        ({"shift_only": True, "dst_nodata": 0.0}, "--shift-only keeps all pixels"),
+        ({"embed_gcps": True, "dst_nodata": 0.0}, "--embed-gcps keeps all pixels"),
     ],
 )
 def test_output_settings_without_sense(values: dict[str, Any], said: str) -> None:

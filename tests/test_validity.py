@@ -7,8 +7,9 @@ from rasterio.warp import reproject
 from georeg.errors import SettingsError
 from georeg.raster import Raster
 from georeg.validity import as_stored, avoid, nudged
-from georeg.warping import layout_of
-from warp_cases import AT, centres, holes, run, save, shift, similarity, texture
+from georeg.warping import WarpOptions, layout_of
+from georeg.writers.geotiff import shift_only, write_warped
+from warp_cases import AT, centres, grid, holes, run, save, shift, similarity, texture
 
 METHODS = ["nearest", "bilinear", "cubic", "lanczos", "average", "mode"]
 TURN = similarity(25, 0.9, (100, 100), (110, 105))
@@ -196,6 +197,53 @@ def test_different_nodata_values_become_one(tmp_path):
     for band in data:
         assert ((band == 0) == bad).all()
     assert data[:, 50, 50].tolist() == [255, 1]
+
+
+# Palettes with transparent colours, which no GeoTIFF can hold
+
+
+def see_through(folder, values):
+    """A raster whose palette has ten colours; those of 4 and 7 show nothing."""
+    save(folder / "numbers.tif", values)
+    table = "".join(
+        f'<Entry c1="{k}" c2="{2 * k}" c3="9" c4="{0 if k in (4, 7) else 255}"/>' for k in range(10)
+    )
+    vrt = folder / "palette.vrt"
+    vrt.write_text(
+        f'<VRTDataset rasterXSize="{values.shape[1]}" rasterYSize="{values.shape[0]}">'
+        f"<SRS>EPSG:32633</SRS><GeoTransform>{', '.join(map(str, AT.to_gdal()))}</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"><ColorInterp>Palette</ColorInterp>'
+        f"<ColorTable>{table}</ColorTable><SimpleSource>"
+        '<SourceFilename relativeToVRT="1">numbers.tif</SourceFilename>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    return str(vrt)
+
+
+@pytest.mark.parametrize("dst_nodata", [None, 200])
+def test_transparent_colours_are_no_data(tmp_path, dst_nodata):
+    values = np.random.default_rng(0).integers(0, 10, (60, 80)).astype("uint8")
+    seen = ~np.isin(values, (4, 7))
+    source = see_through(tmp_path, values)
+    output = tmp_path / "out.tif"
+    options = WarpOptions(dst_nodata=dst_nodata)
+    with Raster(source) as raster:
+        write_warped(raster, grid(60, 80), shift(0, 0), str(output), options)
+    with rasterio.open(output) as dataset:
+        assert dataset.nodata == (4 if dst_nodata is None else dst_nodata)
+        assert np.array_equal(dataset.read_masks(1) > 0, seen)
+        assert np.array_equal(dataset.read(1)[seen], values[seen])
+        assert dataset.colormap(1)[4][3] == (0 if dst_nodata is None else 255)
+
+
+def test_transparent_colours_are_masked_where_no_pixel_may_change(tmp_path):
+    values = np.random.default_rng(0).integers(0, 10, (60, 80)).astype("uint8")
+    output = tmp_path / "out.tif"
+    with Raster(see_through(tmp_path, values)) as raster:
+        shift_only(raster, str(output), AT)
+    with rasterio.open(output) as dataset:
+        assert np.array_equal(dataset.read(1), values)
+        assert np.array_equal(dataset.read_masks(1) > 0, ~np.isin(values, (4, 7)))
 
 
 # How the output marks what is invalid

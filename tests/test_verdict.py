@@ -14,7 +14,7 @@ from pyproj import CRS
 
 import scenes
 import tie_points as tp
-from georeg import transforms
+from georeg import criteria, transforms
 from georeg.checking import Check
 from georeg.crs import CrsPath, in_metres
 from georeg.frame import Frame
@@ -160,6 +160,24 @@ def test_too_few_points() -> None:
     assert "--matcher" in found.sentence()
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "small"),
+    [
+        (96, 96, False), (92, 92, True), (50, 200, False), (120, 50, True), (400, 32, True),
+        (400, 40, False),
+    ],
+)  # fmt: skip
+def test_what_is_too_small_to_compare(width: float, height: float, small: bool) -> None:
+    assert (criteria.too_small(width, height, 1.0, 0.5) is not None) is small
+
+
+def test_finer_pixels_are_named_only_where_they_are_enough() -> None:
+    for width, finer, told in ((60.0, 2.5, True), (60.0, None, False), (30.0, 2.5, False)):
+        found = criteria.too_small(width, width, 1.0, finer)
+        assert found is not None
+        assert ("--working-resolution 2.5" in found[1]) is told
+
+
 def test_clustered_points() -> None:
     rng = np.random.default_rng(0)
     points = tp.scattered(tp.shift, within=rng.uniform(10, 110, (100, 2)))
@@ -191,6 +209,32 @@ def test_error_above_the_limit() -> None:
     assert "is above --max-rmse 0.2" in reason(verdict(points, max_rmse=0.2))
     # In reference pixels.
     assert "above --max-rmse 0.6" in reason(verdict(points, where=frame(GSD / 4), max_rmse=0.6))
+
+
+def test_the_user_s_own_limit_of_the_shift() -> None:
+    """Of 14.45 px, or 144.5 m."""
+    points = tp.scattered(tp.shift)
+    assert verdict(points, max_shift=14.6).ok
+    assert "shifts the whole by 14.5 px, more than --max-shift 14:" in reason(
+        verdict(points, max_shift=14.0)
+    )
+    assert verdict(points, max_shift=146.0, max_shift_unit="m").ok
+    said = reason(verdict(points, max_shift=140.0, max_shift_unit="m"))
+    assert "m, more than --max-shift 140m:" in said
+    # In reference pixels, four times as fine.
+    assert "by 57.8 px" in reason(verdict(points, where=frame(GSD / 4), max_shift=57.0))
+    # The wide search looks everywhere; without a georeference there is nothing to be shifted from.
+    assert "--max-shift 14" in reason(verdict(points, max_shift=14.0, search="wide"))
+    assert verdict(points, max_shift=14.0, georef=False).ok
+
+
+def test_turning_is_no_shift() -> None:
+    def turned(xy: tp.Array) -> tp.Array:
+        return np.asarray(similarity(4.0, 1.03, (2.0, 1.0)).forward(xy))
+
+    found = verdict(tp.scattered(turned), "similarity", max_shift=4.0)
+    assert found.ok, found.reasons
+    assert found.displacement_px > 20
 
 
 @pytest.mark.parametrize("after", [0.3, 0.1])
@@ -364,7 +408,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
     }  # fmt: skip
     assert data["check"] == {
         "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
-        "similarity_before": 0.1, "similarity_after": 0.5,
+        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None,
     }  # fmt: skip
 
 

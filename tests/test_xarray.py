@@ -116,5 +116,32 @@ def test_arrays_without_a_place() -> None:
         cube.rio.write_crs("EPSG:32633").georeg.align_to(image)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_is_no_raster_is_said_in_one_line(pair: scenes.Pair, lazy: bool) -> None:
+    good = rioxarray.open_rasterio(pair.moving, chunks=64 if lazy else None)
+    uneven = good.isel(x=np.sort(np.random.default_rng(0).permutation(160)[:100]))
+    for moving, reference, said in (
+        (good > 9, good, "an array of bool is no image: convert it with array.astype.'uint8'"),
+        (good, good.astype("float16"), "float16 is no image: .* array.astype.'float32'"),
+        (good.astype("datetime64[ns]"), good, "an array of datetime64.ns. is no image$"),
+        (good.to_dataset(name="red"), good, r"this is a Dataset: .* dataset\['NAME'\]: red"),
+        (good, good.to_dataset(name="red"), "the reference is a Dataset: .*: red"),
+        (good, good.values, "a ndarray is no reference"),
+        (good.isel(band=0, x=0), good, "no spatial dimensions"),
+        (good.isel(x=slice(0)), good, "it has no pixels"),
+        (uneven, good, "coordinates x aren't evenly spaced"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            moving.georeg.align_to(reference, QUICK)
+    with pytest.raises(SettingsError, match="nodata -1 doesn't fit into arrays of uint"):
+        good.georeg.align_to(good, QUICK, nodata=-1)
+
+
+def test_a_path_is_a_name(pair: scenes.Pair, expected: np.ndarray) -> None:
+    moving = rioxarray.open_rasterio(pair.moving)
+    found = moving.georeg.align_to(Path(pair.reference), QUICK)
+    np.testing.assert_array_equal(found.values, expected)
+
+
 def test_it_says_where_it_is() -> None:
     assert georeg.xarray.GeoregAccessor.__doc__

@@ -239,7 +239,7 @@ def _check(
     if output is not None:
         check_format(output)
         check_output(output, inputs, overwrite=wanted.overwrite)
-        check_wanted(moving, wanted, settings)
+        check_wanted(moving, wanted, settings, reference)
     if rpc_path is not None:
         check_sidecar(rpc_path)
         check_output(rpc_path, inputs, overwrite=wanted.overwrite)
@@ -361,9 +361,11 @@ def _result(found: _Found, rpc: Rpc, output: str | None, report: dict[str, Any])
     ties, frame, n = refined.ties, refined.scene.frame, len(refined.ties)
     on_frame = -ties.on_frame(refined.fit.residuals[:n])
     reference = frame.to_reference(ties.true)
+    pixels = frame.reference_pixels
     matches = Matches(
-        np.array(ties.seen), reference, np.array(ties.score), ties.sigma * frame.reference_pixels
-    )
+        np.array(ties.seen), reference, np.array(ties.score), ties.sigma * pixels,
+        ties.block / ties.unit * pixels,
+    )  # fmt: skip
     residuals = frame.to_reference(ties.true + on_frame) - reference
     inlier = refined.fit.inlier[:n]
     return Ortho(found.verdict, rpc, matches, inlier, residuals, ties.height, output, report)

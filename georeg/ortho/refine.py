@@ -28,6 +28,7 @@ from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.tracking import track
 from georeg.transforms import Transform
+from georeg.verdict import why_nothing
 
 Array = npt.NDArray[np.float64]
 Tell = Callable[[float], None]
@@ -101,10 +102,12 @@ def refine(
     """  # fmt: skip
     start = locate(scene, team, settings)
     if start is None:
-        return Lost(
-            "nothing to go by: the overlap is too small, too flat or mostly invalid",
+        why = why_nothing(
+            scene, settings, None,
+            "nothing to go by: the overlap is too flat or mostly invalid",
             "look at both with 'georeg info', or choose another reference",
-        )
+        )  # fmt: skip
+        return Lost(*why)
     bias: Transform = nothing()
     moves: list[float] = []
     here = start
@@ -112,12 +115,12 @@ def refine(
         tracked = track(scene, team, here, settings, _part(tell, len(moves)))
         points = tracked.points
         if tracked.fit is None:
-            return Lost(
+            why = why_nothing(
+                scene, settings, here,
                 f"only {len(points)} tie points, and they agree on nothing",
                 "name the --modality of each side, or try --search wide or another --matcher",
-                start,
-                len(points),
-            )
+            )  # fmt: skip
+            return Lost(*why, start, len(points))
         ties = collect(points, scene.frame, sensor)
         if not len(ties):
             raise InputError(f"the DEM covers none of the {len(points)} tie points")

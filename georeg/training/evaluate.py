@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from georeg.choosing import choose, loader
 from georeg.errors import GeoregError
+from georeg.matching.protocol import Device, Matcher
 from georeg.matching.running import one_thread_each, pick_devices
 from georeg.settings import Settings
 from georeg.training.bootstrap import Difference, area, paired
@@ -94,10 +95,8 @@ def evaluate(
     """
     name, _, weights = matcher.partition("=")
     chosen = replace(settings, matcher=name, weights=weights, georef=False)
-    device = pick_devices(settings.device, precision=settings.precision, seed=settings.seed)[0]
+    load, device = ready(matcher, settings)
     out = []
-    choose(name, weights, device.name.startswith("cuda"), ("unknown", "unknown"))
-    load = loader(name, weights)
     with one_thread_each(device):
         made = load(device) if tiles else None
         for number, pair in enumerate(pairs):
@@ -121,6 +120,22 @@ def evaluate(
             if progress is not None:
                 progress((number + 1) / count)
     return out
+
+
+def ready(matcher: str, settings: Settings) -> tuple[Callable[[Device], Matcher], Device]:
+    """What makes a matcher, its weights read, and where it runs.
+
+    Args:
+        matcher: as for `evaluate`.
+        settings: device and precision.
+
+    Raises:
+        SettingsError, InputError: there is no such matcher or device, or its weights are missing.
+    """
+    name, _, weights = matcher.partition("=")
+    device = pick_devices(settings.device, precision=settings.precision, seed=settings.seed)[0]
+    choose(name, weights, device.name.startswith("cuda"), ("unknown", "unknown"))
+    return loader(name, weights), device
 
 
 def within(errors: Array) -> tuple[float, ...]:

@@ -272,13 +272,14 @@ def _write_originals(
     """The raster's own pixels under another georeference.
 
     Bands, nodata, alpha, mask and metadata stay as they are; of several nodata values the first
-    is declared, because a GeoTIFF holds one only.
+    is declared, because a GeoTIFF holds one only. Transparent colours get a mask, because its
+    palette has no alpha.
     """
     header = raster.header
     base = layout_of(raster)
     declared = [n for n in header.nodata if n is not None]
     nodata = as_stored(declared[0], base.array_dtype) if declared else None
-    masked = header.masked and header.alpha is None
+    masked = header.alpha is None and (header.masked or bool(header.transparent and not declared))
     layout = Layout(base.dtype, base.count, nodata, header.alpha, masked)
     metadata = Metadata.of(raster)
     write(
@@ -311,4 +312,5 @@ def _originals(raster: Raster, layout: Layout) -> Iterator[Block]:
     while side > _COPY_SIDE and not readers_held(raster, side, side):
         side //= 2
     for window in tiles(raster.header.shape, side):
-        yield Block(window, *read_original(raster, dataset, window, layout))
+        data, mask = read_original(raster, dataset, window, layout)
+        yield Block(window, data, mask if layout.mask else None)

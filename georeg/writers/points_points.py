@@ -6,6 +6,9 @@ y = -row, (0, 0) being the outer corner of the upper-left pixel and y pointing u
 pixelY, as QGIS wrote before 3.26, are column and -row whatever the raster (QGIS' qgsgcplist.cpp
 and qgsrasterchangecoords.cpp). dX, dY are ours in reference pixels, y down; QGIS computes its own.
 
+QGIS reads the first five columns and ignores more: apart_px is ours, too, and says how far apart
+points must lie to be independent. A file that QGIS has saved no longer has it.
+
 The format has no scores and no inliers: only what is enabled and agrees with the fit is enabled in
 it, because QGIS would be misled by the rest.
 """
@@ -25,6 +28,7 @@ from georeg.writers.sides import UNREFERENCED, Sides, needed
 
 HEAD = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"
 _CRS = "#CRS:"
+_APART = "apart_px"
 _NAMES = {
     "mapx": "map_x",
     "mapy": "map_y",
@@ -54,11 +58,12 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
     if table.crs is not None:
         wkt = parse_crs(table.crs).to_wkt()
         text.write(f"{_CRS} {' '.join(wkt.split())}\n")
-    text.write(HEAD + "\n")
+    more = [number_text(table.apart)] if table.apart > 0 else []
+    text.write(",".join([HEAD, *([_APART] if more else [])]) + "\n")
     for i, usable in enumerate(table.usable):
         residual = [*table.residual_xy[i], math.hypot(*table.residual_xy[i])]
         place = [*table.map_xy[i], *source[i]]
-        values = [*map(number_text, place), str(int(usable)), *map(number_text, residual)]
+        values = [*map(number_text, place), str(int(usable)), *map(number_text, residual), *more]
         text.write(",".join(values) + "\n")
     write_text(path, text.getvalue(), overwrite=overwrite)
 

@@ -6,7 +6,8 @@ and line the row, (0, 0) being the outer corner of the upper-left pixel, rows co
 is easting or longitude, y northing or latitude, in the CRS that the script names.
 
 Points that aren't usable (disabled, or not explained by the fit) are there as comments, to be used
-without their mark. Scores and residuals are not in it.
+without their mark. Scores and residuals are not in it; a comment apart_px says how far apart points
+must lie to be independent.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ _SAID = {"moving_x": "pixel", "moving_y": "line", "map_x": "x", "map_y": "y"}
 _GCP = re.compile(r"(?<!\S)(?:-gcp\s+|--gcp[\s=]+)(?=[^-])")
 _CRS = re.compile(r"(?:^crs=|(?<!\S)-a_srs\s+|(?<!\S)--crs[\s=]+)")
 
+_APART = re.compile(r"#\s*apart_px\s+(\S+?):?(?=\s|$)")
+
 _HEAD = """\
 #!/bin/sh
 # GCPs by georeg, for GDAL. Pixel and line: (0, 0) is the outer corner of the upper-left pixel.
 #   sh {name} IN.tif OUT.tif    a copy with GCPs (gdal_translate)
 #   sh {name} RASTER.tif        into the raster itself (gdal raster edit, GDAL 3.12 or newer)
 # gdalwarp, or gdalwarp -tps, then resamples it.
-set -eu
+{apart}set -eu
 crs={crs}
 gcps() {{
 cat <<'END'
@@ -67,7 +70,11 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
         f"{'' if usable else '# '}-gcp {' '.join(map(number_text, [*moving, *place]))}\n"
         for usable, moving, place in zip(table.usable, table.moving_xy, table.map_xy, strict=True)
     ]
-    head = _HEAD.format(name=plain_name(os.path.basename(path)), crs=shlex.quote(crs))
+    apart = ""
+    if table.apart > 0:
+        apart = f"# apart_px {number_text(table.apart)}: nearer points aren't independent.\n"
+    name = plain_name(os.path.basename(path))
+    head = _HEAD.format(name=name, crs=shlex.quote(crs), apart=apart)
     write_text(path, head + "".join(lines) + _TAIL, overwrite=overwrite)
 
 
@@ -78,18 +85,22 @@ def read(path: str, sides: Sides) -> PointTable:
         InputError: the file is missing or unreadable.
         PointsError: a value is missing or makes no sense; names the line.
     """
-    crs = None
+    crs = apart = None
     records: list[tuple[str, dict[str, Any]]] = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         found = _CRS.search(line)
         if found is not None and crs is None:
             crs = _word(line[found.end() :])
         comment = line.lstrip().startswith("#")
+        told = _APART.match(line)
+        apart = apart if told is None else told[1]
         for part in _GCP.split(line)[1:]:
             values = re.findall(r"[^\s,'\"\\]+", part)[: len(_SAID)]
             named = dict(zip(_SAID, values, strict=False))
             if not (comment and _is_prose(values)):
-                records.append((f"line {number}", {**named, "enabled": not comment}))
+                records.append(
+                    (f"line {number}", {**named, "apart_px": apart, "enabled": not comment})
+                )
     if not records:
         raise PointsError(f"{path} holds no tie points: there is neither -gcp nor --gcp in it")
     return from_records(records, path, crs, _SAID)

@@ -3,7 +3,8 @@ georeference.
 
 Pixel and line are GDAL's: (0, 0) is the outer corner of the upper-left pixel, rows count downwards.
 A GeoTIFF keeps neither names nor scores nor flags: only what is enabled and agrees with the fit is
-in it. GDAL interpolates between the points themselves, so it sees their noise; `--embed-gcps` of
+in it; the tag apart_px of the domain GEOREG says how far apart they must lie to be independent.
+GDAL interpolates between the points themselves, so it sees their noise; `--embed-gcps` of
 `georeg align` and `georeg warp` gives GCPs of the fit instead.
 """
 
@@ -17,8 +18,10 @@ from georeg.raster import Raster
 from georeg.writers.gcps import MOST, Gcps
 from georeg.writers.geotiff import WriteOptions, embed_gcps
 from georeg.writers.points import PointTable, crs_text
-from georeg.writers.records import from_records
+from georeg.writers.records import from_records, number_text
 from georeg.writers.sides import Sides, needed
+
+_APART = "apart_px"
 
 
 def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
@@ -38,8 +41,13 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
         )
     crs = None if table.crs is None else parse_crs(table.crs)
     with Raster(moving.name) as raster:
-        options = WriteOptions(overwrite=overwrite)
-        embed_gcps(raster, path, Gcps(table.moving_xy, table.map_xy, crs, table.ids), options)
+        embed_gcps(
+            raster,
+            path,
+            Gcps(table.moving_xy, table.map_xy, crs, table.ids),
+            WriteOptions(overwrite=overwrite),
+            provenance={_APART: number_text(table.apart)} if table.apart > 0 else None,
+        )
 
 
 def read(path: str, sides: Sides) -> PointTable:
@@ -51,10 +59,18 @@ def read(path: str, sides: Sides) -> PointTable:
     """
     with Raster(path) as raster:
         gcps, crs = raster.dataset().gcps
+        apart = raster.dataset().tags(ns="GEOREG").get(_APART)
         records: list[tuple[str, dict[str, Any]]] = [
             (
                 f"GCP {number}",
-                {"id": g.id, "moving_x": g.col, "moving_y": g.row, "map_x": g.x, "map_y": g.y},
+                {
+                    "id": g.id,
+                    "moving_x": g.col,
+                    "moving_y": g.row,
+                    "map_x": g.x,
+                    "map_y": g.y,
+                    _APART: apart,
+                },
             )
             for number, g in enumerate(gcps, start=1)
         ]

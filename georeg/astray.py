@@ -1,0 +1,106 @@
+"""Parts of a scene that don't lie where the fit of the rest puts them.
+
+A mosaic's seam, a landslide: the tie points there are outliers of a good fit, whose error at all
+the others says nothing of it. By chance single places match best elsewhere, each somewhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+# Squares of a template's side that touch each other. Over the development pairs that are aligned,
+# at most 2 agree on another displacement.
+_LEAST = 3
+_AGREE, _LOST = 0.6, 0.8  # share of a square's places
+_PART = 0.1  # of all squares: fewer that nothing confirms aren't worth a word
+
+
+@dataclass(frozen=True)
+class Astray:
+    """A part that doesn't confirm the fit.
+
+    Attributes:
+        share: of the squares that were looked at.
+        bounds: left, top, right, bottom in frame pixels.
+        away: frame pixels (x, y) from where the fit puts it to where it matches best; None if its
+            places agree on nothing.
+    """
+
+    share: float
+    bounds: tuple[float, float, float, float]
+    away: tuple[float, float] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For reports (JSON)."""
+        return {
+            "share": round(self.share, 4),
+            "bounds_frame_px": [round(v, 1) for v in self.bounds],
+            "away_frame_px": None if self.away is None else [round(v, 2) for v in self.away],
+        }
+
+
+def find_astray(center: Array, away: Array, size: float, near: float) -> Astray | None:
+    """The largest part whose places match best elsewhere, all alike; else that nothing confirms.
+
+    Args:
+        center: (N, 2) frame pixels of the places.
+        away: (N, 2) frame pixels from where the fit puts each to where it matches best.
+        size: side of the squares that are looked at as one: that of a template.
+        near: frame pixels within which two displacements are the same, and no displacement is one.
+
+    Returns:
+        None if there is no such part.
+    """
+    missed = np.hypot(*away.T) > near
+    if not missed.any():
+        return None
+    squares = _Squares(center, size)
+    lost = away[missed]
+    alike = np.hypot(*(lost[:, None] - lost[None]).transpose(2, 0, 1)) <= near
+    common = np.median(lost[alike[alike.sum(axis=1).argmax()]], axis=0)
+    found = squares.part(missed & (np.hypot(*(away - common).T) <= near), _AGREE)
+    if found is not None and found[0] >= _LEAST:
+        x, y = common.tolist()
+        return Astray(found[0] / squares.count, found[1], (x, y))
+    found = squares.part(missed, _LOST)
+    if found is not None and found[0] >= max(_LEAST, _PART * squares.count):
+        return Astray(found[0] / squares.count, found[1], None)
+    return None
+
+
+class _Squares:
+    """The squares in which places lie."""
+
+    def __init__(self, center: Array, size: float) -> None:
+        index = np.floor(center / size).astype(np.int64)
+        self.first, self.size = index.min(axis=0), size
+        self.index = index - self.first
+        self.places = self._counted(np.ones(len(center), np.bool_))
+        self.count = int((self.places > 0).sum())
+
+    def _counted(self, which: Mask) -> npt.NDArray[np.int64]:
+        counts = np.zeros(self.index.max(axis=0) + 1, np.int64)
+        np.add.at(counts, tuple(self.index[which].T), 1)
+        return counts
+
+    def part(
+        self, which: Mask, share: float
+    ) -> tuple[int, tuple[float, float, float, float]] | None:
+        """Number and bounds of most squares side by side with such a share of these places."""
+        full = (self.places > 0) & (self._counted(which) >= share * self.places)
+        label, parts = ndimage.label(full, np.ones((3, 3)))
+        if not parts:
+            return None
+        sizes = np.bincount(label[full])
+        inside = np.argwhere(label == sizes.argmax()) + self.first
+        left, top = (inside.min(axis=0) * self.size).tolist()
+        right, bottom = ((inside.max(axis=0) + 1) * self.size).tolist()
+        return int(sizes.max()), (left, top, right, bottom)

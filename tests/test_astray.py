@@ -1,0 +1,100 @@
+"""Parts of a scene that the fit of the rest says nothing of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import scenes
+from georeg.align import measure
+from georeg.astray import find_astray
+from georeg.settings import Settings
+
+Array = npt.NDArray[np.float64]
+
+SIZE, NEAR = 96.0, 2.5
+
+
+def places() -> Array:
+    """Half a template apart over 960 x 960 pixels: 10 x 10 squares, 4 places in each."""
+    x, y = np.meshgrid(np.arange(24.0, 960, 48), np.arange(24.0, 960, 48))
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def confirmed(count: int, rng: np.random.Generator) -> Array:
+    return rng.normal(0, 0.5, (count, 2))
+
+
+def test_a_part_that_is_displaced_alike_is_found() -> None:
+    rng = np.random.default_rng(0)
+    center = places()
+    away = confirmed(len(center), rng)
+    left = (center[:, 0] < 192) & (center[:, 1] >= 480)
+    away[left] += [8.0, -4.0]
+    found = find_astray(center, away, SIZE, NEAR)
+    assert found is not None
+    assert found.away == pytest.approx((8.0, -4.0), abs=0.5)
+    assert found.bounds == (0, 480, 192, 960)
+    assert found.share == pytest.approx(0.1)
+
+
+def test_a_part_that_nothing_confirms_is_found() -> None:
+    rng = np.random.default_rng(0)
+    center = places()
+    away = confirmed(len(center), rng)
+    top = center[:, 1] < 192
+    away[top] = rng.uniform(-12, 12, (top.sum(), 2))
+    found = find_astray(center, away, SIZE, NEAR)
+    assert found is not None
+    assert found.away is None
+    assert found.bounds[3] == 192
+
+
+def test_misses_all_over_are_no_part() -> None:
+    """As between sensors: a third of the places match best just anywhere."""
+    center = places()
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        away = confirmed(len(center), rng)
+        lost = rng.random(len(center)) < 0.35
+        away[lost] = rng.uniform(-12, 12, (lost.sum(), 2))
+        found = find_astray(center, away, SIZE, NEAR)
+        assert found is None or found.away is None
+
+
+def test_nothing_astray() -> None:
+    center = places()
+    assert find_astray(center, np.zeros_like(center), SIZE, NEAR) is None
+
+
+@pytest.mark.parametrize("step", [(9.0, -5.0), (0.0, 0.0)])
+def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float]) -> None:
+    """A quarter of the raster was 10 px off: accepted with a CE90 of 0.4 px, without a word."""
+    shape = (480, 640)
+
+    def truth(xy: Array) -> Array:
+        return np.asarray(xy + [4.0, 3.0] + np.where(xy[:, :1] < 170, step, 0.0))
+
+    pair = scenes.make_pair(tmp_path, truth, shape)
+    found = measure(pair.moving, pair.reference, Settings()).verdict
+    assert found.ok
+    assert found.check is not None
+    if not any(step):
+        assert found.check.astray is None
+        assert found.warnings == ()
+        return
+    part = found.check.astray
+    assert part is not None
+    assert part.away == pytest.approx(step, abs=2)
+    (warning,) = (w for w in found.warnings if "matches best" in w)
+    left, bottom, right, top = map(
+        float, re.findall(r"--area (\S+) (\S+) (\S+) (\S+)\)", warning)[0]
+    )
+    x, y = scenes.ORIGIN
+    assert x <= left < right <= x + 220
+    assert y - shape[0] <= bottom < top <= y
+    assert f"{np.hypot(*part.away):.1f} px from" in warning

@@ -1,0 +1,72 @@
+"""What rasters in a compound CRS show: GDAL says that all of their bands are in metres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import rasters
+import scenes
+from georeg.radiometry import fit_radiometry
+from georeg.raster import Raster
+
+
+def seen_as(name: str) -> str:
+    with Raster(name) as raster:
+        return fit_radiometry(raster).modality
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize(
+    ("dtype", "unit", "expected"),
+    [("uint8", None, "optical"), ("uint16", None, "optical"), ("uint16", "m", "dem"),
+     ("int16", None, "dem")],
+)  # fmt: skip
+def test_unit_of_a_vertical_crs(
+    tmp_path: Path, dtype: str, unit: str | None, expected: str, version: str
+) -> None:
+    """GDAL says "metre" for every band of a GeoTIFF whose CRS has heights; grey levels are none."""
+    pixels = np.rint(20 + 200 * scenes.texture((100, 100))).astype(dtype)
+    name = rasters.write(
+        tmp_path / "a.tif", pixels[None], crs="EPSG:32633+5773", GEOTIFF_VERSION=version
+    )
+    if unit:
+        with rasterio.open(name, "r+") as file:
+            file.set_band_unit(1, unit)
+    with rasterio.open(name) as file:
+        assert file.units == (unit or "metre",)
+    assert seen_as(name) == expected
+
+
+def ground(rough: float) -> np.ndarray:
+    """Heights in metres: hills, and crowns of trees as rough as any image."""
+    grain = np.random.default_rng(3).uniform(0, rough, (150, 150))
+    return 120 + 40 * scenes.texture((150, 150)) + grain
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "expected"),
+    [
+        (ground(0), None, "dem"),
+        (ground(15), None, "dem"),
+        (ground(15), "thermal", "infrared"),
+        (0.05 + 0.4 * scenes.texture((150, 150)), None, "optical"),
+        (np.rint(ground(15) * 20), None, "optical"),
+        (np.random.default_rng(1).gamma(4, 0.02, (150, 150)), None, "sar"),
+    ],
+    ids=["terrain", "surface", "named", "reflectance", "scaled reflectance", "backscatter"],
+)
+def test_real_numbers_under_a_vertical_crs_are_heights_if_they_can_be(
+    tmp_path: Path, values: np.ndarray, name: str | None, expected: str
+) -> None:
+    pixels = values.astype(np.float32)[None]
+    path = rasters.write(tmp_path / "a.tif", pixels, crs="EPSG:32633+5773")
+    if name:
+        with rasterio.open(path, "r+") as file:
+            file.set_band_description(1, name)
+    with rasterio.open(path) as file:
+        assert file.units == ("metre",)
+    assert seen_as(path) == expected
