@@ -185,10 +185,9 @@ def measure(
         if again is not None:
             log.info("too few places to compare: once more on pixels half as wide")
             with open_scene(moving, reference, again) as closer:
-                second = _measured(closer, choice, devices, again, tell)
+                second = _measured(closer, choice, devices, settings, tell)
                 if second.verdict.ok:
-                    second = replace(second, settings=settings, finer=True)
-                    return alignment_of(second, pictures=pictures)
+                    return alignment_of(replace(second, finer=True), pictures=pictures)
         return alignment_of(outcome, pictures=pictures)
 
 
@@ -208,6 +207,7 @@ def _measured(
                 "nothing to go by: the overlap is too flat or mostly invalid",
                 "look at both with 'georeg info', name the right nodata values and --modality, or "
                 "choose other bands",
+                enlarged=settings.working_resolution is None,
             )  # fmt: skip
             return done(scene, verdict=no_verdict(*why))
         tracked = track(scene, team, start, settings, lambda share: tell("match", share))
@@ -222,6 +222,7 @@ def _measured(
             "name the --modality of each side, or try "
             + ("another" if settings.anywhere else "--search wide or another")
             + " --matcher",
+            enlarged=settings.working_resolution is None and points.dense,
         )  # fmt: skip
         return done(verdict=no_verdict(*why, start.margin, len(points)))
     with judges_of(devices, settings) as judges:

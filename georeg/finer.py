@@ -13,25 +13,18 @@ from georeg.outcome import Outcome
 from georeg.settings import Settings
 
 _FEW = 12.0  # places that share no pixels, without which a pair is looked at again
-_LARGE = 1024  # frame pixels a side: what shows so little of so much won't show it on finer ones
+_LARGE = 320  # frame pixels a side: what shows so little of more won't show it on finer ones
 _FINER = 2.0  # times
 
 
 def finer(outcome: Outcome) -> Settings | None:
     """Settings of another look; None if there was enough to see, or the user chose the pixels."""
-    settings, scene, check = outcome.settings, outcome.scene, outcome.verdict.check
+    settings, check = outcome.settings, outcome.verdict.check
     if outcome.verdict.ok or settings.working_resolution is not None or not settings.georef:
         return None
     if outcome.points is not None and not outcome.points.dense:
         return None
-    if max(scene.frame.grid.shape) > _LARGE or (check is not None and check.independent >= _FEW):
+    grid = outcome.scene.frame.grid
+    if max(grid.shape) > _LARGE or (check is not None and check.independent >= _FEW):
         return None
-    shift, unit = settings.max_shift, settings.max_shift_unit
-    if shift is None:
-        shift, unit = scene.max_shift * scene.frame.reference_pixels, "px"
-    return replace(
-        settings,
-        working_resolution=scene.frame.grid.transform.a / _FINER,
-        max_shift=shift,
-        max_shift_unit=unit,
-    )
+    return replace(settings, working_resolution=grid.transform.a / _FINER)
