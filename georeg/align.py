@@ -19,6 +19,7 @@ from georeg.applying import check_wanted
 from georeg.checking import check_alignment
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
+from georeg.finer import finer
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -180,6 +181,13 @@ def measure(
         tell("locate", 0.0)
         choice = choice_for(scene.modalities, devices, settings)
         outcome = _measured(scene, choice, devices, settings, tell)
+        again = finer(outcome)
+        if again is not None:
+            log.info("too few places to compare: once more on pixels half as wide")
+            with open_scene(moving, reference, again) as closer:
+                second = _measured(closer, choice, devices, settings, tell)
+                if second.verdict.ok:
+                    return alignment_of(replace(second, finer=True), pictures=pictures)
         return alignment_of(outcome, pictures=pictures)
 
 
@@ -199,6 +207,7 @@ def _measured(
                 "nothing to go by: the overlap is too flat or mostly invalid",
                 "look at both with 'georeg info', name the right nodata values and --modality, or "
                 "choose other bands",
+                enlarged=settings.working_resolution is None,
             )  # fmt: skip
             return done(scene, verdict=no_verdict(*why))
         tracked = track(scene, team, start, settings, lambda share: tell("match", share))
@@ -213,6 +222,7 @@ def _measured(
             "name the --modality of each side, or try "
             + ("another" if settings.anywhere else "--search wide or another")
             + " --matcher",
+            enlarged=settings.working_resolution is None and points.dense,
         )  # fmt: skip
         return done(verdict=no_verdict(*why, start.margin, len(points)))
     with judges_of(devices, settings) as judges:

@@ -49,7 +49,7 @@ def _weighed(name: str, found: str, needed: str, ok: bool, reason: str, advice: 
 
 
 def too_small(
-    width: float, height: float, share: float, finer: float | None
+    width: float, height: float, share: float, finer: float | None, *, enlarged: bool = False
 ) -> tuple[str, str] | None:
     """Reason and advice, where nothing could be fitted because there is too little to compare.
 
@@ -59,6 +59,7 @@ def too_small(
         share: of it, with data in the moving raster.
         finer: half the working pixel size, in map units of the reference; None if the user chose
             the size, and finer pixels than half of the rasters' own show nothing more.
+        enlarged: whether that is looked at anyway (finer.py), and needn't be advised.
 
     Returns:
         None if size isn't the reason.
@@ -67,14 +68,15 @@ def too_small(
     if area >= _AREA and narrow >= _WIDTH:
         return None
     data = f", {share:.0%} of it with data in MOVING" if share < _FULL else ""
-    reason = (
-        f"the overlap is too small: {width:.0f} x {height:.0f} working pixels{data}; it takes "
-        f"about 100 x 100, or as much in a strip at least {_WIDTH:.0f} wide"
-    )
+    needed = f"it takes about 100 x 100, or as much in a strip at least {_WIDTH:.0f} wide"
+    if enlarged:
+        needed = "it takes 50 x 50 where they are much alike, 100 x 100 where they are not"
+    reason = f"the overlap is too small: {width:.0f} x {height:.0f} working pixels{data}; {needed}"
     advice = "use rasters that share more ground"
     if data:
         advice += ", name the right nodata values if data is masked by mistake"
-    if finer is not None and 4 * area >= _AREA and 2 * narrow >= _WIDTH:
+    enough = 4 * area >= _AREA and 2 * narrow >= _WIDTH
+    if finer is not None and enough and not enlarged:
         advice = f"try --working-resolution {finer:.6g} (half of it), or {advice}"
     return reason, advice
 

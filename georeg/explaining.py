@@ -19,6 +19,8 @@ from georeg.radiometry import Radiometry
 from georeg.searching import angle_and_scale
 from georeg.tracking import Level
 
+_LOOKS = {"refine": ", the last look", "detail": ", a look at smaller places"}  # by goal
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -83,6 +85,8 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
     size += "" if frame.metres is None else f" of {in_metres(frame.metres)}"
     if settings.working_resolution is not None:
         why = "the resolution was asked for"
+    elif outcome.finer:
+        why = "half the coarser one's, on which too few places could be compared"
     elif math.isclose(pixels, 1.0, rel_tol=1e-3):
         why = "the reference's pixels are the coarser ones, or as coarse"
     else:
@@ -146,7 +150,7 @@ def _sure(start: Start) -> str:
 def _level(outcome: Outcome, level: Level) -> Decision:
     pixels = outcome.scene.frame.reference_pixels
     name = f"1/{level.factor:.3g} of the resolution" if level.factor > 1 else "full resolution"
-    name += ", the last look" if level.goal == "refine" else ""
+    name += _LOOKS.get(level.goal, "")
     if not level.tiles and level.note:
         error = f": {level.error * pixels:.2f} px at left-out points"
         return Decision("level", f"{name} is skipped", level.note + error)
@@ -155,6 +159,8 @@ def _level(outcome: Outcome, level: Level) -> Decision:
         decided += f", from {level.templates} places"
     if not level.model:
         return Decision("level", decided, f"no transform fits them: {level.note}")
+    if level.note:
+        return Decision("level", f"{decided}: not taken", level.note)
     error = f"{level.error * pixels:.2f} px at left-out points"
     return Decision("level", decided, f"{level.model} fits them, with {error}", ("--max-tiles",))
 

@@ -29,6 +29,7 @@ class Outcome:
         levels: what became of each level.
         points: the last level's tie points; None if it didn't come to that.
         fit: of the points; None if they agree on nothing.
+        finer: whether it took finer pixels than the coarser raster's; see finer.py.
     """
 
     scene: Scene
@@ -41,3 +42,4 @@ class Outcome:
     levels: tuple[Level, ...] = ()
     points: TiePoints | None = None
     fit: Fit | None = None
+    finer: bool = False

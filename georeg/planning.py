@@ -72,7 +72,10 @@ def plan_alignment(
 
 
 def _levels(scene: Scene, matcher: Matcher, settings: Settings) -> list[dict[str, Any]]:
-    """The passes of `tracking.track`: coarse ones that only predict, then the exact one."""
+    """The passes of `tracking.track`: coarse ones that only predict, then the exact one.
+
+    Where the fit bends, the same tiles are looked at in smaller templates instead, or once more.
+    """
     start = survey(scene, from_matrix(np.eye(3)), 0.0)
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]

@@ -43,6 +43,8 @@ _MOST_POINTS = 20_000  # more of them add time, not evidence
 _MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and cells of the best
 _TWINS = 2.0  # level pixels (both sides together) within which two tiles' points are the same
 _USUAL = 320  # pixels a side of the tiles that settings count
+_STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend within a template
+_AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
 _BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
@@ -59,6 +61,7 @@ class TiePoints:
         templates: how many places were looked at to find them.
         block: frame pixels below which two points aren't independent.
         tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
+        dense: whether they were read off templates' surfaces, or are key points.
     """
 
     claimed: Array
@@ -68,6 +71,7 @@ class TiePoints:
     templates: int
     block: float
     tiles: Array | None = None
+    dense: bool = False
 
     def __len__(self) -> int:
         """Number of tie points."""
@@ -80,14 +84,15 @@ class Level:
 
     Attributes:
         factor: frame pixels along a side of one of its pixels.
-        goal: track (to predict the next one) or refine (the last one).
+        goal: track (to predict the next one), refine (the last one), or detail (the last one, too,
+            with smaller templates, because the displacements bend).
         tiles: how many were matched; 0 if the level was skipped, because the fit so far predicts
             well enough already.
         templates: places that were looked at.
         points: tie points that were found.
         model: the transform that was fitted; empty if none could be.
         error: weighted RMSE at left-out points, frame pixels.
-        note: why there is no model, or why the level was skipped.
+        note: why there is no model, why the level was skipped, or why its points weren't taken.
     """
 
     factor: float
@@ -108,6 +113,14 @@ class Tracked:
     fit: Fit | None
     levels: tuple[Level, ...]
 
+    @property
+    def telling(self) -> float:
+        """Share of the places looked at whose tie points agree with the fit."""
+        if self.fit is None:
+            return 0.0
+        # Where there are more points than a fit needs, it has seen a part of them.
+        return float(self.fit.inlier.mean()) * len(self.points) / self.points.templates
+
 
 def models(settings: Settings) -> tuple[str, ...]:
     """The ladder to climb, or the one model that was asked for."""
@@ -120,23 +133,74 @@ def track(
     """Tie points and the fit at full working resolution."""
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
-    passes.append((1.0, "refine"))
-    transform: Transform = start.transform
-    points, fit = _no_points(), None
-    levels: list[Level] = []
-    for number, (factor, goal) in enumerate(passes):
-        if fit is not None and goal == "track" and fit.error <= _SHARP:
+    run = _Run(scene, team, start, settings, progress, 1.0 / (len(passes) + 1))
+    found = Tracked(_no_points(), None, ())
+    for factor, goal in passes:
+        if found.fit is not None and found.fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
-            levels.append(
-                Level(factor, goal, 0, error=fit.error, note="the fit predicts well enough")
+            level = Level(
+                factor, goal, 0, error=found.fit.error, note="the fit predicts well enough"
             )
+            found = replace(found, levels=(*found.levels, level))
             continue
+        found = run.level(found, factor, goal)
+        if found.fit is None:
+            return found
+    bent = _bends(found)
+    if bent:
+        closer = run.level(found, 1.0, "detail")
+        if _as_good(closer, found):
+            return closer
+        found = _noted(found, closer)
+    exact = run.level(found, 1.0, "refine")
+    if not bent and _bends(exact):
+        closer = run.level(exact, 1.0, "detail")
+        return closer if _as_good(closer, exact) else _noted(exact, closer)
+    return exact
 
-        def step(share: float, number: int = number) -> None:
-            progress((number + share) / len(passes))
 
-        pairs = plan_level(scene, team.matcher, start, transform, factor, settings)
-        points = match_level(scene, team, pairs, transform, goal, step, pooled=number == 0)
+def _bends(found: Tracked) -> bool:
+    """Whether displacements change within a template, and smaller ones would see more of it."""
+    return found.fit is not None and found.points.dense and found.fit.transform.name not in _STIFF
+
+
+def _as_good(closer: Tracked, found: Tracked) -> bool:
+    """Whether smaller templates still tell: where rasters differ a lot, they see too little."""
+    return closer.telling >= _AS_GOOD * found.telling > 0
+
+
+def _noted(found: Tracked, closer: Tracked) -> Tracked:
+    """What was found before, where smaller templates told too little."""
+    *levels, last = closer.levels
+    note = last.note or f"{closer.telling:.0%} of the places agree, {found.telling:.0%} did before"
+    return replace(found, levels=(*levels, replace(last, note=note)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What all levels have in common, `share` of the work being one level's."""
+
+    scene: Scene
+    team: Team
+    start: Start
+    settings: Settings
+    progress: Progress
+    share: float
+
+    def level(self, before: Tracked, factor: float, goal: str) -> Tracked:
+        """What was found so far, and then on one more level; no fit where that fails."""
+        number = len(before.levels)
+
+        def step(share: float) -> None:
+            self.progress(min(1.0, (number + share) * self.share))
+
+        transform = self.start.transform if before.fit is None else before.fit.transform
+        pairs = plan_level(
+            self.scene, self.team.matcher, self.start, transform, factor, self.settings
+        )
+        points = match_level(
+            self.scene, self.team, pairs, transform, goal, step, pooled=not before.levels
+        )
         log.info(
             "level %.3g: %d tiles, %d tie points from %d templates",
             factor,
@@ -144,20 +208,18 @@ def track(
             len(points),
             points.templates,
         )
-        fit = None
         level = Level(factor, goal, len(pairs), points.templates, len(points))
+        fit = None
         if len(points) < _LEAST:
-            levels.append(replace(level, note=f"fewer than {_LEAST} tie points"))
-            break
-        try:
-            fit = fit_points(enough(points) if goal == "track" else points, settings)
-        except PointsError as error:
-            log.info("level %.3g: %s", factor, error)
-            levels.append(replace(level, note=str(error)))
-            break
-        transform = fit.transform
-        levels.append(replace(level, model=transform.name, error=fit.error))
-    return Tracked(points, fit, tuple(levels))
+            level = replace(level, note=f"fewer than {_LEAST} tie points")
+        else:
+            try:
+                fit = fit_points(enough(points) if goal == "track" else points, self.settings)
+                level = replace(level, model=fit.transform.name, error=fit.error)
+            except PointsError as error:
+                log.info("level %.3g: %s", factor, error)
+                level = replace(level, note=str(error))
+        return Tracked(points, fit, (*before.levels, level))
 
 
 def fit_points(points: TiePoints, settings: Settings) -> Fit:
@@ -234,7 +296,7 @@ def match_level(
     pooled: bool = False,
 ) -> TiePoints:
     """Match all tiles of a level and read tie points near the (pooled) prediction."""
-    radius = _REFINE if goal == "refine" else _TRACK
+    radius = _TRACK if goal == "track" else _REFINE
     found: list[Surfaces | TilePoints] = []
     done = 0
     for group, result in each_batch(
@@ -260,6 +322,7 @@ def match_level(
         templates,
         _BLOCK * size * factor,
         np.array([(w.x, w.y, w.width, w.height) for w in (p.window for p in pairs)]) * factor,
+        isinstance(found[0], Surfaces),
     )
 
 

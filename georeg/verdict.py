@@ -156,7 +156,13 @@ def no_verdict(reason: str, advice: str, confidence: float = 0.0, points: int = 
 
 
 def why_nothing(
-    scene: Scene, settings: Settings, start: Start | None, reason: str, advice: str
+    scene: Scene,
+    settings: Settings,
+    start: Start | None,
+    reason: str,
+    advice: str,
+    *,
+    enlarged: bool = False,
 ) -> tuple[str, str]:
     """Reason and advice where nothing could be fitted: there may be too little to compare.
 
@@ -166,6 +172,7 @@ def why_nothing(
         start: the first estimate; None if there is none.
         reason: if size isn't it.
         advice: likewise.
+        enlarged: whether small overlaps are looked at on finer pixels, too.
     """
     if not settings.georef:  # the overlap is what the search took for it
         return reason, advice
@@ -174,7 +181,9 @@ def why_nothing(
     if start is not None and start.shown is not None:
         shown = float(start.shown.sum()) * start.factor**2 / max(width * height, 1.0)
     finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
-    return criteria.too_small(width, height, min(shown, 1.0), finer) or (reason, advice)
+    share = min(shown, 1.0)
+    found = criteria.too_small(width, height, share, finer, enlarged=enlarged)
+    return found or (reason, advice)
 
 
 def _reasons(weighed: Sequence[Criterion]) -> tuple[str, ...]:

@@ -63,7 +63,10 @@ def flat(shape: tuple[int, int] = (160, 160), value: float = 0.5) -> np.ndarray:
     return np.full(shape, value, np.float32)
 
 
-@pytest.mark.parametrize(("goal", "radius", "limit"), [("refine", 6.0, 0.05), ("track", 12.0, 0.2)])
+@pytest.mark.parametrize(
+    ("goal", "radius", "limit"),
+    [("refine", 6.0, 0.05), ("detail", 6.0, 0.05), ("track", 12.0, 0.2)],
+)
 def test_finds_a_shift_between_the_pixels(
     matcher: Matcher, goal: str, radius: float, limit: float
 ) -> None:
@@ -117,7 +120,7 @@ def test_isnt_sure_of_unrelated_places(matcher: Matcher) -> None:
 
 
 def test_flat_tiles_give_nothing(any_one: Subject) -> None:
-    for goal, radius in (("refine", 6.0), ("track", 12.0)):
+    for goal, radius in (("refine", 6.0), ("detail", 6.0), ("track", 12.0)):
         textured = scenes.texture((160, 160), 1)
         for pair in ((flat(), flat(value=0.2)), (flat(), textured), (textured, flat())):
             assert not len(points_of(any_one.matcher, batch_of([pair], goal, radius)))
@@ -182,7 +185,7 @@ def test_tiles_of_any_size(matcher: Matcher, shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 9), (15, 40), (30, 33)])
-@pytest.mark.parametrize("goal", ["locate", "track", "refine"])
+@pytest.mark.parametrize("goal", ["locate", "track", "refine", "detail"])
 def test_tiny_tiles_are_no_error(any_one: Subject, shape: tuple[int, int], goal: str) -> None:
     rng = np.random.default_rng(1)
     pair = tuple(rng.uniform(size=shape).astype(np.float32) for _ in range(2))

@@ -176,6 +176,9 @@ def test_finer_pixels_are_named_only_where_they_are_enough() -> None:
         found = criteria.too_small(width, width, 1.0, finer)
         assert found is not None
         assert ("--working-resolution 2.5" in found[1]) is told
+    found = criteria.too_small(60.0, 60.0, 1.0, 2.5, enlarged=True)
+    assert found is not None
+    assert "--working-resolution" not in found[1]
 
 
 def test_clustered_points() -> None:

@@ -27,6 +27,7 @@ _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 _BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
+_CROWDED = 300  # pixels a side: such scenes, and tiles of larger ones, have room for many
 
 Features = tuple[Tensor, Tensor]
 """(B, C, h, w) features by cell, 0 where invalid, and the (B, h, w) float mask of valid cells."""
@@ -51,6 +52,10 @@ def _plan(batch: TileBatch) -> _Plan:
     if batch.goal == "locate":
         area = int((batch.moving_mask & batch.reference_mask).sum()) // max(len(batch), 1)
     side = math.sqrt(area)
+    if batch.goal == "detail":
+        if side >= _CROWDED:
+            return _Plan(STRIDE, 32 // STRIDE, 2)
+        return _Plan(STRIDE, 16 // STRIDE, 4 if side >= 200 else 3)
     wide = batch.goal == "locate" and (side >= 400 or batch.radius > 90)
     unit = 2 * STRIDE if wide else STRIDE
     if side >= 400 and batch.goal == "locate":
@@ -104,11 +109,15 @@ class DenseMatcher(ABC):
 
     @torch.inference_mode()
     def match(self, batch: TileBatch) -> Surfaces:
-        """Surfaces of overlapping templates, 96 px wide but for small and for large scenes."""
+        """Surfaces of overlapping templates, 96 px wide but for small and for large scenes.
+
+        Those of 'detail' are 64 px wide: the mean over a template takes a sixth off waves of
+        three times its width.
+        """
         plan = _plan(batch)
         one = self._put(batch.moving, batch.moving_mask, plan)
         two = self._put(batch.reference, batch.reference_mask, plan)
-        if batch.goal == "refine":
+        if batch.goal in ("refine", "detail"):
             return self._refine(one, two, batch.radius, plan)
         look = self.scene_features if batch.goal == "locate" else self.features
         moving, reference = look(*one), look(*two)

@@ -31,7 +31,9 @@ class TileBatch:
         reference_mask: (B, H, W).
         radius: pixels from the same place within which a true match lies.
         goal: 'locate' (a rough displacement of a whole scene), 'track' (within some pixels of
-            the estimate) or 'refine' (the estimate is good to a pixel or so: be exact).
+            the estimate), 'refine' (the estimate is good to a pixel or so: be exact) or 'detail'
+            (as 'refine', where displacements change from place to place: templates, where a
+            matcher has some, that are smaller and closer to each other).
     """
 
     moving: Image

@@ -1,0 +1,30 @@
+"""Whether a refused pair is worth another look, on finer pixels.
+
+Templates are so many pixels wide, whatever a scene shows. Of a small one, or of a coast beside a
+masked sea, there may be three or four of them, which is too little to fit or to confirm anything.
+On pixels half as wide there are four times as many, and what each of them shows is smaller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from georeg.outcome import Outcome
+from georeg.settings import Settings
+
+_FEW = 12.0  # places that share no pixels, without which a pair is looked at again
+_LARGE = 320  # frame pixels a side: what shows so little of more won't show it on finer ones
+_FINER = 2.0  # times
+
+
+def finer(outcome: Outcome) -> Settings | None:
+    """Settings of another look; None if there was enough to see, or the user chose the pixels."""
+    settings, check = outcome.settings, outcome.verdict.check
+    if outcome.verdict.ok or settings.working_resolution is not None or not settings.georef:
+        return None
+    if outcome.points is not None and not outcome.points.dense:
+        return None
+    grid = outcome.scene.frame.grid
+    if max(grid.shape) > _LARGE or (check is not None and check.independent >= _FEW):
+        return None
+    return replace(settings, working_resolution=grid.transform.a / _FINER)

@@ -1,0 +1,72 @@
+"""Scenes that show too little on the coarser raster's pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import scenes
+from georeg.align import align, measure
+from georeg.report.rereading import look_again, read_report
+from georeg.settings import Settings
+from test_align import corrected
+
+
+@pytest.mark.parametrize(
+    ("side", "truth"),
+    [(48, scenes.shift(4.3, -3.2)), (64, scenes.shift(4.3, -3.2)), (80, scenes.shift(20, -14))],
+)
+def test_small_rasters(tmp_path: Path, side: int, truth: scenes.Warp) -> None:
+    """They gave four templates and fewer: "agree on nothing"."""
+    pair = scenes.make_pair(tmp_path, truth, (side, side))
+    found = measure(pair.moving, pair.reference, Settings())
+    assert found.verdict.ok, found.verdict.reasons
+    assert np.median(pair.errors(corrected(found), margin=side / 8)) < 0.2
+    (decision, *_) = [d for d in found.decisions if d.step == "frame"]
+    assert "of 0.5 m" in decision.decided
+    assert "too few places" in decision.why
+    assert found.report["settings"]["working_resolution"] is None  # what was asked for
+
+
+def test_a_coast_beside_a_masked_sea(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(3.4, -2.2), (128, 128))
+    for name in (pair.moving, pair.reference):
+        with rasterio.open(name, "r+") as file:
+            values = file.read(1)
+            y, x = np.mgrid[:128, :128]
+            values[y > 40 + 8 * np.sin(x / 17)] = 0
+            file.write(values, 1)
+            file.nodata = 0
+    found = measure(pair.moving, pair.reference, Settings())
+    assert found.verdict.ok, found.verdict.reasons
+    assert np.median(pair.errors(corrected(found), margin=16)) < 0.2
+
+
+def test_pixels_that_the_user_chose_stay(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(4.3, -3.2), (64, 64))
+    assert not measure(pair.moving, pair.reference, Settings(working_resolution=1.0)).verdict.ok
+
+
+@pytest.mark.parametrize("seed", [1, 3, 5])
+def test_unrelated_small_rasters_are_refused(tmp_path: Path, seed: int) -> None:
+    one = scenes.make_pair(tmp_path / "one", scenes.shift(3, 2), (72, 72), seed=seed)
+    two = scenes.make_pair(tmp_path / "two", scenes.shift(3, 2), (72, 72), seed=seed + 1)
+    found = measure(one.moving, two.reference, Settings())
+    assert not found.verdict.ok
+    # What is told is the first look, on the pixels that a user expects.
+    assert found.report["frame"]["shape"] == [72, 72]
+
+
+def test_outputs_and_reports_of_finer_pixels(tmp_path: Path) -> None:
+    """The output keeps the raster's own pixels, and the report can be read again."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(4.0, -3.0), (64, 64))
+    out, report = str(tmp_path / "out.tif"), str(tmp_path / "report.json")
+    found = align(pair.moving, pair.reference, out, report_path=report)
+    assert found.output == out
+    with rasterio.open(out) as file:
+        assert file.res == (1.0, 1.0)
+    pictures = look_again(read_report(report))
+    assert pictures is not None
