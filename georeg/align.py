@@ -19,7 +19,7 @@ from georeg.applying import check_wanted
 from georeg.checking import check_alignment
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import finer
+from georeg.finer import convincing, finer
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -186,7 +186,7 @@ def measure(
             log.info("too few places to compare: once more on pixels half as wide")
             with open_scene(moving, reference, again) as closer:
                 second = _measured(closer, choice, devices, settings, tell)
-                if second.verdict.ok:
+                if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
         return alignment_of(outcome, pictures=pictures)
 
