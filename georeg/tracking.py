@@ -44,6 +44,7 @@ _MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and
 _TWINS = 2.0  # level pixels (both sides together) within which two tiles' points are the same
 _USUAL = 320  # pixels a side of the tiles that settings count
 _STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend within a template
+_COVERED = 0.1  # of the scene in tiles; where less is, what is between them limits the fit
 _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
 _BLOCK = 0.67  # of a template: points closer than that share most of their pixels
@@ -146,6 +147,9 @@ def track(
         found = run.level(found, factor, goal)
         if found.fit is None:
             return found
+    shape = scene.frame.grid.shape
+    if settings.max_tiles * _USUAL**2 < _COVERED * shape[0] * shape[1]:
+        return run.level(found, 1.0, "refine")
     bent = _bends(found)
     if bent:
         closer = run.level(found, 1.0, "detail")
