@@ -65,7 +65,7 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
     grain = speckle(samples) if dtype != "uint8" else ""
     if grain:
         return Guess("sar", grain)
-    if _unit_of_crs(header, bands) and not grain and could_be_heights(samples):
+    if _unit_of_crs(header, bands) and could_be_heights(samples):
         unit = header.unit_of_crs
         return Guess("dem", f"its CRS has heights in {unit}, and its values could be some")
     single = len(header.dtypes) == 1
