@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
@@ -24,6 +23,7 @@ from georeg.peaks import read_peaks
 from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.settings import Settings
+from georeg.thinning import CELL, best_of_cells, thinned
 from georeg.tiling import SIDE, TilePair, level_factors, plan
 from georeg.transforms import LADDER, Transform
 from georeg.voting import vote
@@ -38,10 +38,7 @@ _TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
 _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
 _COARSE_TILES = 64  # enough for the levels that only predict
 _SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
-_CELL, _PER_CELL = 32.0, 4  # level pixels, and key points that count in each such square
-_MOST_POINTS = 20_000  # more of them add time, not evidence
 _MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and cells of the best
-_TWINS = 2.0  # level pixels (both sides together) within which two tiles' points are the same
 _USUAL = 320  # pixels a side of the tiles that settings count
 _STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend within a template
 _COVERED = 0.1  # of the scene in tiles; where less is, what is between them limits the fit
@@ -147,37 +144,20 @@ def track(
         found = run.level(found, factor, goal)
         if found.fit is None:
             return found
-    shape = scene.frame.grid.shape
-    if settings.max_tiles * _USUAL**2 < _COVERED * shape[0] * shape[1]:
-        return run.level(found, 1.0, "refine")
-    bent = _bends(found)
+    bent = run.covered and _bends(found)
     if bent:
-        closer = run.level(found, 1.0, "detail")
-        if _as_good(closer, found):
-            return closer
-        found = _noted(found, closer)
-    exact = run.level(found, 1.0, "refine")
-    if not bent and _bends(exact):
-        closer = run.level(exact, 1.0, "detail")
-        return closer if _as_good(closer, exact) else _noted(exact, closer)
-    return exact
+        found, taken = run.detail(found)
+        if taken:
+            return found
+    found = run.level(found, 1.0, "refine")
+    if run.covered and not bent and _bends(found):
+        found, _ = run.detail(found)
+    return found
 
 
 def _bends(found: Tracked) -> bool:
     """Whether displacements change within a template, and smaller ones would see more of it."""
     return found.fit is not None and found.points.dense and found.fit.transform.name not in _STIFF
-
-
-def _as_good(closer: Tracked, found: Tracked) -> bool:
-    """Whether smaller templates still tell: where rasters differ a lot, they see too little."""
-    return closer.telling >= _AS_GOOD * found.telling > 0
-
-
-def _noted(found: Tracked, closer: Tracked) -> Tracked:
-    """What was found before, where smaller templates told too little."""
-    *levels, last = closer.levels
-    note = last.note or f"{closer.telling:.0%} of the places agree, {found.telling:.0%} did before"
-    return replace(found, levels=(*levels, replace(last, note=note)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +170,24 @@ class _Run:
     settings: Settings
     progress: Progress
     share: float
+
+    @property
+    def covered(self) -> bool:
+        """Whether tiles cover enough of the scene for smaller templates to say more of it."""
+        rows, columns = self.scene.frame.grid.shape
+        return self.settings.max_tiles * _USUAL**2 >= _COVERED * rows * columns
+
+    def detail(self, found: Tracked) -> tuple[Tracked, bool]:
+        """What smaller templates find, if they still tell; and whether they do.
+
+        Where rasters differ a lot, they see too little: then it is what was found before.
+        """
+        closer = self.level(found, 1.0, "detail")
+        if closer.telling >= _AS_GOOD * found.telling > 0:
+            return closer, True
+        *levels, last = closer.levels
+        note = f"{closer.telling:.0%} of the places agree, {found.telling:.0%} did before"
+        return replace(found, levels=(*levels, replace(last, note=last.note or note))), False
 
     def level(self, before: Tracked, factor: float, goal: str) -> Tracked:
         """What was found so far, and then on one more level; no fit where that fails."""
@@ -253,7 +251,7 @@ def enough(points: TiePoints) -> TiePoints:
     if points.tiles is not None:  # there may be gaps between them
         area = min(area, float(points.tiles[:, 2:].prod(axis=1).sum()))
     side = max(1.0, math.sqrt(area / _PREDICT))  # points on a line span no area
-    keep = _best_of_cells(points.claimed, points.score, side, 1)
+    keep = best_of_cells(points.claimed, points.score, side, 1)
     log.info("the best %d of %d tie points predict the next level", len(keep), len(points))
     return replace(
         points,
@@ -359,7 +357,7 @@ def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints,
     surfaces = [f for f in found if isinstance(f, Surfaces)]
     if not surfaces:
         points = TilePoints.concat([f for f in found if isinstance(f, TilePoints)])
-        return thinned(points), len(points), _CELL
+        return thinned(points), len(points), CELL
     everything = Surfaces.concat(surfaces)
     expected = None
     if pooled and len(everything):
@@ -372,41 +370,6 @@ def _read(found: list[Surfaces | TilePoints], pooled: bool) -> tuple[TilePoints,
             expected = everything.center @ matrix[:2, :2].T + matrix[:2, 2] - everything.center
     points = read_peaks(everything, expected, _NEAR)
     return points, len(everything), everything.size
-
-
-def thinned(points: TilePoints) -> TilePoints:
-    """The best few points of every cell, so that one rich corner doesn't outvote the rest.
-
-    Dense matchers have even points by nature; key points come in clusters. Cells grow where there
-    are more points than a fit needs. What two neighbouring tiles found alike counts once.
-    """
-    points = points.select(_best_of_cells(points.moving_xy, points.score, _CELL, _PER_CELL))
-    if len(points) > _MOST_POINTS:
-        side = _CELL * math.sqrt(len(points) / _MOST_POINTS)
-        points = points.select(_best_of_cells(points.moving_xy, points.score, side, _PER_CELL))
-    return points.select(_distinct(points))
-
-
-def _best_of_cells(xy: Array, score: Array, side: float, most: int) -> npt.NDArray[np.int64]:
-    """Indices, in order, of the `most` best ones in each cell of `side`."""
-    cell = np.floor(xy / side).astype(np.int64)
-    order = np.lexsort((-score, cell[:, 0], cell[:, 1]))
-    new = np.ones(len(order), np.bool_)
-    new[1:] = (np.diff(cell[order], axis=0) != 0).any(axis=1)
-    first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    return np.sort(order[np.arange(len(order)) - first < most])
-
-
-def _distinct(points: TilePoints) -> npt.NDArray[np.bool_]:
-    """(N,) False for points next to a better one of another tile that says the same."""
-    keep = np.ones(len(points), np.bool_)
-    both = np.concatenate([points.moving_xy, points.reference_xy], axis=1)
-    if not len(both):
-        return keep
-    for one, other in cKDTree(both).query_pairs(_TWINS, output_type="ndarray"):
-        if points.tile[one] != points.tile[other] and keep[one] and keep[other]:
-            keep[one if points.score[one] < points.score[other] else other] = False
-    return keep
 
 
 def _no_points() -> TiePoints:

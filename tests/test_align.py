@@ -56,6 +56,23 @@ def test_finds_the_truth(tmp_path: Path, truth: scenes.Warp, model: str, limit: 
     assert np.median(pair.errors(corrected(result))) < limit
 
 
+@pytest.mark.parametrize(
+    ("noise", "goals"), [(0.05, ["track", "detail"]), (0.35, ["track", "detail", "refine"])]
+)
+def test_smaller_templates_only_where_they_tell(
+    tmp_path: Path, noise: float, goals: list[str]
+) -> None:
+    def moving(image: scenes.Image) -> scenes.Image:
+        return scenes.other_sensor(image, noise=noise)
+
+    pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 2.0, -3.0), SHAPE, moving=moving)
+    result = measure(pair.moving, pair.reference, Settings())
+    levels = result.report["levels"]
+    assert [level["goal"] for level in levels] == goals
+    assert ("of the places agree" in levels[1]["note"]) is (noise > 0.1)
+    assert len(result.matches) == levels[-1]["points"]
+
+
 def test_output_shows_the_reference(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 6.0, 4.0), SHAPE)
     out = str(tmp_path / "out.tif")

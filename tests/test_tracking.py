@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georeg.matching.protocol import TilePoints
-from georeg.tracking import TiePoints, enough, thinned
+from georeg.thinning import thinned
+from georeg.tracking import TiePoints, enough
 
 
 def points(xy: np.ndarray, score: np.ndarray) -> TilePoints:
