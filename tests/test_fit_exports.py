@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 from dataclasses import replace
@@ -358,6 +359,26 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         export_fit("grid", job(fit, output=str(tmp_path / "g.tif")))
     assert (tmp_path / "g.tif").read_text() == "mine"
     assert os.listdir(tmp_path) == ["g.tif"]
+
+
+@pytest.mark.parametrize("form", ["grid", "geoloc"])
+@pytest.mark.parametrize("short", [1, 2000])
+def test_a_disk_that_gets_full_at_the_end(tmp_path: Path, form: str, short: int) -> None:
+    """What libtiff fails to write when it closes a file, it reports to nobody."""
+    fit = fit_file("field")
+    moving = open_side(judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE))
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    export_fit(form, job(fit, moving=moving, output=str(tmp_path / "whole" / "g.tif")))
+    size = max(path.stat().st_size for path in (tmp_path / "whole").iterdir())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - short, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"can't be written|is incomplete"):
+            export_fit(form, job(fit, moving=moving, output=str(tmp_path / "cut" / "g.tif")))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "cut").iterdir())
 
 
 def test_truths_are_what_they_seem() -> None:

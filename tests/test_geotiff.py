@@ -299,7 +299,18 @@ def test_wrong_options_are_refused_at_once(driver, creation, message):
         WriteOptions(driver=driver, creation=creation)
 
 
-def test_options_that_do_not_suit_the_raster_are_refused_before_the_work(tmp_path):
+@pytest.mark.parametrize(
+    ("driver", "creation"),
+    [
+        ("COG", {"COMPRESS": "JPEG"}),
+        ("GTiff", {"COMPRESS": "JPEG"}),
+        ("GTiff", {"COMPRESS": "JPEG", "SPARSE_OK": "YES"}),
+        ("GTiff", {"COMPRESS": "WEBP"}),
+    ],
+)
+def test_options_that_do_not_suit_the_raster_are_refused_before_the_work(
+    tmp_path, driver, creation
+):
     source = save(tmp_path / "in.tif", texture(100, 100).astype("float32"))
     calls = []
     with Raster(source) as raster, pytest.raises(SettingsError, match="refuses"):
@@ -308,11 +319,19 @@ def test_options_that_do_not_suit_the_raster_are_refused_before_the_work(tmp_pat
             grid(50, 50),
             wavy,
             str(tmp_path / "a.tif"),
-            options=WriteOptions(creation={"COMPRESS": "JPEG"}),
+            options=WriteOptions(driver, creation),
             progress=calls.append,
         )
     assert not calls
     assert entries(tmp_path) == ["in.tif"]
+
+
+def test_fewer_bits(tmp_path):
+    values = texture(100, 100, high=4000).astype("uint16")
+    source = save(tmp_path / "in.tif", values, nbits=12)
+    produce(source, tmp_path / "a.tif", driver="GTiff", creation={"NBITS": "12"})
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "12"
 
 
 def test_alpha_that_jpeg_would_make_a_mask_is_refused_before_the_work(tmp_path):
@@ -424,6 +443,20 @@ def test_shift_only_keeps_every_bit(tmp_path, kind, driver):
         assert after.tags(ns="GEOREG") == {"seed": "1"}
     if driver == "COG":
         assert cog_validate(str(output), strict=True, quiet=True)[0]
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_complex_integers_of_either_sign(tmp_path, driver):
+    """As SLC images have them: interpolated, many parts lie between -0.5 and 0."""
+    parts = np.random.default_rng(0).integers(-3, 4, (2, 120, 120))
+    values = (parts[0] + 1j * parts[1]).astype("complex64")
+    source = save(tmp_path / "in.tif", values, dtype="complex_int16")
+    warp_options = WarpOptions(resampling="bilinear")
+    produce(source, tmp_path / "a.tif", shift(10.25, 7.5), (100, 100), warp_options, driver=driver)
+    data, _ = run(source, (100, 100), shift(10.25, 7.5), resampling="bilinear")
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.dtypes == ("complex_int16",)
+        assert np.array_equal(dataset.read(), np.rint(data.view("float32")).view("complex64"))
 
 
 def test_shift_only_of_complex_integers_and_strange_floats(tmp_path):

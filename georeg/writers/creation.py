@@ -156,7 +156,8 @@ def gtiff_options(layout: Layout, user: Mapping[str, str], *, classes: bool) -> 
     options = {"COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "TILED": "YES"}
     if user.get("TILED", "YES") in ("YES", "TRUE", "ON"):
         options |= {"BLOCKXSIZE": size, "BLOCKYSIZE": size}
-    if user.get("COMPRESS", "DEFLATE") in ("DEFLATE", "LZW", "ZSTD"):
+    # Predictors know whole bytes only.
+    if user.get("COMPRESS", "DEFLATE") in ("DEFLATE", "LZW", "ZSTD") and "NBITS" not in user:
         options["PREDICTOR"] = str(_predictor(layout, classes))
     return {**options, **user}
 

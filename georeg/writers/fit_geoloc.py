@@ -23,8 +23,9 @@ from georeg.grid import Window
 from georeg.nodes import Nodes, sample_nodes
 from georeg.raster import GDAL_ERRORS, Raster
 from georeg.textfile import write_text
+from georeg.writers.arrays import write_arrays
 from georeg.writers.fits import FitExport
-from georeg.writers.place import check_output, placed, writing
+from georeg.writers.place import check_output
 from georeg.writers.sides import Side
 
 Array = npt.NDArray[np.float64]
@@ -55,18 +56,10 @@ def export(job: FitExport) -> str:
     ground = job.fit.frame.to_map(nodes.xy.reshape(-1, 2)).reshape(rows, columns, 2)
     if not np.isfinite(ground).any():
         raise InputError(f"{moving.name}: the fit is defined nowhere on it")
-    profile = {
-        "driver": "GTiff", "height": rows, "width": columns, "count": 2, "dtype": "float64",
-        "nodata": _NODATA, "compress": "deflate", "predictor": 3, "interleave": "band",
-    }  # fmt: skip
+    profile = {"nodata": _NODATA, "compress": "deflate", "predictor": 3, "interleave": "band"}
     known = np.isfinite(ground).all(axis=2, keepdims=True)
     ground = np.where(known, ground, _NODATA)
-    with (
-        placed(arrays, inputs, overwrite=job.overwrite) as (_, path),
-        writing(arrays),
-        rasterio.open(path, "w", **profile) as file,
-    ):
-        file.write(np.moveaxis(ground, -1, 0))
+    write_arrays(arrays, np.moveaxis(ground, -1, 0), profile, inputs, overwrite=job.overwrite)
     write_text(output, _vrt(job, moving, output, arrays, nodes), overwrite=job.overwrite)
     return ""
 

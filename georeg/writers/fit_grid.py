@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 import rasterio.crs
 from affine import Affine
 from pyproj import CRS
@@ -27,9 +27,9 @@ from georeg.crs import CrsPath, metres_per_unit
 from georeg.errors import InputError
 from georeg.grid import Window, apply_affine, outline
 from georeg.nodes import Nodes, sample_nodes
+from georeg.writers.arrays import write_arrays
 from georeg.writers.fits import FitExport
 from georeg.writers.pipelines import conversion, pipeline, quoted, to_reference
-from georeg.writers.place import placed, writing
 
 Array = npt.NDArray[np.float64]
 
@@ -94,23 +94,24 @@ def write_grid(job: FitExport, output: str) -> None:
     seconds = _filled(offset * _SECONDS).astype(np.float32)
     first = sheet.transform @ Affine.translation(nodes.x - nodes.step / 2, nodes.y - nodes.step / 2)
     profile = {
-        "driver": "GTiff", "height": rows, "width": columns, "count": 2, "dtype": "float32",
         "crs": rasterio.crs.CRS.from_wkt(sheet.crs.to_wkt()),
         "transform": first @ Affine.scale(nodes.step),
         "compress": "deflate", "predictor": 3, "tiled": True, "blockxsize": 256, "blockysize": 256,
         "interleave": "band",
     }  # fmt: skip
-    with (
-        placed(output, (job.name,), overwrite=job.overwrite) as (_, path),
-        writing(output),
-        rasterio.open(path, "w", **profile) as file,
-    ):
-        file.update_tags(TYPE="HORIZONTAL_OFFSET", AREA_OR_POINT="Point")
-        file.update_tags(2, positive_value="east")
-        for band, (name, axis) in enumerate((("latitude", 1), ("longitude", 0)), start=1):
-            file.set_band_description(band, f"{name}_offset")
-            file.set_band_unit(band, "arc-second")
-            file.write(seconds[..., axis], band)
+    north_east = np.moveaxis(seconds[..., ::-1], -1, 0)
+    write_arrays(
+        output, north_east, profile, (job.name,), overwrite=job.overwrite, describe=_describe
+    )
+
+
+def _describe(file: Any) -> None:
+    """What PROJ has to know about a grid."""
+    file.update_tags(TYPE="HORIZONTAL_OFFSET", AREA_OR_POINT="Point")
+    file.update_tags(2, positive_value="east")
+    for band, name in enumerate(("latitude", "longitude"), start=1):
+        file.set_band_description(band, f"{name}_offset")
+        file.set_band_unit(band, "arc-second")
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from georeg.warping import (
     tiles,
     warp,
 )
-from georeg.writers.cog import make_cog, try_out
+from georeg.writers.cog import make_cog
 from georeg.writers.creation import (
     cog_options,
     gtiff_options,
@@ -38,6 +38,7 @@ from georeg.writers.gcps import Gcps
 from georeg.writers.metadata import Metadata
 from georeg.writers.pixels import Progress, Target, verify, write_blocks
 from georeg.writers.place import is_virtual, placed, writing
+from georeg.writers.probe import try_cog, try_gtiff
 
 # Of the whole, in time; the rest is making the COG and reading everything again.
 _BLOCKS_SHARE = {"COG": 0.7, "GTiff": 0.9}
@@ -138,10 +139,11 @@ def write(
     ):
         if options.driver == "GTiff":
             final = gtiff_options(layout, user, classes=classes)
+            try_gtiff(folder, target, final, asked=bool(user))
             receipts = write_blocks(path, target, blocks, final, lambda done: report(done * share))
         else:
             final = cog_options(layout, user, classes=classes)
-            creation = try_out(folder, target, final, asked=bool(user))
+            creation = try_cog(folder, target, final, asked=bool(user))
             flat = os.path.join(folder, "blocks.tif")
             receipts = write_blocks(
                 flat, target, blocks, creation, lambda done: report(done * share), park=True

@@ -147,6 +147,7 @@ def _write_block(dataset: Any, block: Block, layout: Layout) -> Receipt:
 def _whole(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Complex values as a file of complex integers holds them."""
     parts = np.clip(np.rint(values.view(np.float32)), -32768, 32767)
+    parts += 0.0  # integers have no -0.0, which is other bytes
     return parts.view(values.dtype)
 
 
