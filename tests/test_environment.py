@@ -28,3 +28,15 @@ def test_idle_threads_leave_the_cores_to_others(wanted: str | None, spins: str) 
     )
     assert run.returncode == 0, run.stderr
     assert f"GOMP_SPINCOUNT = '{spins}'" in run.stderr
+
+
+def test_python_looks_for_garbage_less_often() -> None:
+    """Among all that torch makes when it is imported, there is none."""
+    lines = ("from georeg.environment import prepare", "import gc", "prepare()",
+             "print(gc.isenabled(), gc.get_threshold()[0])")  # fmt: skip
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    enabled, threshold = run.stdout.split()
+    assert enabled == "True"
+    assert int(threshold) >= 10_000

@@ -10,7 +10,8 @@ from scipy.sparse import csc_array
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from georeg.transforms._bspline import Lattice
-from georeg.transforms._smoothing import Problem, _factorised
+from georeg.transforms._smoothing import Problem, _factorised, _Symmetric
+from georeg.transforms.base import Array
 
 
 def problem(cells: tuple[int, int], count: int = 400, seed: int = 0) -> Problem:
@@ -20,6 +21,10 @@ def problem(cells: tuple[int, int], count: int = 400, seed: int = 0) -> Problem:
     return Problem(
         Lattice(np.zeros(2), size, cells), xy, rng.normal(size=(count, 2)), rng.uniform(size=count)
     )
+
+
+def symmetric(matrix: Array) -> _Symmetric:
+    return _Symmetric.of(csc_array(matrix))
 
 
 @pytest.mark.parametrize("cells", [(12, 8), (3, 30), (30, 3), (1, 1)])
@@ -39,14 +44,24 @@ def test_the_minimum_is_exact(cells: tuple[int, int]) -> None:
 
 def test_what_rounding_left_not_quite_definite_is_solved_all_the_same() -> None:
     matrix = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 1e-9], [0.0, 1e-9, -1e-9]])
-    solve = _factorised(csc_array(matrix))
+    solve = _factorised(symmetric(0.5 * matrix), symmetric(matrix), 0.5)
     assert solve is not None
     right = np.array([[1.0, 2.0], [0.0, 1.0], [3e-9, 5e-10]])
     np.testing.assert_allclose(matrix @ solve(right), right, atol=1e-9)
 
 
 def test_singular_matrices_have_no_solution() -> None:
-    assert _factorised(csc_array(np.diag([1.0, 0.0, 1.0]))) is None
+    nothing, part = np.zeros((3, 3)), np.diag([1.0, 0.0, 1.0])
+    assert _factorised(symmetric(part), symmetric(nothing), 1.0) is None
+
+
+def test_bands_of_different_widths_are_added_up() -> None:
+    part, penalty = np.diag([4.0, 5.0, 6.0, 7.0]), np.eye(4) + 0.5 * np.fliplr(np.eye(4))
+    right = np.arange(8.0).reshape(4, 2)
+    for one, other, factor in ((part, penalty, 2.0), (penalty, part, 0.5)):
+        solve = _factorised(symmetric(one), symmetric(other), factor)
+        assert solve is not None
+        np.testing.assert_allclose((one + factor * other) @ solve(right), right, atol=1e-12)
 
 
 def test_threads_of_blas_are_as_they_were() -> None:

@@ -9,7 +9,7 @@ features don't have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -120,12 +120,10 @@ def correlate_blocks(
     shown = _with_data(templates[:, channels])
     step = max(1, _BUDGET // ((2 * channels + 8) * fft * fft))
     for n in range(batch):
-        places = shown[n].nonzero().T
-        for first in range(0, places.shape[1], step):
-            row, column = places[:, first : first + step]
-            a = torch.fft.rfft2(templates[n, :, row, column], s=(fft, fft)).conj()
+        for down, across in _pieces(shown[n], step):
+            a = torch.fft.rfft2(templates[n, :, down, across], s=(fft, fft)).conj()
             for number, two in enumerate(windows):
-                b = torch.fft.rfft2(two[n, :, row, column], s=(fft, fft))
+                b = torch.fft.rfft2(two[n, :, down, across], s=(fft, fft))
                 spectra = torch.stack(
                     [
                         (a[:channels] * b[:channels]).sum(0),
@@ -135,8 +133,28 @@ def correlate_blocks(
                     ]
                 )
                 sums = torch.fft.irfft2(spectra, s=(fft, fft))
-                out[number, :, n, row, column] = sums[..., :reach, :reach]
+                out[number, :, n, down, across] = sums[..., :reach, :reach]
     return [BlockSums(o[0], o[1], o[2], o[3], block) for o in out]
+
+
+def _pieces(shown: Tensor, most: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the blocks that are shown, in rectangles of at most so many blocks.
+
+    Slices, because picking single blocks takes as long as their FFTs. The empty ones among them
+    cost time and nothing else.
+
+    Args:
+        shown: (rows, columns), True where a block has data.
+        most: blocks in a rectangle.
+    """
+    rows, columns = shown.shape
+    high, wide = max(1, most // columns), min(most, columns)
+    for top in range(0, rows, high):
+        among = shown[top : top + high].any(0).nonzero()[:, 0].tolist()
+        if not among:
+            continue
+        for left in range(among[0], among[-1] + 1, wide):
+            yield slice(top, min(top + high, rows)), slice(left, min(left + wide, among[-1] + 1))
 
 
 def _everywhere(places: int, block: int, side: int) -> bool:

@@ -68,7 +68,9 @@ class Lattice:
         """Matrix of the quadratic form: integral of u_xx^2 + 2 u_xy^2 + u_yy^2, exactly."""
         x, y = (float(v) for v in self.spacing)
         bend_x, twist, bend_y = _bends(self.cells)
-        return csr_array(y / x**3 * bend_x + 2.0 / (x * y) * twist + x / y**3 * bend_y)
+        # Their entries are at the same places: sums of sparse matrices would look for these.
+        data = y / x**3 * bend_x.data + 2.0 / (x * y) * twist.data + x / y**3 * bend_y.data
+        return csr_array((data, bend_x.indices, bend_x.indptr), shape=bend_x.shape)
 
     def _located(self, xy: Array) -> tuple[npt.NDArray[np.int64], tuple[Array, Array]]:
         """(N,) number of the first of the 16 coefficients, and the place within the cell."""
