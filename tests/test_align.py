@@ -74,7 +74,7 @@ def test_smaller_templates_only_where_they_tell(
 
 
 def test_a_short_budget_still_follows_what_bends(tmp_path: Path) -> None:
-    """Sixteen tiles of 320 px leave wide gaps; as much ground in small ones leaves narrower ones."""
+    """Sixteen tiles of 320 px leave wide gaps; smaller ones on as much ground don't."""
     pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 600, 2.0, -3.0), (1500, 1500))
     result = measure(pair.moving, pair.reference, Settings(max_tiles=16))
     assert result.verdict.ok, result.verdict.reasons
