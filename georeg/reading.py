@@ -68,7 +68,7 @@ def each_batch(
     def done(group: list[TilePair], ahead: list[Future[tuple[Side, Side]]]) -> T:
         seen = [future.result() for future in ahead] or [look(pair) for pair in group]
         one, two = ([pair[side] for pair in seen] for side in (0, 1))
-        return worker.match(TileBatch(*_stacked(one), *_stacked(two), radius, goal))
+        return worker.match(TileBatch(*_stacked(one), *_stacked(two), radius, goal, len(pairs) > 1))
 
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(worker.at_once, "georeg-tiles"))

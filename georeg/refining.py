@@ -28,6 +28,7 @@ class Refined:
         self.inner, self.dense = matcher, dense
         self.name, self.layouts = matcher.name, matcher.layouts
         self.tile, self.reach, self.limit = matcher.tile, matcher.reach, matcher.limit
+        self.small = matcher.small
         self.scene, self.side_by_side = matcher.scene, matcher.side_by_side
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:

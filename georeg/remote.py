@@ -46,7 +46,7 @@ class Remote:
         here = make(Device("cpu", "float32", device.seed))  # for what it says of itself
         self.name, self.layouts = here.name, here.layouts
         self.tile, self.reach, self.limit = here.tile, here.reach, here.limit
-        self.scene = here.scene
+        self.small, self.scene = here.small, here.scene
 
     @property
     def at_once(self) -> int:

@@ -61,7 +61,7 @@ class Settings:
         area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
             None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
-            larger ones.
+            tiles of another size.
         symmetric: keep only points that are found both ways; matchers with surfaces look anyway.
         subpixel: place a trained matcher's points anew by the built-in dense one.
         max_rmse: refuse if the error at left-out points is larger; no limit of its own if None.

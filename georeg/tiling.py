@@ -18,6 +18,7 @@ Image = npt.NDArray[np.float32]
 SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
+_CANDIDATES = 1_000_000  # cores to choose from, at most
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
 
 
@@ -83,6 +84,7 @@ def plan(
     texture_factor: float,
     to_moving: Callable[[Array], Array],
     to_reference: Callable[[Array], Array],
+    small: int | None = None,
 ) -> list[TilePair]:
     """Overlapping tiles over a level, without the ones that are empty or flat.
 
@@ -97,24 +99,22 @@ def plan(
         texture_factor: of `texture` against the frame.
         to_moving: frame pixels -> moving raster pixels.
         to_reference: frame pixels -> reference raster pixels.
+        small: side of a tile in level pixels where there are more than `most`: as much ground,
+            in more places that are closer to each other.
     """
     rows, columns = (math.ceil(n / factor - 1e-6) for n in shape)
     if max(rows, columns) <= limit:
-        windows = [(Window(0, 0, columns, rows), Window(0, 0, columns, rows))]
-    else:
-        stride = tile - 2 * margin
-        windows = [
-            (Window(x - margin, y - margin, tile, tile), Window(x, y, stride, stride))
-            for y in _starts(rows, stride)
-            for x in _starts(columns, stride)
-        ]
-    scored = []
-    for window, core in windows:
-        value = _score(core, factor, texture, texture_factor)
         # A single tile is all there is: its templates tell for themselves what they show.
-        if value is not None or len(windows) == 1:
-            scored.append((value or 0.0, window, core))
-    chosen = _spread(scored, most)
+        whole = Window(0, 0, columns, rows)
+        chosen = [(whole, whole)]
+    else:
+        scale = factor / texture_factor
+        seen = _seen((rows, columns), tile - 2 * margin, texture, scale)
+        if small is not None and small < tile and len(seen.contrast) > most:
+            tile, most = small, int(most * (tile / small) ** 2)
+            seen = _seen((rows, columns), tile - 2 * margin, texture, scale)
+        cores = [Window(int(x), int(y), seen.side, seen.side) for x, y in _spread(seen, most)]
+        chosen = [(core.pad(margin), core) for core in cores]
     pairs = []
     for window, core in chosen:
         edge = (outline(window.width, window.height, 5) + [window.x, window.y]) * factor
@@ -124,49 +124,85 @@ def plan(
     return pairs
 
 
-def _starts(size: int, stride: int) -> list[int]:
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Cores with something to match: (N, 2) corners, row by row, their side, (N,) contrast."""
+
+    corner: npt.NDArray[np.int64]
+    side: int
+    contrast: Array
+
+
+def _seen(shape: tuple[int, int], side: int, texture: Image, scale: float) -> _Seen:
+    """Which cores of a level to choose from; mean contrast of the valid part, less for small ones.
+
+    Args:
+        shape: (rows, columns) of the level.
+        side: of a core.
+        texture: (rows, columns) local contrast, 0 where invalid.
+        scale: pixels of `texture` along one of the level.
+    """
+    # Millions of cores are more than it takes to find some hundred good ones.
+    step = max(1, math.ceil(math.sqrt(math.prod(shape) / side**2 / _CANDIDATES)))
+    y, x = (_starts(n, side)[::step] for n in shape)
+    top, bottom = _span(y, side, scale, texture.shape[0])
+    left, right = _span(x, side, scale, texture.shape[1])
+    total, count = (
+        _sums(one, top, bottom, left, right) for one in (texture.astype(np.float64), texture > 0)
+    )
+    # Of what lies in the frame: a strip may be much narrower than a tile.
+    area = (bottom - top)[:, None] * (right - left)
+    contrast = total / np.maximum(count, 1)
+    ok = (count >= np.maximum(1.0, _LEAST_VALID * area)) & (contrast >= _FLAT)
+    row, column = np.nonzero(ok)
+    value = contrast[ok] * np.sqrt(count[ok] / (side * scale) ** 2)
+    return _Seen(np.stack([x[column], y[row]], axis=1), side, value)
+
+
+def _starts(size: int, stride: int) -> npt.NDArray[np.int64]:
     """Cores that cover the level and stick out equally on both sides."""
     count = math.ceil(size / stride)
-    first = (size - count * stride) // 2
-    return [first + i * stride for i in range(count)]
+    return np.arange(count) * stride + (size - count * stride) // 2
 
 
-def _score(core: Window, factor: float, texture: Image, texture_factor: float) -> float | None:
-    """Mean contrast of the valid part, None where there is too little to match."""
-    scale = factor / texture_factor
-    rows, columns = texture.shape
-    x0, y0 = max(0, math.floor(core.x * scale)), max(0, math.floor(core.y * scale))
-    x1 = min(columns, math.ceil((core.x + core.width) * scale))
-    y1 = min(rows, math.ceil((core.y + core.height) * scale))
-    part = texture[y0:y1, x0:x1]
-    valid = part > 0
-    # Of what lies in the frame: a strip may be much narrower than a tile.
-    if not part.size or valid.sum() < max(1.0, _LEAST_VALID * part.size):
-        return None
-    contrast = float(part[valid].mean())
-    if contrast < _FLAT:
-        return None
-    return contrast * math.sqrt(valid.sum() / (core.width * core.height * scale**2))
+def _span(
+    start: npt.NDArray[np.int64], side: int, scale: float, size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First and last but one row or column of `texture` that cores lie in."""
+    first = np.clip(np.floor(start * scale), 0, size).astype(np.int64)
+    last = np.clip(np.ceil((start + side) * scale), 0, size).astype(np.int64)
+    return first, np.maximum(first, last)
 
 
-def _spread(scored: list[tuple[float, Window, Window]], most: int) -> list[tuple[Window, Window]]:
-    """The best tile of every cell of a grid that is just coarse enough."""
-    if len(scored) <= most:
-        return [(window, core) for _, window, core in scored]
+def _sums(
+    values: npt.NDArray[Any],
+    top: npt.NDArray[np.int64],
+    bottom: npt.NDArray[np.int64],
+    left: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+) -> Array:
+    """(M, N) sums over rows top[m] to bottom[m], columns left[n] to right[n]."""
+    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+    table[1:, 1:] = values.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+    strips = table[bottom] - table[top]
+    return np.asarray(strips[:, right] - strips[:, left])
+
+
+def _spread(seen: _Seen, most: int) -> npt.NDArray[np.int64]:
+    """(N, 2) corners: the best core of every cell of a grid that is just coarse enough."""
+    if len(seen.contrast) <= most:
+        return seen.corner
+    middle = seen.corner + seen.side / 2
     # As many cells as tiles are wanted, over what there is to see and not over the whole frame.
-    cells = math.sqrt(most / sum(core.width * core.height for _, _, core in scored))
+    cells = math.sqrt(most / len(seen.contrast)) / seen.side
+    best_first = np.argsort(-seen.contrast, kind="stable")
     while True:
-        best: dict[tuple[int, int], tuple[float, int]] = {}
-        for i, (value, _, core) in enumerate(scored):
-            x, y = core.center
-            key = (int(y * cells), int(x * cells))
-            if key not in best or value > best[key][0]:
-                best[key] = (value, i)
-        if len(best) <= most:
-            break
+        column, row = np.floor(middle * cells).astype(np.int64).T
+        cell = row * (int(column.max()) + 2) + column
+        _, first = np.unique(cell[best_first], return_index=True)
+        if len(first) <= most:
+            return np.asarray(seen.corner[np.sort(best_first[first])])
         cells *= 0.97
-    order = sorted(i for _, i in best.values())
-    return [scored[i][1:] for i in order]
 
 
 def _around(xy: Array) -> Window:

@@ -273,10 +273,12 @@ def plan_level(
     """The tiles of one level."""
     most = settings.max_tiles if factor == 1.0 else min(_COARSE_TILES, settings.max_tiles)
     most = max(1, round(most * min(1.0, (_USUAL / matcher.tile) ** 2)))
+    small = matcher.small if factor == 1.0 else None  # the other levels only predict
     return plan(
         scene.frame.grid.shape,
         factor,
         tile=matcher.tile,
+        small=small,
         limit=matcher.limit,
         margin=matcher.reach,
         most=most,

@@ -129,6 +129,7 @@ class Hungry:
     name: ClassVar[str] = "hungry"
     layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 8
+    small: ClassVar[int] = 8
     reach: ClassVar[int] = 0
     limit: ClassVar[int] = 16
     scene: ClassVar[int] = 16

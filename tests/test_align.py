@@ -73,6 +73,17 @@ def test_smaller_templates_only_where_they_tell(
     assert len(result.matches) == levels[-1]["points"]
 
 
+def test_a_short_budget_still_follows_what_bends(tmp_path: Path) -> None:
+    """Sixteen tiles of 320 px leave wide gaps; smaller ones on as much ground don't."""
+    pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 600, 2.0, -3.0), (1500, 1500))
+    result = measure(pair.moving, pair.reference, Settings(max_tiles=16))
+    assert result.verdict.ok, result.verdict.reasons
+    assert result.tiles is not None
+    assert result.tiles[:, 2:].prod(axis=1).sum() <= 16 * 320**2
+    assert len(result.tiles) > 30
+    assert np.percentile(pair.errors(corrected(result)), 90) < 1.2
+
+
 def test_output_shows_the_reference(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 6.0, 4.0), SHAPE)
     out = str(tmp_path / "out.tif")

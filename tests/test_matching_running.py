@@ -25,7 +25,7 @@ from georeg.matching.protocol import TilePoints
 
 class Matcher:
     name, layouts = "foreign", ()
-    tile, reach, limit, scene, side_by_side = 64, 8, 128, 512, True
+    tile, small, reach, limit, scene, side_by_side = 64, 64, 8, 128, 512, True
 
     def __init__(self, device):
         self.device = device
@@ -57,7 +57,7 @@ def test_names_are_files_and_nothing_else() -> None:
 def test_every_name_is_a_matcher_of_that_name(name: str) -> None:
     kind = matching.kind(name)
     assert kind.name == name
-    assert kind.tile <= kind.limit
+    assert kind.small <= kind.tile <= kind.limit
     if not kind.layouts:
         assert matching.load(name, Device()).name == name
         return

@@ -19,6 +19,7 @@ class Rough:
     name: ClassVar[str] = "rough"
     layouts: ClassVar[tuple[str, ...]] = ("any",)
     tile: ClassVar[int] = 320
+    small: ClassVar[int] = 320
     reach: ClassVar[int] = 32
     limit: ClassVar[int] = 320
     scene: ClassVar[int] = 320

@@ -20,6 +20,7 @@ class Liar:
     name: ClassVar[str] = "liar"
     layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 64
+    small: ClassVar[int] = 64
     reach: ClassVar[int] = 0
     limit: ClassVar[int] = 64
     scene: ClassVar[int] = 64
@@ -53,7 +54,7 @@ def test_keeps_what_both_ways_agree_on() -> None:
 
 def test_says_of_itself_what_the_matcher_says() -> None:
     both = Symmetric(Liar())
-    for trait in ("name", "layouts", "tile", "reach", "limit", "scene", "side_by_side"):
+    for trait in ("name", "layouts", "tile", "small", "reach", "limit", "scene", "side_by_side"):
         assert getattr(both, trait) == getattr(Liar, trait)
 
 

@@ -160,6 +160,28 @@ def test_the_best_textured_tile_of_a_cell_is_taken() -> None:
     assert {p.core for p in some} <= {p.core for p in all_pairs}
 
 
+def test_a_budget_that_is_short_goes_to_smaller_tiles() -> None:
+    """The same ground in more places; where tiles suffice, they stay as they are."""
+    shape = (6000, 9000)
+    large, small = (windows(shape, most=60, small=s) for s in (None, 60))
+    assert {p.window.width for p in large} == {TILE}
+    assert {p.window.width for p in small} == {60}
+    assert all(p.window == p.core.pad(MARGIN) for p in small)
+    ground = [sum(p.window.width**2 for p in pairs) for pairs in (large, small)]
+    assert ground[1] <= 60 * TILE**2
+    assert ground[1] == pytest.approx(ground[0], rel=0.15)
+    assert len(small) > 2 * len(large)
+    assert windows((700, 900), small=60) == windows((700, 900))
+
+
+def test_so_large_a_level_that_some_tiles_are_passed_over() -> None:
+    pairs = windows((400_000, 400_000), texture_factor=400.0, most=100)
+    centers = np.array([p.core.center for p in pairs])
+    count, _, _ = np.histogram2d(*centers.T, bins=2, range=[[0, 400_000]] * 2)
+    assert 50 <= len(pairs) <= 100
+    assert count.min() >= 0.6 * count.max()
+
+
 def test_tiles_that_are_flat_or_empty_are_left_out() -> None:
     texture = np.zeros((250, 250), np.float32)  # the left half: nothing in common
     texture[:, 125:] = 0.1

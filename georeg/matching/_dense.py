@@ -52,6 +52,8 @@ def _plan(batch: TileBatch) -> _Plan:
     if batch.goal == "locate":
         area = int((batch.moving_mask & batch.reference_mask).sum()) // max(len(batch), 1)
     side = math.sqrt(area)
+    if batch.many:
+        side = max(side, _CROWDED)
     if batch.goal == "detail":
         if side >= _CROWDED:
             return _Plan(STRIDE, 32 // STRIDE, 2)
@@ -72,6 +74,7 @@ class DenseMatcher(ABC):
 
     layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 320
+    small: ClassVar[int] = 192
     reach: ClassVar[int] = 32
     limit: ClassVar[int] = 704
     scene: ClassVar[int] = 1024

@@ -57,6 +57,7 @@ class NetworkMatcher:
     """
 
     tile: ClassVar[int] = 640  # the side that MINIMA's networks were trained with
+    small: ClassVar[int] = tile
     reach: ClassVar[int] = 32
     # Similarities of all cells of 8 x 8 pixels with all others take 0.8 GB then, and there are
     # three such matrices at a time.

@@ -50,6 +50,7 @@ class PhaseMatcher:
     name: ClassVar[str] = "phase"
     layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 320
+    small: ClassVar[int] = tile
     reach: ClassVar[int] = _WINDOW // 2
     limit: ClassVar[int] = 704
     scene: ClassVar[int] = 1024

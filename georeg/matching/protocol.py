@@ -34,6 +34,8 @@ class TileBatch:
             the estimate), 'refine' (the estimate is good to a pixel or so: be exact) or 'detail'
             (as 'refine', where displacements change from place to place: templates, where a
             matcher has some, that are smaller and closer to each other).
+        many: whether they are some of the many tiles of a scene: templates needn't be small, then,
+            for there to be enough of them.
     """
 
     moving: Image
@@ -42,6 +44,7 @@ class TileBatch:
     reference_mask: Mask
     radius: float
     goal: str = "track"
+    many: bool = False
 
     def __len__(self) -> int:
         """Number of tile pairs."""
@@ -57,6 +60,7 @@ class TileBatch:
             self.reference_mask[cut],
             self.radius,
             self.goal,
+            self.many,
         )
 
 
@@ -236,6 +240,9 @@ class Matcher(Protocol):
         name: file name, and value of `--matcher`.
         layouts: layouts of the weights that it needs, the main one first; empty if none.
         tile: side of the tiles it likes, in pixels.
+        small: side of those it takes where a scene has more than are to be matched: what changes
+            from place to place is seen better by more of them that are closer to each other. As
+            `tile`, if it needs to see as much at a time.
         reach: how far from a tile's edge it needs pixels (so neighbours overlap by twice that).
         limit: side of the largest image that it takes in one piece.
         scene: side of the image in which it looks for a whole scene ('locate').
@@ -249,6 +256,8 @@ class Matcher(Protocol):
     def layouts(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def tile(self) -> int: ...  # noqa: D102
+    @property
+    def small(self) -> int: ...  # noqa: D102
     @property
     def reach(self) -> int: ...  # noqa: D102
     @property

@@ -50,6 +50,7 @@ class SiftMatcher:
     name: ClassVar[str] = "sift"
     layouts: ClassVar[tuple[str, ...]] = ()
     tile: ClassVar[int] = 512
+    small: ClassVar[int] = tile
     reach: ClassVar[int] = 32
     limit: ClassVar[int] = 1126
     scene: ClassVar[int] = 1024

@@ -26,6 +26,7 @@ class Symmetric:
         self.inner = matcher
         self.name, self.layouts = matcher.name, matcher.layouts
         self.tile, self.reach, self.limit = matcher.tile, matcher.reach, matcher.limit
+        self.small = matcher.small
         self.scene, self.side_by_side = matcher.scene, matcher.side_by_side
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:
@@ -35,7 +36,7 @@ class Symmetric:
             return there
         swapped = TileBatch(
             batch.reference, batch.reference_mask, batch.moving, batch.moving_mask,
-            batch.radius, batch.goal,
+            batch.radius, batch.goal, batch.many,
         )  # fmt: skip
         back = self.inner.match(swapped)
         if isinstance(back, Surfaces):
