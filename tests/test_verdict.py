@@ -407,7 +407,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
         }  # fmt: skip
     data = verdict(tp.scattered(tp.shift)).to_dict()
     assert set(data["accuracy"]) == {
-        "rmse_px", "ce90_px", "mean_x_px", "mean_y_px", "rmse_m", "ce90_m",
+        "rmse_px", "ce90_px", "mean_x_px", "mean_y_px", "rmse_m", "ce90_m", "independent",
     }  # fmt: skip
     assert data["check"] == {
         "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
