@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from georeg.checking import Check
+from georeg.overlaid import Smoothed
 
 LEAST_POINTS = 6  # inliers
 _LEAST_COVERAGE = 0.06
@@ -20,6 +21,11 @@ _FULL = 0.9  # share of an overlap with data that isn't worth a word
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _LEAD = 0.3  # margin that chance reaches
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
+_PLAIN = 0.55  # margin of a look without fine detail that contradicts a fit
+_OVERLAID = (
+    "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
+    "nodata, or match at a coarser --working-resolution"
+)
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 
 
@@ -161,8 +167,26 @@ def where_seen(away: float, most: float) -> Criterion:
         f"at most {most:.3g} px, beyond which it is another place",
         away <= most,
         f"the tie points lie {away:.1f} px from where the rasters as a whole match best",
-        "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
-        "nodata, or match at a coarser --working-resolution",
+        _OVERLAID,
+    )
+
+
+def without_detail(seen: Smoothed, pixels: float) -> Criterion:
+    """Whether a fit that leaves things in place is that of the ground, not of what lies over it.
+
+    Args:
+        seen: where the rasters match best without fine detail.
+        pixels: reference pixels along a frame pixel.
+    """
+    away, most = seen.away * pixels, seen.separate * pixels
+    return _weighed(
+        "distance from where they match without fine detail",
+        f"{away:.1f} px, confidence {seen.margin:.2f}",
+        f"at most {most:.3g} px, or a confidence below {_PLAIN:.2f}",
+        not (seen.margin >= _PLAIN and away > most),
+        f"fine detail stays in place on both rasters, while all that is coarser matches {away:.1f} "
+        f"px away (confidence {seen.margin:.2f})",
+        _OVERLAID,
     )
 
 

@@ -64,19 +64,20 @@ class Search:
         tried: how many hypotheses were looked at.
     """
 
-    def __init__(self, scene: Scene, team: Team, side: int) -> None:
+    def __init__(self, scene: Scene, team: Team, side: int, smoothed: float = 0.0) -> None:
         """Look at the reference.
 
         Args:
             scene: the rasters.
             team: the matcher.
             side: pixels of the level along the longer side of the scene.
+            smoothed: standard deviation in pixels of the level by which both are smoothed.
         """
-        self.scene, self.team = scene, team
+        self.scene, self.team, self.smoothed = scene, team, smoothed
         self.window, self.factor, pad = level(scene, side)
         self.sparse = False
         self.tried = 0
-        self.reference = scene.reference_view().look(self.window, self.factor)
+        self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
         self.reach = float(pad)
         grid = scene.frame.grid
         self.extent = max(grid.shape) / self.factor / 2
@@ -169,7 +170,15 @@ class Search:
             return view.to_source(back * self.factor)
 
         placed = View(view.raster, view.radiometry, to_source)
-        return placed.look(self.window, self.factor)
+        return self._smooth(*placed.look(self.window, self.factor))
+
+    def _smooth(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """What is invalid adds nothing to its neighbours."""
+        if not self.smoothed:
+            return image, mask
+        weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), self.smoothed)
+        total = cv2.GaussianBlur(np.where(mask, image, np.float32(0)), (0, 0), self.smoothed)
+        return np.where(mask, total / np.maximum(weight, np.float32(1e-6)), image), mask
 
 
 def similarity(angle: float, scale: float, middle: Array) -> Array:

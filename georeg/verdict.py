@@ -244,6 +244,8 @@ def judge(
     if not folded:
         away = _away(start, fit.transform, nodes)
         weighed.append(criteria.where_seen(away * pixels, SEPARATE * start.factor * pixels))
+    if check.smoothed is not None:
+        weighed.append(criteria.without_detail(check.smoothed, pixels))
     if left_open is not None:
         half, matched = left_open.half_px, left_open.matched_px
         weighed.append(criteria.known_all_over(half, matched, HIT * pixels))

@@ -411,7 +411,7 @@ def test_report_has_all_of_it_in_strict_json() -> None:
     }  # fmt: skip
     assert data["check"] == {
         "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
-        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None,
+        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None, "smoothed": None,
     }  # fmt: skip
 
 
