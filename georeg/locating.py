@@ -52,8 +52,10 @@ def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     Returns:
         None if there is nothing to go by.
     """
-    strategy = guessing.wide if settings.anywhere else guessing.normal
-    search, best = strategy(scene, team)
+    if settings.anywhere:
+        search, best = guessing.wide(scene, team)
+    else:
+        search, best = guessing.normal(scene, team, limited=settings.max_shift is not None)
     if best is None:
         return None
     matrix, margin = scaled(best.matrix, search.factor), best.margin

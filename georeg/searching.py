@@ -62,9 +62,12 @@ class Search:
         middle: (x, y) of the scene, in pixels of the level.
         sparse: whether the matcher answered with points.
         tried: how many hypotheses were looked at.
+        limit: largest shift of the middle that is possible at all; None if any is.
     """
 
-    def __init__(self, scene: Scene, team: Team, side: int, smoothed: float = 0.0) -> None:
+    def __init__(
+        self, scene: Scene, team: Team, side: int, *, smoothed: float = 0.0, limited: bool = False
+    ) -> None:
         """Look at the reference.
 
         Args:
@@ -72,6 +75,7 @@ class Search:
             team: the matcher.
             side: pixels of the level along the longer side of the scene.
             smoothed: standard deviation in pixels of the level by which both are smoothed.
+            limited: whether the scene's largest shift is one that the user knows.
         """
         self.scene, self.team, self.smoothed = scene, team, smoothed
         self.window, self.factor, pad = level(scene, side)
@@ -79,6 +83,7 @@ class Search:
         self.tried = 0
         self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
         self.reach = float(pad)
+        self.limit = scene.max_shift / self.factor if limited else None
         grid = scene.frame.grid
         self.extent = max(grid.shape) / self.factor / 2
         self.everywhere = self.extent
@@ -111,8 +116,9 @@ class Search:
         if isinstance(found, TilePoints):
             return _from_points(found, origin, start)
         result = vote(
-            found.moved(origin), self._middle(), rotation=rotation, scale=scale, steps=steps
-        )
+            found.moved(origin), self._middle(), rotation=rotation, scale=scale, steps=steps,
+            within=self._within(start),
+        )  # fmt: skip
         if result is None:
             return None
         return Guess(result.matrix() @ start, result.margin, result.support)
@@ -150,6 +156,13 @@ class Search:
 
     def _middle(self) -> tuple[float, float]:
         return float(self.middle[0]), float(self.middle[1])
+
+    def _within(self, start: Array) -> tuple[float, float, float] | None:
+        """What shifts beyond a start are possible: their middle and radius."""
+        if self.limit is None:
+            return None
+        x, y = self.middle - (start[:2, :2] @ self.middle + start[:2, 2])
+        return float(x), float(y), self.limit
 
     def _sway(self, rotation: float, scale: float) -> float:
         """Pixels by which rotation (degrees) and scale move what lies far from the middle."""
