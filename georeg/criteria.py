@@ -87,6 +87,20 @@ def too_small(
     return reason, advice
 
 
+def one_way(along: float) -> tuple[str, str]:
+    """Reason and advice, where nothing tells how far things are displaced in one direction.
+
+    Args:
+        along: that direction, degrees clockwise from up.
+    """
+    return (
+        f"all that is shown runs one way (rows, furrows; about {along:.0f} degrees clockwise from "
+        "up), and nothing tells how far it is displaced along that",
+        "take a larger area that shows the ends of the rows, a road or a hedge, too, or give "
+        "points by hand ('georeg fit')",
+    )
+
+
 def enough_points(inliers: int, count: int) -> Criterion:
     """How many tie points the fit explains."""
     return _weighed(
@@ -111,13 +125,14 @@ def spread(share: float, inliers: int) -> Criterion:
     )
 
 
-def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
+def confirmed(margin: float, check: Check, anywhere: bool, along: float | None = None) -> Criterion:
     """The independent look, together with the lead of the first estimate.
 
     Args:
         margin: of the first estimate; see `Start`.
         check: the independent look.
         anywhere: whether the search was wide already.
+        along: in which direction all runs that is shown; see `Start`.
     """
     least, total = _needed(check)
     lead = "" if math.isinf(margin) else f", confidence {margin:.2f}"
@@ -141,6 +156,9 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
         )
+    if along is not None:
+        more, advice = one_way(along)
+        reason = f"{reason}; {more}"
     return _weighed(
         "places that confirm the fit",
         f"{check.hits:.0%} of {check.places}{lead}",
@@ -269,8 +287,8 @@ def within(rmse: float | None, limit: float) -> Criterion:
 def within_reach(shift: float, limit: float, unit: str) -> Criterion:
     """The user's own limit of the shift.
 
-    The search sees somewhat further, because of rotation and scale: a repeat of a pattern beyond
-    the limit can be found, and is what the limit was given to exclude.
+    The search sees somewhat further, because of rotation and scale: what is plainly better beyond
+    the limit is found, and said. A repeat of a pattern that is as good there is none of it.
 
     Args:
         shift: of the overlap as a whole; NaN if unknown.

@@ -241,4 +241,7 @@ def _again(search: Search, best: Guess, start: Array | None = None) -> Guess:
     if abs(angle) < _AGAIN[0] / 2 and abs(scale - 1) < _AGAIN[1] / 2:
         return best
     second = search.guess(best.matrix, min(search.reach, 32.0), *_AGAIN)
-    return best if second is None else second._replace(margin=max(best.margin, second.margin))
+    if second is None:
+        return best
+    limited = best.limited or second.limited
+    return second._replace(margin=max(best.margin, second.margin), limited=limited)

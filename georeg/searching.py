@@ -31,11 +31,13 @@ class Guess(NamedTuple):
         matrix: (3, 3) moving -> reference, in pixels of the level.
         margin: see `Vote`.
         support: templates, or points, that it rests on.
+        limited: see `Vote`.
     """
 
     matrix: Array
     margin: float
     support: int
+    limited: bool = False
 
     @property
     def weight(self) -> float:
@@ -121,7 +123,7 @@ class Search:
         )  # fmt: skip
         if result is None:
             return None
-        return Guess(result.matrix() @ start, result.margin, result.support)
+        return Guess(result.matrix() @ start, result.margin, result.support, result.limited)
 
     def sheared(self, start: Array, reach: float) -> Array | None:
         """The best affine uphill from the best similarity near a start.

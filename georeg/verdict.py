@@ -188,6 +188,8 @@ def why_nothing(
     finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
     share = min(shown, 1.0)
     found = criteria.too_small(width, height, share, finer, enlarged=enlarged)
+    if found is None and start is not None and start.along is not None:
+        return criteria.one_way(start.along)
     return found or (reason, advice)
 
 
@@ -239,7 +241,7 @@ def judge(
     weighed = [
         criteria.enough_points(inliers, len(points)),
         criteria.spread(covered.share, inliers),
-        criteria.confirmed(start.margin, check, settings.anywhere),
+        criteria.confirmed(start.margin, check, settings.anywhere, start.along),
     ]
     if not folded:
         away = _away(start, fit.transform, nodes)
@@ -265,7 +267,10 @@ def judge(
     return Verdict(
         ok,
         reasons,
-        _warnings(frame, covered.share, check, _lean(points) * pixels, left_open, accuracy, ok=ok),
+        (
+            *_warnings(frame, covered.share, check, _lean(points) * pixels, left_open, ok=ok),
+            *(_reservations(start, accuracy) if ok else ()),
+        ),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
@@ -283,14 +288,7 @@ def judge(
 
 
 def _warnings(
-    frame: Frame,
-    share: float,
-    check: Check,
-    lean: float,
-    left_open: Expected | None,
-    accuracy: Accuracy | None,
-    *,
-    ok: bool,
+    frame: Frame, share: float, check: Check, lean: float, left_open: Expected | None, *, ok: bool
 ) -> tuple[str, ...]:
     warnings, hit = [], HIT * frame.reference_pixels
     if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
@@ -302,12 +300,6 @@ def _warnings(
     if share < _THIN_COVERAGE:
         warnings.append(
             f"tie points cover {share:.0%} of the overlap; elsewhere the fit extrapolates"
-        )
-    if ok and accuracy is not None and (accuracy.independent or _FEW) < _FEW:
-        warnings.append(
-            "the stated error is that of few places: what the tie points show is worth about "
-            f"{accuracy.independent:.0f} that share no pixels. CE90 allows for that; the RMSE may "
-            "be twice as large"
         )
     if ok and check.hits < _MOST_HITS:
         warnings.append(
@@ -324,6 +316,23 @@ def _warnings(
             "higher or lower is off by up to that"
         )
     return tuple(warnings)
+
+
+def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:
+    """What an alignment that is trusted rests on, where that is little."""
+    found = []
+    if accuracy is not None and accuracy.independent is not None and accuracy.independent < _FEW:
+        found.append(
+            "the stated error is that of few places: what the tie points show is worth about "
+            f"{accuracy.independent:.0f} that share no pixels. CE90 allows for that; the RMSE may "
+            "be twice as large"
+        )
+    if start.limited:
+        found.append(
+            "a place beyond --max-shift fits as well: what is shown repeats, and that it is this "
+            "place rests on the limit that was given"
+        )
+    return tuple(found)
 
 
 def _apart(frame: Frame, part: Astray) -> str:

@@ -47,6 +47,7 @@ class Vote:
         margin: lead of `score` over that of the best separate shift, both among all templates and
             among those that see what lies there.
         support: number of templates.
+        limited: whether it leads only because other shifts aren't possible.
     """
 
     rotation: float
@@ -56,6 +57,7 @@ class Vote:
     score: float
     margin: float
     support: int
+    limited: bool = False
 
     def matrix(self) -> Array:
         """(3, 3) moving -> reference."""
@@ -138,6 +140,7 @@ def vote(
     # Templates that look beyond the data speak against large shifts, though they know nothing.
     seeing = pool.seen(total, best)
     lead = min(_lead(of, y, x, guard, possible) for of in (total, seeing))
+    free = min(_lead(of, y, x, guard) for of in (total, seeing))
     dx, dy = _sub_step(total, y, x)
     return Vote(
         best.rotation,
@@ -147,6 +150,7 @@ def vote(
         best.score / len(surfaces),
         max(0.0, lead) / len(surfaces),
         len(surfaces),
+        free <= _CHANCE * len(surfaces) < lead,
     )
 
 

@@ -23,7 +23,7 @@ from georeg.grid import Grid
 from georeg.locating import Start
 from georeg.settings import Settings
 from georeg.textfile import finite
-from georeg.tracking import TiePoints
+from georeg.tracking import BLOCK, TiePoints
 from georeg.transforms import Transform
 from georeg.verdict import Verdict, judge, no_verdict
 
@@ -229,6 +229,28 @@ def test_the_user_s_own_limit_of_the_shift() -> None:
     # The wide search looks everywhere; without a georeference there is nothing to be shifted from.
     assert "--max-shift 14" in reason(verdict(points, max_shift=14.0, search="wide"))
     assert verdict(points, max_shift=14.0, georef=False).ok
+
+
+def test_what_only_the_limit_decides_is_said() -> None:
+    begin = dataclasses.replace(start(), limited=True)
+    found = verdict(tp.scattered(tp.shift), begin=begin, max_shift=15.0)
+    assert found.ok
+    assert any("a place beyond --max-shift fits as well" in w for w in found.warnings)
+
+
+def test_few_independent_places_are_said() -> None:
+    """Templates of 450 px, the points at most 500 px apart: hardly more than one."""
+    rng = np.random.default_rng(0)
+    points = tp.scattered(tp.shift, within=rng.uniform(250, 750, (30, 2)), noise=0.1)
+    fit = points.fit("shift", block=BLOCK * 450)
+    ties = TiePoints(points.claimed, points.true, points.score, points.sigma, 30, BLOCK * 450)
+    found = judge(frame(), start(), ties, fit, GOOD, Settings())
+    assert found.ok
+    assert found.accuracy is not None
+    assert found.accuracy.independent is not None
+    assert found.accuracy.independent < 4
+    (warning,) = (w for w in found.warnings if "few places" in w)
+    assert f"about {found.accuracy.independent:.0f} that share no pixels" in warning
 
 
 def test_turning_is_no_shift() -> None:
