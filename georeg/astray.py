@@ -16,7 +16,7 @@ from scipy import ndimage
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-# Part of a template's side that touch each other. Over the development pairs that are aligned,
+# Squares of a template's side that touch each other. Over the development pairs that are aligned,
 # at most 2 agree on another displacement.
 _LEAST = 3
 _AGREE, _LOST = 0.6, 0.8  # share of a square's places

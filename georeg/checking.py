@@ -46,7 +46,7 @@ class Check:
         after: mean structural similarity at the left-out models' prediction.
         astray: a part of the overlap that doesn't confirm the fit; None if there is none.
         smoothed: where they match best without fine detail; None if that wasn't looked at, because
-            the fit moves things.
+            the fit moves things, or they were placed by what they show.
     """
 
     places: int
@@ -80,6 +80,8 @@ def check_alignment(
     left_out: Sequence[Transform | None],
     fold: Any,
     before: Scene | None = None,
+    *,
+    claimed: bool = True,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -91,6 +93,7 @@ def check_alignment(
         left_out: one model per fold; the transform itself where that is empty.
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
         before: the scene on the same frame as it was placed at first, if not like `scene`.
+        claimed: whether the moving raster lies where its file says, and not where it was found.
     """
     pairs = plan(
         scene.frame.grid.shape,
@@ -135,7 +138,7 @@ def check_alignment(
         similarity_before,
         similarity,
         _astray(after, best - offset),
-        look_smoothed(scene, judges, transform, SEPARATE),
+        look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
     )
 
 
