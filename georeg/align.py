@@ -227,8 +227,9 @@ def _measured(
         return done(verdict=no_verdict(*why, start.margin, len(points)))
     with judges_of(devices, settings) as judges:
         check = check_alignment(
-            scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
-        )
+            scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold,
+            claimed=settings.georef,
+        )  # fmt: skip
     tell("check", 1.0)
     verdict = judge(scene.frame, start, points, fit, check, settings)
     log.info("%s", verdict.sentence())
@@ -277,8 +278,9 @@ def fit_matches(
         start = survey(scene, fit.transform, math.inf)
         with judges_of(devices_of(settings), settings) as judges:
             check = check_alignment(
-                scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold
-            )
+                scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold,
+                claimed=settings.georef,
+            )  # fmt: skip
         tell("check", 1.0)
         verdict = judge(frame, start, points, fit, check, settings)
         outcome = Outcome(

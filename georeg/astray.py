@@ -24,6 +24,28 @@ _PART = 0.1  # of all squares: fewer that nothing confirms aren't worth a word
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some squares of a grid.
+
+    Attributes:
+        size: side of a square, frame pixels.
+        indices: column and row of each.
+        first: least column and row of all squares that were looked at.
+        last: largest ones.
+    """
+
+    size: float
+    indices: frozenset[tuple[int, int]]
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+    def hold(self, xy: Array) -> Mask:
+        """(N,) which frame pixels lie in one of them; what lies outside of all: in the nearest."""
+        index = np.clip(np.floor(xy / self.size).astype(np.int64), self.first, self.last)
+        return np.array([tuple(i) in self.indices for i in index.tolist()], np.bool_)
+
+
+@dataclass(frozen=True)
 class Astray:
     """A part that doesn't confirm the fit.
 
@@ -32,11 +54,13 @@ class Astray:
         bounds: left, top, right, bottom in frame pixels.
         away: frame pixels (x, y) from where the fit puts it to where it matches best; None if its
             places agree on nothing.
+        where: the squares themselves; None where all that is known is their bounds.
     """
 
     share: float
     bounds: tuple[float, float, float, float]
     away: tuple[float, float] | None
+    where: Part | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -69,10 +93,10 @@ def find_astray(center: Array, away: Array, size: float, near: float) -> Astray 
     found = squares.part(missed & (np.hypot(*(away - common).T) <= near), _AGREE)
     if found is not None and found[0] >= _LEAST:
         x, y = common.tolist()
-        return Astray(found[0] / squares.count, found[1], (x, y))
+        return Astray(found[0] / squares.count, found[1], (x, y), found[2])
     found = squares.part(missed, _LOST)
     if found is not None and found[0] >= max(_LEAST, _PART * squares.count):
-        return Astray(found[0] / squares.count, found[1], None)
+        return Astray(found[0] / squares.count, found[1], None, found[2])
     return None
 
 
@@ -93,8 +117,8 @@ class _Squares:
 
     def part(
         self, which: Mask, share: float
-    ) -> tuple[int, tuple[float, float, float, float]] | None:
-        """Number and bounds of most squares side by side with such a share of these places."""
+    ) -> tuple[int, tuple[float, float, float, float], Part] | None:
+        """Most squares side by side with such a share of these places: number, bounds, which."""
         full = (self.places > 0) & (self._counted(which) >= share * self.places)
         label, parts = ndimage.label(full, np.ones((3, 3)))
         if not parts:
@@ -103,4 +127,10 @@ class _Squares:
         inside = np.argwhere(label == sizes.argmax()) + self.first
         left, top = (inside.min(axis=0) * self.size).tolist()
         right, bottom = ((inside.max(axis=0) + 1) * self.size).tolist()
-        return int(sizes.max()), (left, top, right, bottom)
+        (x, y), (last_x, last_y) = (
+            self.first.tolist(),
+            (self.index.max(axis=0) + self.first).tolist(),
+        )
+        indices = frozenset((column, row) for column, row in inside.tolist())
+        part = Part(self.size, indices, (x, y), (last_x, last_y))
+        return int(sizes.max()), (left, top, right, bottom), part

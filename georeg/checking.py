@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from georeg.astray import Astray, find_astray
 from georeg.locating import Start
 from georeg.matching.protocol import Surfaces
 from georeg.matching.team import Team
+from georeg.overlaid import Smoothed, look_smoothed
 from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
+from georeg.voting import SEPARATE
 
 Array = npt.NDArray[np.float64]
 
@@ -43,6 +45,8 @@ class Check:
         before: mean structural similarity at the georeference's own claim.
         after: mean structural similarity at the left-out models' prediction.
         astray: a part of the overlap that doesn't confirm the fit; None if there is none.
+        smoothed: where they match best without fine detail; None if that wasn't looked at, because
+            the fit moves things, or they were placed by what they show.
     """
 
     places: int
@@ -52,6 +56,7 @@ class Check:
     before: float
     after: float
     astray: Astray | None = None
+    smoothed: Smoothed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -63,6 +68,7 @@ class Check:
             "similarity_before": round(self.before, 4),
             "similarity_after": round(self.after, 4),
             "astray": None if self.astray is None else self.astray.to_dict(),
+            "smoothed": None if self.smoothed is None else asdict(self.smoothed),
         }
 
 
@@ -74,6 +80,8 @@ def check_alignment(
     left_out: Sequence[Transform | None],
     fold: Any,
     before: Scene | None = None,
+    *,
+    claimed: bool = True,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -85,6 +93,7 @@ def check_alignment(
         left_out: one model per fold; the transform itself where that is empty.
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
         before: the scene on the same frame as it was placed at first, if not like `scene`.
+        claimed: whether the moving raster lies where its file says, and not where it was found.
     """
     pairs = plan(
         scene.frame.grid.shape,
@@ -129,6 +138,7 @@ def check_alignment(
         similarity_before,
         similarity,
         _astray(after, best - offset),
+        look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from georeg.checking import Check
+from georeg.overlaid import Smoothed
 
 LEAST_POINTS = 6  # inliers
 _LEAST_COVERAGE = 0.06
@@ -20,6 +21,11 @@ _FULL = 0.9  # share of an overlap with data that isn't worth a word
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _LEAD = 0.3  # margin that chance reaches
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
+_PLAIN = 0.55  # margin of a look without fine detail that contradicts a fit
+_OVERLAID = (
+    "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
+    "nodata, or match at a coarser --working-resolution"
+)
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 
 
@@ -81,6 +87,20 @@ def too_small(
     return reason, advice
 
 
+def one_way(along: float) -> tuple[str, str]:
+    """Reason and advice, where nothing tells how far things are displaced in one direction.
+
+    Args:
+        along: that direction, degrees clockwise from up.
+    """
+    return (
+        f"all that is shown runs one way (rows, furrows; about {along:.0f} degrees clockwise from "
+        "up), and nothing tells how far it is displaced along that",
+        "take a larger area that shows the ends of the rows, a road or a hedge, too, or give "
+        "points by hand ('georeg fit')",
+    )
+
+
 def enough_points(inliers: int, count: int) -> Criterion:
     """How many tie points the fit explains."""
     return _weighed(
@@ -105,13 +125,14 @@ def spread(share: float, inliers: int) -> Criterion:
     )
 
 
-def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
+def confirmed(margin: float, check: Check, anywhere: bool, along: float | None = None) -> Criterion:
     """The independent look, together with the lead of the first estimate.
 
     Args:
         margin: of the first estimate; see `Start`.
         check: the independent look.
         anywhere: whether the search was wide already.
+        along: in which direction all runs that is shown; see `Start`.
     """
     least, total = _needed(check)
     lead = "" if math.isinf(margin) else f", confidence {margin:.2f}"
@@ -135,6 +156,9 @@ def confirmed(margin: float, check: Check, anywhere: bool) -> Criterion:
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
         )
+    if along is not None:
+        more, advice = one_way(along)
+        reason = f"{reason}; {more}"
     return _weighed(
         "places that confirm the fit",
         f"{check.hits:.0%} of {check.places}{lead}",
@@ -161,8 +185,26 @@ def where_seen(away: float, most: float) -> Criterion:
         f"at most {most:.3g} px, beyond which it is another place",
         away <= most,
         f"the tie points lie {away:.1f} px from where the rasters as a whole match best",
-        "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
-        "nodata, or match at a coarser --working-resolution",
+        _OVERLAID,
+    )
+
+
+def without_detail(seen: Smoothed, pixels: float) -> Criterion:
+    """Whether a fit that leaves things in place is that of the ground, not of what lies over it.
+
+    Args:
+        seen: where the rasters match best without fine detail.
+        pixels: reference pixels along a frame pixel.
+    """
+    away, most = seen.away * pixels, seen.separate * pixels
+    return _weighed(
+        "distance from where they match without fine detail",
+        f"{away:.1f} px, confidence {seen.margin:.2f}",
+        f"at most {most:.3g} px, or a confidence below {_PLAIN:.2f}",
+        not (seen.margin >= _PLAIN and away > most),
+        f"fine detail stays in place on both rasters, while all that is coarser matches {away:.1f} "
+        f"px away (confidence {seen.margin:.2f})",
+        _OVERLAID,
     )
 
 
@@ -245,8 +287,8 @@ def within(rmse: float | None, limit: float) -> Criterion:
 def within_reach(shift: float, limit: float, unit: str) -> Criterion:
     """The user's own limit of the shift.
 
-    The search sees somewhat further, because of rotation and scale: a repeat of a pattern beyond
-    the limit can be found, and is what the limit was given to exclude.
+    The search sees somewhat further, because of rotation and scale: what is plainly better beyond
+    the limit is found, and said. A repeat of a pattern that is as good there is none of it.
 
     Args:
         shift: of the overlap as a whole; NaN if unknown.

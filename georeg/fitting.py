@@ -39,7 +39,7 @@ _SURE = 2.0  # standard errors (over blocks) by which it must drop
 _SMOOTH_POINTS = 30  # least points for a smooth model instead of an affine one
 _CAP = 3.0  # pixels beyond which a held-out residual counts no more
 _KERNEL = 1.0  # pixels; least scale of the robust kernel, so that it can't lock on a lucky few
-_GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
+GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
 _ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
 _INLIER = 2.0  # pixels
 _KERNEL_SPREAD = 2.0  # standard deviations of what is to be averaged: the kernel's scale
@@ -160,7 +160,7 @@ def fit_transform(
     local, noise = robust_weights(claimed, true, prior)
     base = prior * local
     folding = Folding.over(true, block or 0.0)
-    splits = folding.splits(true, _GAP * (block or 0.0))
+    splits = folding.splits(true, GAP * (block or 0.0))
     chosen: _Candidate | None = None
     ladder: list[Rung] = []
     for name in models:

@@ -37,9 +37,15 @@ _RIVAL = 0.7  # share of the best margin at which another hypothesis may be the 
 _APART = 0.1  # share of the scene's extent between hypotheses that aren't the same
 
 
-def normal(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
-    """Around the georeference; also the level on which that was looked at."""
-    search = Search(scene, team, min(team.matcher.scene, SIDE))
+def normal(scene: Scene, team: Team, *, limited: bool = False) -> tuple[Search, Guess | None]:
+    """Around the georeference; also the level on which that was looked at.
+
+    Args:
+        scene: the rasters.
+        team: the matcher.
+        limited: whether the scene's largest shift is one that the user knows.
+    """
+    search = Search(scene, team, min(team.matcher.scene, SIDE), limited=limited)
     best = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
     # Key points and networks bear as much rotation and scale as is searched here.
     if not search.sparse and (best is None or best.margin < _CONFIDENT):
@@ -235,4 +241,7 @@ def _again(search: Search, best: Guess, start: Array | None = None) -> Guess:
     if abs(angle) < _AGAIN[0] / 2 and abs(scale - 1) < _AGAIN[1] / 2:
         return best
     second = search.guess(best.matrix, min(search.reach, 32.0), *_AGAIN)
-    return best if second is None else second._replace(margin=max(best.margin, second.margin))
+    if second is None:
+        return best
+    limited = best.limited or second.limited
+    return second._replace(margin=max(best.margin, second.margin), limited=limited)

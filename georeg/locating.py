@@ -22,6 +22,11 @@ Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 
+# Coherence of all gradients from which on they have one direction: rows and furrows have 0.9 and
+# more, of 158 development images the largest is 0.49.
+_COHERENT = 0.8
+_ROUGH = 1.5  # pixels by which noise is smoothed first
+
 
 @dataclass(frozen=True, eq=False)
 class Start:
@@ -36,6 +41,9 @@ class Start:
         tried: how many hypotheses were looked at; 0 if nobody had to search.
         shown: (rows, columns) of level 0, True where the moving raster has data; None if that is
             everywhere.
+        limited: whether it leads only because --max-shift rules out the other places.
+        along: degrees clockwise from up, in which all runs that one side shows (rows, furrows);
+            None if there is more to be seen.
     """
 
     transform: Transform
@@ -44,6 +52,8 @@ class Start:
     texture: Image
     tried: int = 0
     shown: Mask | None = None
+    limited: bool = False
+    along: float | None = None
 
 
 def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
@@ -52,14 +62,17 @@ def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     Returns:
         None if there is nothing to go by.
     """
-    strategy = guessing.wide if settings.anywhere else guessing.normal
-    search, best = strategy(scene, team)
+    if settings.anywhere:
+        search, best = guessing.wide(scene, team)
+    else:
+        search, best = guessing.normal(scene, team, limited=settings.max_shift is not None)
     if best is None:
         return None
     matrix, margin = scaled(best.matrix, search.factor), best.margin
     log.info("located: %s", describe(matrix, margin))
     seen = search.reference if search.window == level(scene)[0] else None
-    return replace(survey(scene, from_matrix(matrix), margin, seen), tried=search.tried)
+    start = survey(scene, from_matrix(matrix), margin, seen)
+    return replace(start, tried=search.tried, limited=best.limited)
 
 
 def survey(
@@ -77,7 +90,11 @@ def survey(
     reference = reference or scene.reference_view().look(window, factor)
     moving = scene.moving_view(transform).look(window, factor)
     texture = np.minimum(_texture(*reference), _texture(*moving))[pad:-pad, pad:-pad]
-    return Start(transform, margin, factor, texture, shown=moving[1][pad:-pad, pad:-pad])
+    ways = [way for way in (_one_way(*moving), _one_way(*reference)) if way is not None]
+    return Start(
+        transform, margin, factor, texture,
+        shown=moving[1][pad:-pad, pad:-pad], along=ways[0] if ways else None,
+    )  # fmt: skip
 
 
 def from_matrix(matrix: Array) -> Transform:
@@ -91,6 +108,23 @@ def describe(matrix: Array, margin: float) -> str:
     """A similarity in words."""
     angle, scale = angle_and_scale(matrix)
     return f"rotation {angle:.2f} degrees, scale {scale:.4f}, margin {margin:.2f}"
+
+
+def _one_way(image: Image, mask: Mask) -> float | None:
+    """In which direction everything runs, degrees clockwise from up; None if nothing prevails.
+
+    By the structure tensor of the whole (Bigun and Granlund, ICCV 1987).
+    """
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    if not inside.any():
+        return None
+    smooth = cv2.GaussianBlur(np.where(mask, image, np.float32(0)), (0, 0), _ROUGH)
+    x, y = (cv2.Sobel(smooth, cv2.CV_32F, *order)[inside] for order in ((1, 0), (0, 1)))
+    xx, yy, xy = (float((a * b).mean()) for a, b in ((x, x), (y, y), (x, y)))
+    if np.hypot(xx - yy, 2 * xy) < _COHERENT * (xx + yy) or xx + yy <= 0:
+        return None
+    # Gradients lie across what they show; y runs downwards.
+    return float(np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) % 180)
 
 
 def _texture(image: Image, mask: Mask) -> Image:

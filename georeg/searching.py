@@ -31,11 +31,13 @@ class Guess(NamedTuple):
         matrix: (3, 3) moving -> reference, in pixels of the level.
         margin: see `Vote`.
         support: templates, or points, that it rests on.
+        limited: see `Vote`.
     """
 
     matrix: Array
     margin: float
     support: int
+    limited: bool = False
 
     @property
     def weight(self) -> float:
@@ -62,22 +64,28 @@ class Search:
         middle: (x, y) of the scene, in pixels of the level.
         sparse: whether the matcher answered with points.
         tried: how many hypotheses were looked at.
+        limit: largest shift of the middle that is possible at all; None if any is.
     """
 
-    def __init__(self, scene: Scene, team: Team, side: int) -> None:
+    def __init__(
+        self, scene: Scene, team: Team, side: int, *, smoothed: float = 0.0, limited: bool = False
+    ) -> None:
         """Look at the reference.
 
         Args:
             scene: the rasters.
             team: the matcher.
             side: pixels of the level along the longer side of the scene.
+            smoothed: standard deviation in pixels of the level by which both are smoothed.
+            limited: whether the scene's largest shift is one that the user knows.
         """
-        self.scene, self.team = scene, team
+        self.scene, self.team, self.smoothed = scene, team, smoothed
         self.window, self.factor, pad = level(scene, side)
         self.sparse = False
         self.tried = 0
-        self.reference = scene.reference_view().look(self.window, self.factor)
+        self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
         self.reach = float(pad)
+        self.limit = scene.max_shift / self.factor if limited else None
         grid = scene.frame.grid
         self.extent = max(grid.shape) / self.factor / 2
         self.everywhere = self.extent
@@ -110,11 +118,12 @@ class Search:
         if isinstance(found, TilePoints):
             return _from_points(found, origin, start)
         result = vote(
-            found.moved(origin), self._middle(), rotation=rotation, scale=scale, steps=steps
-        )
+            found.moved(origin), self._middle(), rotation=rotation, scale=scale, steps=steps,
+            within=self._within(start),
+        )  # fmt: skip
         if result is None:
             return None
-        return Guess(result.matrix() @ start, result.margin, result.support)
+        return Guess(result.matrix() @ start, result.margin, result.support, result.limited)
 
     def sheared(self, start: Array, reach: float) -> Array | None:
         """The best affine uphill from the best similarity near a start.
@@ -150,6 +159,13 @@ class Search:
     def _middle(self) -> tuple[float, float]:
         return float(self.middle[0]), float(self.middle[1])
 
+    def _within(self, start: Array) -> tuple[float, float, float] | None:
+        """What shifts beyond a start are possible: their middle and radius."""
+        if self.limit is None:
+            return None
+        x, y = self.middle - (start[:2, :2] @ self.middle + start[:2, 2])
+        return float(x), float(y), self.limit
+
     def _sway(self, rotation: float, scale: float) -> float:
         """Pixels by which rotation (degrees) and scale move what lies far from the middle."""
         return 0.7 * (math.radians(rotation) + scale) * self.extent
@@ -169,7 +185,15 @@ class Search:
             return view.to_source(back * self.factor)
 
         placed = View(view.raster, view.radiometry, to_source)
-        return placed.look(self.window, self.factor)
+        return self._smooth(*placed.look(self.window, self.factor))
+
+    def _smooth(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """What is invalid adds nothing to its neighbours."""
+        if not self.smoothed:
+            return image, mask
+        weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), self.smoothed)
+        total = cv2.GaussianBlur(np.where(mask, image, np.float32(0)), (0, 0), self.smoothed)
+        return np.where(mask, total / np.maximum(weight, np.float32(1e-6)), image), mask
 
 
 def similarity(angle: float, scale: float, middle: Array) -> Array:

@@ -44,7 +44,7 @@ _STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend wit
 _COVERED = 0.1  # of the scene in tiles; where less is, what is between them limits the fit
 _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
-_BLOCK = 0.67  # of a template: points closer than that share most of their pixels
+BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -324,7 +324,7 @@ def match_level(
         points.score,
         points.sigma * factor,
         templates,
-        _BLOCK * size * factor,
+        BLOCK * size * factor,
         np.array([(w.x, w.y, w.width, w.height) for w in (p.window for p in pairs)]) * factor,
         isinstance(found[0], Surfaces),
     )

@@ -19,10 +19,11 @@ from georeg.crs import in_metres
 from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.frame import Frame
+from georeg.independence import allowance, independent_errors
 from georeg.locating import Start
 from georeg.scene import Scene
 from georeg.settings import Settings
-from georeg.tracking import TiePoints
+from georeg.tracking import BLOCK, TiePoints
 from georeg.transforms import Transform
 from georeg.voting import SEPARATE
 
@@ -36,14 +37,16 @@ _LEANING = 3.0  # pixels of it that are worth a word
 _ONE_WAY = 2.0  # times further along than across
 _ALREADY = 0.7  # pixels: smaller displacements than that are none
 _OPEN = 0.1  # share of the overlap where the fit may extrapolate without a word
+_FEW = 4.0  # independent errors; of fewer the stated one is known to a third at best: a warning
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """Errors at left-out tie points (inliers), in reference pixels and in metres.
 
-    CE90 is the radius that holds 90 % of them. `mean_*` is the mean error vector (x to the
-    right, y downwards). Metres are None without a CRS.
+    CE90 is the radius that holds 90 % of them, larger by what too few independent ones leave open
+    (`independent` of them, about; None if that wasn't looked at). `mean_*` is the mean error
+    vector (x to the right, y downwards). Metres are None without a CRS.
     """
 
     rmse_px: float
@@ -52,6 +55,7 @@ class Accuracy:
     mean_y_px: float
     rmse_m: float | None
     ce90_m: float | None
+    independent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Expected:
     """Errors to be expected over the overlap, wherever the moving raster has data.
 
     Unlike `Accuracy`, places count where nothing could be matched: water, clouds, no data in the
-    reference.
+    reference. So does a part that is displaced against the rest, as far as the check has seen it;
+    of a part that nothing confirms (`Check.astray` without `away`) they say nothing.
 
     Attributes:
         half_px: half of the overlap has less, in reference pixels.
@@ -183,6 +188,8 @@ def why_nothing(
     finer = None if settings.working_resolution else abs(scene.frame.grid.transform.a) / 2
     share = min(shown, 1.0)
     found = criteria.too_small(width, height, share, finer, enlarged=enlarged)
+    if found is None and start is not None and start.along is not None:
+        return criteria.one_way(start.along)
     return found or (reason, advice)
 
 
@@ -211,11 +218,19 @@ def judge(
         displacement: median correction in frame pixels, where it isn't that of the fit.
     """
     pixels, metres = frame.reference_pixels, frame.metres
-    accuracy = _accuracy(fit, pixels, metres)
+    independent = independent_errors(fit, points.true, points.block, points.block / BLOCK)
+    accuracy = _accuracy(fit, pixels, metres, independent)
     inliers = int(fit.inlier.sum())
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
-    expected = _expected(frame, start, points, fit, nodes)
+    everywhere = _nodes(frame, start, start.shown)
+    all_over, near = (_open(fit, points, xy) for xy in (everywhere, nodes))
+    left_open = _expected(all_over, near, pixels)
+    expected = _expected(
+        _stated(all_over, everywhere, check.astray, independent),
+        _stated(near, nodes, check.astray, independent),
+        pixels,
+    )
     shift = displacement
     if displacement is None:
         displacement = _displacement(fit.transform, nodes)
@@ -226,13 +241,16 @@ def judge(
     weighed = [
         criteria.enough_points(inliers, len(points)),
         criteria.spread(covered.share, inliers),
-        criteria.confirmed(start.margin, check, settings.anywhere),
+        criteria.confirmed(start.margin, check, settings.anywhere, start.along),
     ]
     if not folded:
         away = _away(start, fit.transform, nodes)
         weighed.append(criteria.where_seen(away * pixels, SEPARATE * start.factor * pixels))
-    if expected is not None:
-        weighed.append(criteria.known_all_over(expected.half_px, expected.matched_px, HIT * pixels))
+    if check.smoothed is not None:
+        weighed.append(criteria.without_detail(check.smoothed, pixels))
+    if left_open is not None:
+        half, matched = left_open.half_px, left_open.matched_px
+        weighed.append(criteria.known_all_over(half, matched, HIT * pixels))
     if settings.georef and not settings.anywhere and not folded:
         weighed.append(criteria.plausible_scale(scale))
     weighed.append(criteria.undistorted(low, high, folded))
@@ -249,7 +267,10 @@ def judge(
     return Verdict(
         ok,
         reasons,
-        _warnings(frame, covered.share, check, _lean(points) * pixels, expected, ok=ok),
+        (
+            *_warnings(frame, covered.share, check, _lean(points) * pixels, left_open, ok=ok),
+            *(_reservations(start, accuracy) if ok else ()),
+        ),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
@@ -267,14 +288,14 @@ def judge(
 
 
 def _warnings(
-    frame: Frame, share: float, check: Check, lean: float, expected: Expected | None, *, ok: bool
+    frame: Frame, share: float, check: Check, lean: float, left_open: Expected | None, *, ok: bool
 ) -> tuple[str, ...]:
     warnings, hit = [], HIT * frame.reference_pixels
-    if ok and expected is not None and expected.beyond > _OPEN and expected.matched_px <= hit:
+    if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
         warnings.append(
-            f"the fit extrapolates where nothing can be matched: over {expected.beyond:.0%} of the "
-            f"overlap it may be off by more than {hit:.3g} px ({expected.most_px:.1f} px and more "
-            "over a tenth)"
+            "the fit extrapolates where nothing can be matched: over "
+            f"{left_open.beyond:.0%} of the overlap it may be off by more than {hit:.3g} px "
+            f"({left_open.most_px:.1f} px and more over a tenth)"
         )
     if share < _THIN_COVERAGE:
         warnings.append(
@@ -297,6 +318,23 @@ def _warnings(
     return tuple(warnings)
 
 
+def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:
+    """What an alignment that is trusted rests on, where that is little."""
+    found = []
+    if accuracy is not None and accuracy.independent is not None and accuracy.independent < _FEW:
+        found.append(
+            "the stated error is that of few places: what the tie points show is worth about "
+            f"{accuracy.independent:.0f} that share no pixels. CE90 allows for that; the RMSE may "
+            "be twice as large"
+        )
+    if start.limited:
+        found.append(
+            "a place beyond --max-shift fits as well: what is shown repeats, and that it is this "
+            "place rests on the limit that was given"
+        )
+    return tuple(found)
+
+
 def _apart(frame: Frame, part: Astray) -> str:
     """What is known of a part that doesn't lie where the fit puts it."""
     left, top, right, bottom = part.bounds
@@ -308,23 +346,25 @@ def _apart(frame: Frame, part: Astray) -> str:
     if part.away is None:
         return (
             f"no place confirms the fit over {where}: what is shown there has changed or is hidden "
-            f"(clouds), or it is displaced by more than {RADIUS * pixels:.3g} px against the rest"
+            f"(clouds), or it is displaced by more than {RADIUS * pixels:.3g} px against the rest. "
+            "The errors that are stated, and expected, are those outside of it"
         )
     more = " or more" if max(map(abs, part.away)) >= RADIUS - 1 else ""
     return (
         f"{where}, matches best {math.hypot(*part.away) * pixels:.1f} px{more} from where the fit "
         "puts it, all of it alike: a seam of a mosaic, a landslide, relief, or a pattern that "
-        "repeats. The error that is stated isn't that of this part"
+        "repeats. The error that is stated isn't that of this part; the expected one counts it"
     )
 
 
-def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
+def _accuracy(fit: Fit, pixels: float, metres: float | None, independent: float) -> Accuracy | None:
     held = fit.held_out[fit.inlier]
     held = held[np.isfinite(held).all(axis=1)]
     if len(held) < 3:
         return None
     distance = np.hypot(*held.T)
-    rmse, ce90 = math.sqrt(float((distance**2).mean())), float(np.percentile(distance, 90))
+    rmse = math.sqrt(float((distance**2).mean()))
+    ce90 = float(np.percentile(distance, 90)) * allowance(independent)
     mean = held.mean(axis=0)
     return Accuracy(
         rmse * pixels,
@@ -333,26 +373,38 @@ def _accuracy(fit: Fit, pixels: float, metres: float | None) -> Accuracy | None:
         float(mean[1]) * pixels,
         None if metres is None else rmse * metres,
         None if metres is None else ce90 * metres,
+        independent,
     )
 
 
-def _expected(
-    frame: Frame, start: Start, points: TiePoints, fit: Fit, matched: Array
-) -> Expected | None:
-    nodes = _nodes(frame, start, start.shown)
-    pixels, errors = frame.reference_pixels, []
-    for xy in (nodes, matched):
-        found = expected_errors(fit, points.true, xy)
-        if found is None:
-            return None
-        errors.append(np.nan_to_num(found, nan=math.inf) * pixels)
-    all_over, near = errors
-    half, most = np.percentile(all_over, [50, 90], method="lower")
+def _open(fit: Fit, points: TiePoints, xy: Array) -> Array | None:
+    """(N,) errors that the tie points leave open, frame pixels; inf where a model doesn't reach."""
+    found = expected_errors(fit, points.true, xy)
+    return None if found is None else np.nan_to_num(found, nan=math.inf)
+
+
+def _stated(
+    errors: Array | None, xy: Array, part: Astray | None, independent: float
+) -> Array | None:
+    """The same with what is known besides: how many errors they rest on, and a displaced part."""
+    if errors is None:
+        return None
+    errors = errors * allowance(independent)
+    if part is None or part.away is None or part.where is None:
+        return errors
+    displaced = np.where(part.where.hold(xy), math.hypot(*part.away), 0.0)
+    return np.hypot(errors, displaced)
+
+
+def _expected(all_over: Array | None, near: Array | None, pixels: float) -> Expected | None:
+    if all_over is None or near is None:
+        return None
+    half, most = np.percentile(all_over, [50, 90], method="lower") * pixels
     return Expected(
         float(half),
         float(most),
-        float(np.median(near)),
-        float((all_over > HIT * pixels).mean()),
+        float(np.median(near)) * pixels,
+        float((all_over > HIT).mean()),
     )
 
 

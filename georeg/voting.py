@@ -28,6 +28,8 @@ _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
 _AT_ONCE = 250_000  # numbers that are worked on at a time, so that they stay in the cache
+_CHANCE = 0.3  # lead per template that chance reaches
+_ALIKE = 9.0  # steps of the filter below that are one number rather than several
 _WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
 SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
 
@@ -45,6 +47,7 @@ class Vote:
         margin: lead of `score` over that of the best separate shift, both among all templates and
             among those that see what lies there.
         support: number of templates.
+        limited: whether it leads only because other shifts aren't possible.
     """
 
     rotation: float
@@ -54,6 +57,7 @@ class Vote:
     score: float
     margin: float
     support: int
+    limited: bool = False
 
     def matrix(self) -> Array:
         """(3, 3) moving -> reference."""
@@ -97,6 +101,7 @@ def vote(
     rotation: float,
     scale: float,
     steps: int = 9,
+    within: tuple[float, float, float] | None = None,
 ) -> Vote | None:
     """The best similarity, searched from coarse to fine over rotation and scale.
 
@@ -106,6 +111,9 @@ def vote(
         rotation: degrees to search on either side of none.
         scale: largest relative change of scale to search on either side of none.
         steps: hypotheses along rotation and along scale in the first round.
+        within: x, y and radius in pixels of what a shift can be at all; anything if None. A repeat
+            beyond is no rival then, unless it is better by more than chance: then it is the one.
+            What chance reaches anywhere still is one: among a few shifts some place always leads.
 
     Returns:
         None if there are no surfaces.
@@ -117,27 +125,22 @@ def vote(
             np.linspace(0, len(surfaces) - 1, _MAX_TEMPLATES).round().astype(np.int64)
         )
     pool = _Pool(surfaces, pivot, _WANDER * (math.radians(rotation) + scale))
-    best = _Hypothesis(0.0, 1.0, *pool.at(0.0, 1.0))
-    span_r, span_s, n = rotation, scale, steps
-    while True:
-        angles = best.rotation + np.linspace(-span_r, span_r, n if span_r > 0 else 1)
-        scales = best.scale + np.linspace(-span_s, span_s, n if span_s > 0 else 1)
-        for angle in angles:
-            for factor in scales:
-                score, place = pool.at(float(angle), float(factor))
-                if score > best.score:
-                    best = _Hypothesis(float(angle), float(factor), score, place)
-        span_r, span_s, n = span_r / (n - 1), span_s / (n - 1), 5
-        # Finer than half a step at the scene's edge there is nothing to be seen.
-        if max(math.radians(span_r), span_s) * pool.extent < 0.5 * surfaces.step:
-            break
+    best = _searched(pool, rotation, scale, steps)
+    possible = None if within is None else pool.possible(*within)
+    if possible is not None and not possible[best.place]:
+        inside = _searched(pool, rotation, scale, steps, possible)
+        if best.score - inside.score <= _CHANCE * len(surfaces):
+            best = inside
+        else:
+            possible = None
     total = pool.sum(best.rotation, best.scale)
     radius = surfaces.radius
     y, x = best.place
     guard = max(2, round(SEPARATE / surfaces.step))
     # Templates that look beyond the data speak against large shifts, though they know nothing.
     seeing = pool.seen(total, best)
-    lead = min(_lead(of, y, x, guard) for of in (total, seeing))
+    lead = min(_lead(of, y, x, guard, possible) for of in (total, seeing))
+    free = min(_lead(of, y, x, guard) for of in (total, seeing))
     dx, dy = _sub_step(total, y, x)
     return Vote(
         best.rotation,
@@ -147,7 +150,28 @@ def vote(
         best.score / len(surfaces),
         max(0.0, lead) / len(surfaces),
         len(surfaces),
+        free <= _CHANCE * len(surfaces) < lead,
     )
+
+
+def _searched(
+    pool: _Pool, rotation: float, scale: float, steps: int, possible: Mask | None = None
+) -> _Hypothesis:
+    """The best of the possible shifts, from coarse to fine over rotation and scale."""
+    best = _Hypothesis(0.0, 1.0, *pool.at(0.0, 1.0, possible))
+    span_r, span_s, n = rotation, scale, steps
+    while True:
+        angles = best.rotation + np.linspace(-span_r, span_r, n if span_r > 0 else 1)
+        scales = best.scale + np.linspace(-span_s, span_s, n if span_s > 0 else 1)
+        for angle in angles:
+            for factor in scales:
+                score, place = pool.at(float(angle), float(factor), possible)
+                if score > best.score:
+                    best = _Hypothesis(float(angle), float(factor), score, place)
+        span_r, span_s, n = span_r / (n - 1), span_s / (n - 1), 5
+        # Finer than half a step at the scene's edge there is nothing to be seen.
+        if max(math.radians(span_r), span_s) * pool.extent < 0.5 * pool.step:
+            return best
 
 
 def climb(surfaces: Surfaces, pivot: tuple[float, float], start: Array) -> Array:
@@ -237,6 +261,12 @@ class _Pool:
         self.padded = np.pad(smooth, around, constant_values=_NOTHING)
         self.valid = np.pad(np.isfinite(surfaces.score), around)
 
+    def possible(self, x: float, y: float, radius: float) -> Mask:
+        """(2 R + 1, 2 R + 1) shifts that lie within a radius (pixels), the nearest one at least."""
+        at = (np.arange(2 * self.radius + 1) - self.radius) * self.step
+        apart = np.hypot(at[None, :] - x, at[:, None] - y)
+        return np.asarray(apart <= max(radius + self.step, float(apart.min())))
+
     def sum(self, rotation: float, scale: float) -> Image:
         """(2 R + 1, 2 R + 1) total over all templates, by shift."""
         return self._summed(self.padded, rotation, scale)
@@ -268,19 +298,35 @@ class _Pool:
             flat += surface[start : start + length]
         return total[:, :width]
 
-    def at(self, rotation: float, scale: float) -> tuple[float, tuple[int, int]]:
-        """The best shift's total and its place (row, column)."""
+    def at(
+        self, rotation: float, scale: float, possible: Mask | None = None
+    ) -> tuple[float, tuple[int, int]]:
+        """The total and the place (row, column) of the best possible shift."""
         total = self.sum(rotation, scale)
+        if possible is not None:
+            total = np.where(possible, total, np.float32(-np.inf))
         place = divmod(int(total.argmax()), total.shape[1])
         return float(total[place]), place
 
 
-def _lead(total: Image, y: int, x: int, guard: int) -> float:
-    """By how much a place (row, column) surpasses all that aren't next to it."""
+def _lead(total: Image, y: int, x: int, guard: int, possible: Mask | None = None) -> float:
+    """By how much a place (row, column) surpasses all possible ones that aren't next to it.
+
+    If not all are possible it must surpass what the largest of as many would be by chance, too.
+    """
     rest = total.copy()
+    if possible is not None:
+        rest[~possible] = _by_chance(total)
     rest[max(0, y - guard) : y + guard + 1, max(0, x - guard) : x + guard + 1] = -np.inf
     second = rest.max() if np.isfinite(rest).any() else total.min()
     return float(total[y, x] - second)
+
+
+def _by_chance(total: Image) -> float:
+    """About the largest of so many normal numbers as vary like most of these."""
+    middle = float(np.median(total))
+    spread = 1.4826 * float(np.median(np.abs(total - middle)))
+    return middle + spread * math.sqrt(2 * math.log(max(total.size / _ALIKE, 2.0)))
 
 
 def _smooth(x: Image) -> Image:

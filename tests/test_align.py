@@ -347,6 +347,55 @@ def test_far_apart_is_no_overlap(tmp_path: Path) -> None:
         measure(far, pair.reference, Settings())
 
 
+def drawn(folder: Path, image: scenes.Image, step: tuple[float, float]) -> tuple[str, str]:
+    """The same thing twice with a camera's noise, displaced by a step."""
+    rng = np.random.default_rng(5)
+    there = Affine(1.0, 0, scenes.ORIGIN[0], 0, -1.0, scenes.ORIGIN[1])
+    moved = scenes.sample(image, scenes.pixels(image.shape) + step, image.shape)
+    files = [
+        scenes.write(
+            folder / f"{name}.tif", np.clip(seen + rng.normal(0, 0.03, SHAPE), 0, 1), there
+        )
+        for name, seen in (("moving", moved), ("reference", image))
+    ]
+    return files[0], files[1]
+
+
+@pytest.mark.parametrize("degrees", [20.0, 0.0])
+def test_furrows_are_refused_for_what_they_are(tmp_path: Path, degrees: float) -> None:
+    """Irregular across, and nothing to be seen along: the advice was to name modalities."""
+    rng = np.random.default_rng(0)
+    profile = np.convolve(rng.normal(size=1000), np.hanning(9), "valid")
+    x, y = scenes.pixels(SHAPE).T
+    across = x * np.cos(np.radians(degrees)) + y * np.sin(np.radians(degrees))
+    image = np.interp(across, np.arange(len(profile)), 0.5 + 0.15 * profile / profile.std())
+    files = drawn(tmp_path, image.reshape(SHAPE).astype(np.float32), (3.0, 2.0))
+    found = measure(*files, Settings()).verdict
+    assert not found.ok
+    assert "all that is shown runs one way" in found.reasons[0]
+    said = re.findall(r"about (\d+) degrees clockwise", found.reasons[0])
+    turned = abs(float(said[0]) - degrees)
+    assert min(turned, 180 - turned) < 6
+    assert "ends of the rows" in found.reasons[0]
+    assert "--modality" not in found.reasons[0]
+
+
+def test_max_shift_settles_what_repeats(tmp_path: Path) -> None:
+    """Blocks of houses every 40 px; it was 'another place fits as well' whatever the limit."""
+    block = np.full((40, 40), 0.4, np.float32)
+    block[4:18, 4:24] = 0.8
+    block[24:32, 28:34] = 0.15
+    rng = np.random.default_rng(1)
+    image = np.tile(block, (10, 10)) + 0.02 * scenes.texture(SHAPE) * rng.uniform()
+    files = drawn(tmp_path, image.astype(np.float32), (5.0, 3.0))
+    assert not measure(*files, Settings()).verdict.ok
+    result = measure(*files, Settings(max_shift=15.0))
+    assert result.verdict.ok, result.verdict.reasons
+    at = np.array([[100.0, 100.0], [300.0, 200.0]])
+    assert corrected(result)(at) - at == pytest.approx(np.array([[5.0, 3.0]] * 2), abs=0.3)
+    assert any("rests on the limit" in warning for warning in result.verdict.warnings)
+
+
 def test_max_rmse_refuses(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 300, 2.0, -3.0), SHAPE)
     result = measure(pair.moving, pair.reference, Settings(max_rmse=0.01))

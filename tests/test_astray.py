@@ -40,6 +40,12 @@ def test_a_part_that_is_displaced_alike_is_found() -> None:
     assert found.away == pytest.approx((8.0, -4.0), abs=0.5)
     assert found.bounds == (0, 480, 192, 960)
     assert found.share == pytest.approx(0.1)
+    assert found.where is not None
+    inside = found.where.hold(
+        np.array([[10.0, 490.0], [190.0, 950.0], [200.0, 500.0], [5.0, 400.0]])
+    )
+    assert inside.tolist() == [True, True, False, False]
+    assert found.where.hold(np.array([[-5.0, 990.0]])).all(), "beyond the last place"
 
 
 def test_a_part_that_nothing_confirms_is_found() -> None:
@@ -90,6 +96,10 @@ def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float])
     part = found.check.astray
     assert part is not None
     assert part.away == pytest.approx(step, abs=2)
+    # A quarter of it is that far off: 0.2 px were expected over nine tenths.
+    assert found.expected is not None
+    assert found.expected.most_px == pytest.approx(np.hypot(*part.away), abs=0.5)
+    assert found.expected.half_px < 1
     (warning,) = (w for w in found.warnings if "matches best" in w)
     left, bottom, right, top = map(
         float, re.findall(r"--area (\S+) (\S+) (\S+) (\S+)\)", warning)[0]

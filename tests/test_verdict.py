@@ -23,7 +23,7 @@ from georeg.grid import Grid
 from georeg.locating import Start
 from georeg.settings import Settings
 from georeg.textfile import finite
-from georeg.tracking import TiePoints
+from georeg.tracking import BLOCK, TiePoints
 from georeg.transforms import Transform
 from georeg.verdict import Verdict, judge, no_verdict
 
@@ -231,6 +231,28 @@ def test_the_user_s_own_limit_of_the_shift() -> None:
     assert verdict(points, max_shift=14.0, georef=False).ok
 
 
+def test_what_only_the_limit_decides_is_said() -> None:
+    begin = dataclasses.replace(start(), limited=True)
+    found = verdict(tp.scattered(tp.shift), begin=begin, max_shift=15.0)
+    assert found.ok
+    assert any("a place beyond --max-shift fits as well" in w for w in found.warnings)
+
+
+def test_few_independent_places_are_said() -> None:
+    """Templates of 450 px, the points at most 500 px apart: hardly more than one."""
+    rng = np.random.default_rng(0)
+    points = tp.scattered(tp.shift, within=rng.uniform(250, 750, (30, 2)), noise=0.1)
+    fit = points.fit("shift", block=BLOCK * 450)
+    ties = TiePoints(points.claimed, points.true, points.score, points.sigma, 30, BLOCK * 450)
+    found = judge(frame(), start(), ties, fit, GOOD, Settings())
+    assert found.ok
+    assert found.accuracy is not None
+    assert found.accuracy.independent is not None
+    assert found.accuracy.independent < 4
+    (warning,) = (w for w in found.warnings if "few places" in w)
+    assert f"about {found.accuracy.independent:.0f} that share no pixels" in warning
+
+
 def test_turning_is_no_shift() -> None:
     def turned(xy: tp.Array) -> tp.Array:
         return np.asarray(similarity(4.0, 1.03, (2.0, 1.0)).forward(xy))
@@ -407,11 +429,11 @@ def test_report_has_all_of_it_in_strict_json() -> None:
         }  # fmt: skip
     data = verdict(tp.scattered(tp.shift)).to_dict()
     assert set(data["accuracy"]) == {
-        "rmse_px", "ce90_px", "mean_x_px", "mean_y_px", "rmse_m", "ce90_m",
+        "rmse_px", "ce90_px", "mean_x_px", "mean_y_px", "rmse_m", "ce90_m", "independent",
     }  # fmt: skip
     assert data["check"] == {
         "places": 200, "independent_places": 40.0, "hits": 0.9, "hits_by_chance": 0.03,
-        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None,
+        "similarity_before": 0.1, "similarity_after": 0.5, "astray": None, "smoothed": None,
     }  # fmt: skip
 
 

@@ -138,6 +138,58 @@ def test_templates_that_see_nothing_are_no_evidence_against_a_rival() -> None:
     assert margin(alone.score) > 0.8
 
 
+def both(near: float, far: float, seed: int = 0) -> Surfaces:
+    """A pattern that repeats: peaks of such heights at (-8, 4) and at (60, 4)."""
+    one = scene(similarity(0, 1, (-8.0, 4.0)), height=near, seed=seed)
+    other = scene(similarity(0, 1, (60.0, 4.0)), height=far, seed=seed + 1)
+    return Surfaces(one.tile, one.center, one.score + other.score, STEP, 128.0)
+
+
+def test_a_repeat_beyond_what_is_possible_is_no_rival() -> None:
+    surfaces = both(5.0, 5.1)
+    found = vote(surfaces, PIVOT, rotation=1.0, scale=0.01)
+    assert found is not None
+    assert found.margin < 0.2
+    assert not found.limited
+    found = vote(surfaces, PIVOT, rotation=1.0, scale=0.01, within=(0.0, 0.0, 24.0))
+    assert found is not None
+    assert found.shift == pytest.approx((-8.0, 4.0), abs=2.0)
+    assert found.margin > 0.8
+    assert found.limited
+    # As seen from elsewhere, the other one is.
+    found = vote(surfaces, PIVOT, rotation=1.0, scale=0.01, within=(56.0, 0.0, 24.0))
+    assert found is not None
+    assert found.shift == pytest.approx((60.0, 4.0), abs=2.0)
+
+
+def test_a_place_that_is_better_by_more_than_chance_is_found_beyond_the_limit() -> None:
+    """It is refused then, and says what was found; nothing is made up inside."""
+    found = vote(both(2.5, 6.0), PIVOT, rotation=1.0, scale=0.01, within=(0.0, 0.0, 24.0))
+    assert found is not None
+    assert found.shift == pytest.approx((60.0, 4.0), abs=2.0)
+    assert not found.limited
+
+
+@pytest.mark.parametrize("radius", [0.0, 8.0, 24.0, 60.0])
+def test_few_possible_places_make_no_lead_of_chance(radius: float) -> None:
+    for seed in range(8):
+        surfaces = scene(None, seed=seed)
+        found = vote(surfaces, PIVOT, rotation=2.0, scale=0.02, steps=5, within=(0.0, 0.0, radius))
+        assert found is not None
+        assert found.margin < 0.2
+
+
+def test_the_limit_changes_nothing_of_what_is_clear() -> None:
+    surfaces = scene(similarity(0, 1, (8.0, 8.0)), height=5.0)
+    free = vote(surfaces, PIVOT, rotation=1.0, scale=0.01)
+    limited = vote(surfaces, PIVOT, rotation=1.0, scale=0.01, within=(0.0, 0.0, 16.0))
+    assert free is not None
+    assert limited is not None
+    assert limited.matrix() == pytest.approx(free.matrix())
+    assert limited.margin > 0.8
+    assert not limited.limited
+
+
 def test_likelihood_ratios() -> None:
     flat = np.zeros((1, 9, 9), np.float32)
     assert log_likelihood(flat) == pytest.approx(np.zeros((1, 9, 9)), abs=1e-5)

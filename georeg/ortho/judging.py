@@ -90,10 +90,13 @@ def _check(
     try:
         rest = fit_points(points, settings)
     except PointsError:
-        return check_alignment(found.scene, judges, start, identity(), (), None, earlier)
+        return check_alignment(
+            found.scene, judges, start, identity(), (), None, earlier, claimed=False
+        )
     return check_alignment(
-        found.scene, judges, start, rest.transform, rest.fold_models, rest.folding.fold, earlier
-    )
+        found.scene, judges, start, rest.transform, rest.fold_models, rest.folding.fold, earlier,
+        claimed=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,74 @@
+"""What stays in place on both rasters while the ground doesn't isn't taken for the ground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+
+import scenes
+from georeg.align import measure
+from georeg.settings import Settings
+from georeg.verdict import Verdict
+
+SHAPE = (400, 400)
+GREY = 25 / 255  # of a sensor's noise, the same on both
+
+
+def overlaid(
+    folder: Path, step: tuple[float, float], *, moved: float = 0.0, noise: float = GREY
+) -> tuple[str, str]:
+    """The ground lies `step` off; `moved` pixels lie between the georeferences."""
+    image = scenes.texture(SHAPE)
+    ground = scenes.sample(image, scenes.pixels(SHAPE) + step, SHAPE)
+    same = np.random.default_rng(5).normal(0, noise, SHAPE).astype(np.float32)
+    x, y = scenes.ORIGIN
+    files = []
+    for name, seen, left in (
+        ("moving", scenes.other_sensor(ground), x + moved),
+        ("reference", image, x),
+    ):
+        there = Affine(1.0, 0, left, 0, -1.0, y)
+        files.append(scenes.write(folder / f"{name}.tif", 0.7 * seen + 0.15 + same, there))
+    return files[0], files[1]
+
+
+def judged(files: tuple[str, str], **settings: float) -> Verdict:
+    return measure(*files, Settings(**settings)).verdict  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("moved", [0.0, 6.0], ids=["map position", "pixel"])
+def test_noise_that_stays_in_place(tmp_path: Path, moved: float) -> None:
+    """It was 'already aligned' within 0.03 px, with the ground 15 px off."""
+    found = judged(overlaid(tmp_path, (12.0, 9.0), moved=moved))
+    assert not found.ok
+    (said,) = found.reasons
+    assert "fine detail stays in place on both rasters" in said
+    assert found.check is not None
+    assert found.check.smoothed is not None
+    assert found.check.smoothed.away == pytest.approx(15, abs=0.5)
+    assert "--working-resolution" in said
+
+
+def test_what_is_advised_helps(tmp_path: Path) -> None:
+    found = judged(overlaid(tmp_path, (12.0, 9.0)), working_resolution=2.0)
+    assert found.ok, found.reasons
+    assert found.displacement_px == pytest.approx(15, abs=0.3)
+
+
+def test_ground_that_is_in_place_is_not_doubted(tmp_path: Path) -> None:
+    found = judged(overlaid(tmp_path, (0.0, 0.0)))
+    assert found.ok, found.reasons
+    assert found.status == "already aligned"
+    assert found.check is not None
+    assert found.check.smoothed is not None
+    assert found.check.smoothed.away < 1
+
+
+def test_what_moves_is_not_looked_at_again(tmp_path: Path) -> None:
+    found = judged(overlaid(tmp_path, (12.0, 9.0), noise=0.01))
+    assert found.ok, found.reasons
+    assert found.check is not None
+    assert found.check.smoothed is None
