@@ -11,7 +11,8 @@ from georeg.ortho.bias import BiasFit, fit_bias
 from georeg.ortho.gcps import Gcps
 from georeg.ortho.sensor import Sensor
 from georeg.settings import Settings
-from georeg.verdict import Accuracy, Verdict, no_verdict
+from georeg.stating import Accuracy
+from georeg.verdict import Verdict, no_verdict
 
 _LEAST = 3  # GCPs
 _ADVICE = "give a --reference, or --gcps check"

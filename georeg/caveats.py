@@ -1,0 +1,143 @@
+"""What to keep in mind of an alignment: the warnings of a verdict."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg import criteria
+from georeg.astray import Astray
+from georeg.checking import HIT, RADIUS, Check
+from georeg.frame import Frame
+from georeg.locating import Start
+from georeg.stating import Accuracy, Expected
+from georeg.tracking import TiePoints
+
+Array = npt.NDArray[np.float64]
+
+_THIN_COVERAGE = 0.35  # below: a warning
+_MOST_HITS = 0.7  # of the places; below: a warning
+_SURE = 0.5  # score of the tie points that show lean
+_LEANING = 3.0  # pixels of it that are worth a word
+_ONE_WAY = 2.0  # times further along than across
+_OPEN = 0.1  # share of the overlap where the fit may extrapolate without a word
+_FEW = 4.0  # independent errors; of fewer the stated one is known to a third at best: a warning
+
+
+def warnings_of(
+    frame: Frame,
+    start: Start,
+    points: TiePoints,
+    share: float,
+    check: Check,
+    accuracy: Accuracy | None,
+    left_open: Expected | None,
+    *,
+    ok: bool,
+) -> tuple[str, ...]:
+    """A sentence for each.
+
+    Args:
+        frame: of the fit.
+        start: the first estimate.
+        points: the tie points.
+        share: of the overlap near a tie point.
+        check: the independent look.
+        accuracy: at left-out tie points.
+        left_open: errors over all of the overlap that the tie points leave open.
+        ok: whether the alignment is trusted: of another one only what explains it is said.
+    """
+    warnings, hit = [], HIT * frame.reference_pixels
+    lean = _lean(points) * frame.reference_pixels
+    if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
+        warnings.append(
+            "the fit extrapolates where nothing can be matched: over "
+            f"{left_open.beyond:.0%} of the overlap it may be off by more than {hit:.3g} px "
+            f"({left_open.most_px:.1f} px and more over a tenth)"
+        )
+    if share < _THIN_COVERAGE:
+        warnings.append(
+            f"tie points cover {share:.0%} of the overlap; elsewhere the fit extrapolates"
+        )
+    if ok and check.hits < _MOST_HITS:
+        warnings.append(
+            f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
+            "the tie points that agree"
+        )
+    part = check.astray
+    if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):
+        warnings.append(_apart(frame, part))  # few hits without another place are said already
+    if lean > _LEANING:
+        warnings.append(
+            f"displacements spread over {lean:.1f} px along one direction, as where buildings lean "
+            "or slopes are seen from the side: the fit follows what it sees most of, what lies "
+            "higher or lower is off by up to that"
+        )
+    return (*warnings, *(_reservations(start, accuracy) if ok else ()))
+
+
+def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:
+    """What an alignment that is trusted rests on, where that is little."""
+    found = []
+    if accuracy is not None and accuracy.independent is not None and accuracy.independent < _FEW:
+        found.append(
+            "the stated error is that of few places: what the tie points show is worth about "
+            f"{accuracy.independent:.0f} that share no pixels. CE90 allows for that; the RMSE may "
+            "be twice as large"
+        )
+    if start.limited:
+        found.append(
+            "a place beyond --max-shift fits as well: what is shown repeats, and that it is this "
+            "place rests on the limit that was given"
+        )
+    return tuple(found)
+
+
+def _apart(frame: Frame, part: Astray) -> str:
+    """What is known of a part that doesn't lie where the fit puts it."""
+    left, top, right, bottom = part.bounds
+    corners = np.array([[left, bottom], [right, top]])
+    corners = frame.grid.to_map(np.clip(corners, 0, [frame.grid.width, frame.grid.height]))
+    area = " ".join(f"{v:.8g}" for v in corners.ravel())
+    where = f"{part.share:.0%} of what was looked at, side by side (--area {area})"
+    pixels = frame.reference_pixels
+    if part.away is None:
+        return (
+            f"no place confirms the fit over {where}: what is shown there has changed or is hidden "
+            f"(clouds), or it is displaced by more than {RADIUS * pixels:.3g} px against the rest. "
+            "The errors that are stated, and expected, are those outside of it"
+        )
+    more = " or more" if max(map(abs, part.away)) >= RADIUS - 1 else ""
+    return (
+        f"{where}, matches best {math.hypot(*part.away) * pixels:.1f} px{more} from where the fit "
+        "puts it, all of it alike: a seam of a mosaic, a landslide, relief, or a pattern that "
+        "repeats. The error that is stated isn't that of this part; the expected one counts it"
+    )
+
+
+def _lean(points: TiePoints) -> float:
+    """How far tie points spread along one direction beyond an affine model, in frame pixels.
+
+    Parallax moves everything along one direction, by its height; wrong matches and smooth
+    distortions don't keep to one. 0 where no direction stands out.
+    """
+    sure = points.score >= _SURE
+    if sure.sum() < 4 * criteria.LEAST_POINTS:
+        return 0.0
+    claimed, true = points.claimed[sure], points.true[sure]
+    design = np.column_stack([claimed - claimed.mean(axis=0), np.ones(len(claimed))])
+    rest: Array = true - claimed
+    weight = np.ones(len(claimed))
+    for _ in range(5):
+        root = np.sqrt(weight)[:, None]
+        solution, *_ = np.linalg.lstsq(design * root, (true - claimed) * root, rcond=None)
+        rest = true - claimed - design @ solution
+        distance = np.hypot(*rest.T)
+        weight = 1 / (1 + (distance / max(float(np.median(distance)), 0.1)) ** 2)
+    spread, axes = np.linalg.eigh(np.cov(rest.T, aweights=weight))
+    if spread[1] < _ONE_WAY**2 * spread[0]:
+        return 0.0
+    low, high = np.percentile(rest @ axes[:, 1], [5, 95])
+    return float(high - low)

@@ -1,0 +1,143 @@
+"""What errors a verdict states: at tie points that were left out, and all over the overlap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from georeg.astray import Astray
+from georeg.checking import HIT
+from georeg.expecting import expected_errors
+from georeg.fitting import Fit
+from georeg.independence import allowance
+from georeg.tracking import TiePoints
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors at left-out tie points (inliers), in reference pixels and in metres.
+
+    CE90 is the radius that holds 90 % of them, larger by what too few independent ones leave open
+    (`independent` of them, about; None if that wasn't looked at). `mean_*` is the mean error
+    vector (x to the right, y downwards). Metres are None without a CRS.
+    """
+
+    rmse_px: float
+    ce90_px: float
+    mean_x_px: float
+    mean_y_px: float
+    rmse_m: float | None
+    ce90_m: float | None
+    independent: float | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Errors to be expected over the overlap, wherever the moving raster has data.
+
+    Unlike `Accuracy`, places count where nothing could be matched: water, clouds, no data in the
+    reference. So does a part that is displaced against the rest, as far as the check has seen it;
+    of a part that nothing confirms (`Check.astray` without `away`) they say nothing.
+
+    Attributes:
+        half_px: half of the overlap has less, in reference pixels.
+        most_px: nine tenths of it have less.
+        matched_px: half of what both rasters show has less.
+        beyond: share of the overlap with more than what counts as a hit.
+    """
+
+    half_px: float
+    most_px: float
+    matched_px: float
+    beyond: float
+
+
+def accuracy_of(
+    fit: Fit, pixels: float, metres: float | None, independent: float
+) -> Accuracy | None:
+    """Of the inliers that were left out; None of fewer than three.
+
+    Args:
+        fit: of the tie points.
+        pixels: reference pixels along a frame pixel.
+        metres: metres along a frame pixel; None without a CRS.
+        independent: how many independent errors they are worth.
+    """
+    held = fit.held_out[fit.inlier]
+    held = held[np.isfinite(held).all(axis=1)]
+    if len(held) < 3:
+        return None
+    distance = np.hypot(*held.T)
+    rmse = math.sqrt(float((distance**2).mean()))
+    ce90 = float(np.percentile(distance, 90)) * allowance(independent)
+    mean = held.mean(axis=0)
+    return Accuracy(
+        rmse * pixels,
+        ce90 * pixels,
+        float(mean[0]) * pixels,
+        float(mean[1]) * pixels,
+        None if metres is None else rmse * metres,
+        None if metres is None else ce90 * metres,
+        independent,
+    )
+
+
+def expected_of(
+    fit: Fit,
+    points: TiePoints,
+    places: tuple[Array, Array],
+    pixels: float,
+    independent: float,
+    part: Astray | None,
+) -> tuple[Expected | None, Expected | None]:
+    """Errors that the tie points leave open, and those with all that is known besides.
+
+    Args:
+        fit: of the tie points.
+        points: the tie points.
+        places: (N, 2) true frame positions all over the overlap, and where both rasters show
+            something.
+        pixels: reference pixels along a frame pixel.
+        independent: how many independent errors the tie points show.
+        part: what doesn't lie where the fit puts it.
+
+    Returns:
+        None, None if there are too few tie points.
+    """
+    found = [_left_open(fit, points, xy) for xy in places]
+    if found[0] is None or found[1] is None:
+        return None, None
+    stated = [
+        _with_part(errors * allowance(independent), xy, part)
+        for errors, xy in zip((found[0], found[1]), places, strict=True)
+    ]
+    return _summed_up(found[0], found[1], pixels), _summed_up(stated[0], stated[1], pixels)
+
+
+def _left_open(fit: Fit, points: TiePoints, xy: Array) -> Array | None:
+    """(N,) errors that the tie points leave open, frame pixels; inf where a model doesn't reach."""
+    found = expected_errors(fit, points.true, xy)
+    return None if found is None else np.nan_to_num(found, nan=math.inf)
+
+
+def _with_part(errors: Array, xy: Array, part: Astray | None) -> Array:
+    """(N,) errors at (N, 2) places, some of which are known to be displaced."""
+    if part is None or part.away is None or part.where is None:
+        return errors
+    displaced = np.where(part.where.hold(xy), math.hypot(*part.away), 0.0)
+    return np.asarray(np.hypot(errors, displaced))
+
+
+def _summed_up(all_over: Array, near: Array, pixels: float) -> Expected:
+    half, most = np.percentile(all_over, [50, 90], method="lower") * pixels
+    return Expected(
+        float(half),
+        float(most),
+        float(np.median(near)) * pixels,
+        float((all_over > HIT).mean()),
+    )
