@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
-from georeg.folding import Folding
+from georeg.folding import BLOCKS, Folding
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -132,6 +132,9 @@ def fit_transform(
     block: float | None = None,
     importance: Array | None = None,
     tolerant: bool = False,
+    unit: float = 1.0,
+    blocks: int = BLOCKS,
+    guess: Transform | None = None,
 ) -> Fit:
     """Fit the best of the models.
 
@@ -146,6 +149,11 @@ def fit_transform(
         importance: (N,) further factors of the weights; 1 if None.
         tolerant: whether what a model can't follow is spread around it (relief that a DEM has
             wrong) and is to be averaged, rather than another population to keep away from.
+        unit: frame pixels along a pixel that was looked at, of which errors are fractions.
+        blocks: that are left out, along the longer side, unless they would be less than `block`
+            wide. What changes within two of them can't be predicted.
+        guess: claimed -> true to within some pixels, where displacements change by more than that
+            from place to place: what disagrees with its neighbourhood is seen beside it.
 
     Raises:
         PointsError: too few points for the stiffest model, or degenerate ones.
@@ -154,25 +162,26 @@ def fit_transform(
         raise SettingsError("no transform model to fit")
     if not len(claimed):
         raise PointsError("there are no tie points to fit")
-    prior = score**2 / (sigma**2 + _FLOOR**2)
+    prior = score**2 / (sigma**2 + (_FLOOR * unit) ** 2)
     if importance is not None:
         prior = prior * importance
-    local, noise = robust_weights(claimed, true, prior)
+    seen = claimed if guess is None else guess.forward(claimed)
+    local, noise = robust_weights(seen, true, prior, unit)
     base = prior * local
-    folding = Folding.over(true, block or 0.0)
+    folding = Folding.over(true, block or 0.0, blocks)
     splits = folding.splits(true, GAP * (block or 0.0))
     chosen: _Candidate | None = None
     ladder: list[Rung] = []
     for name in models:
         try:
-            candidate = _candidate(name, claimed, true, base, splits, tolerant)
+            candidate = _candidate(name, claimed, true, base, splits, tolerant, unit)
         except PointsError as error:
             ladder.append(Rung(name, math.inf, str(error)))
             continue
         against = ""
         if chosen is not None:
-            against = _against(candidate, chosen, base, folding.blocks(true), noise)
-        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise), against))
+            against = _against(candidate, chosen, base, folding.blocks(true), noise, unit)
+        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise, unit), against))
         if against:
             continue
         if chosen is not None:
@@ -184,7 +193,7 @@ def fit_transform(
     model = transforms.load(chosen.name).from_points(claimed, true, weights, **chosen.options)
     residuals = model.forward(claimed) - true
     distance = np.hypot(*residuals.T)
-    least = max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER)
+    least = max(_PLAUSIBLE * noise * math.sqrt(2), _INLIER * unit)
     if tolerant:
         least = max(least, _PLAUSIBLE * _spread(distance, base))
     inlier = (weights > 0) & (distance <= least)
@@ -217,9 +226,10 @@ def _candidate(
     base: Array,
     splits: Sequence[tuple[Mask, Mask]],
     tolerant: bool,
+    unit: float,
 ) -> _Candidate:
     options = _options(name, claimed, true, base)
-    weights = base * consensus_weights(name, options, claimed, true, base, tolerant)
+    weights = base * consensus_weights(name, options, claimed, true, base, tolerant, unit)
     models = tuple(
         _of(apart & (weights > 0), name, options, claimed, true, weights) for _, apart in splits
     )
@@ -260,6 +270,7 @@ def consensus_weights(
     true: Array,
     base: Array,
     tolerant: bool = False,
+    unit: float = 1.0,
 ) -> Array:
     """Weights in [0, 1] by agreement with one model: the densest agreement, not the mean.
 
@@ -268,7 +279,7 @@ def consensus_weights(
     """
     kind = transforms.load(name)
     robust = np.ones(len(claimed))
-    for scale in _ANNEALING:
+    for scale in (unit * s for s in _ANNEALING):
         model = kind.from_points(claimed, true, base * robust, **options)
         distance = np.hypot(*(model.inverse(true) - claimed).T)
         if tolerant:
@@ -293,18 +304,26 @@ def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str
     return {}
 
 
-def robust_weights(claimed: Array, true: Array, prior: Array) -> tuple[Array, float]:
+def robust_weights(
+    claimed: Array, true: Array, prior: Array, unit: float = 1.0
+) -> tuple[Array, float]:
     """Weights in [0, 1] by agreement with a smooth model, and the noise along one axis.
+
+    Args:
+        claimed: (N, 2) as in `fit_transform`.
+        true: (N, 2) likewise.
+        prior: (N,) weights by what is known of each point alone.
+        unit: as in `fit_transform`.
 
     Raises:
         PointsError: no consensus at all.
     """
     n = len(claimed)
     if n < 4:
-        return np.ones(n), _FLOOR
-    weights = prior * _consensus(claimed, true)
+        return np.ones(n), _FLOOR * unit
+    weights = prior * _consensus(claimed, true, unit)
     smooth = n >= _SMOOTH_POINTS
-    scale, noise = _WIDE, _WIDE
+    scale = noise = _WIDE * unit
     robust = np.ones(n)
     for _ in range(12):
         options = {"smoothing": 1.0} if smooth else {}
@@ -316,8 +335,8 @@ def robust_weights(claimed: Array, true: Array, prior: Array) -> tuple[Array, fl
         distance = np.hypot(*(model.inverse(true) - claimed).T)
         robust = 1 / (1 + (distance / scale) ** 2) ** 2
         robust[distance > 3 * scale] = 0
-        noise = max(_FLOOR, _weighted_median(distance, prior * robust) / 1.1774)
-        target = max(2.0 * noise, _KERNEL)
+        noise = max(_FLOOR * unit, _weighted_median(distance, prior * robust) / 1.1774)
+        target = max(2.0 * noise, _KERNEL * unit)
         weights = prior * robust
         if scale <= target * 1.01:
             break
@@ -325,7 +344,7 @@ def robust_weights(claimed: Array, true: Array, prior: Array) -> tuple[Array, fl
     return robust, noise
 
 
-def _consensus(claimed: Array, true: Array) -> Array:
+def _consensus(claimed: Array, true: Array, unit: float) -> Array:
     if len(claimed) < 6:
         return np.ones(len(claimed))
     middle = true.mean(axis=0)
@@ -333,14 +352,14 @@ def _consensus(claimed: Array, true: Array) -> Array:
         claimed - middle,
         true - middle,
         method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=_CONSENSUS,
+        ransacReprojThreshold=_CONSENSUS * unit,
         maxIters=2000,
         confidence=0.999,
     )
     if matrix is None:
         return np.ones(len(claimed))
     distance = np.hypot(*((claimed - middle) @ matrix[:, :2].T + matrix[:, 2] + middle - true).T)
-    return np.asarray(1 / (1 + (distance / _WIDE) ** 2) ** 2)
+    return np.asarray(1 / (1 + (distance / (_WIDE * unit)) ** 2) ** 2)
 
 
 def _weighted_median(values: Array, weights: Array) -> float:
@@ -351,13 +370,13 @@ def _weighted_median(values: Array, weights: Array) -> float:
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 
-def _capped(residuals: Array, noise: float) -> Array:
+def _capped(residuals: Array, noise: float, unit: float) -> Array:
     squared = np.nan_to_num((residuals**2).sum(axis=1), nan=np.inf)
-    return np.asarray(np.minimum(squared, max(_CAP, 4 * noise) ** 2))
+    return np.asarray(np.minimum(squared, max(_CAP * unit, 4 * noise) ** 2))
 
 
-def _rmse(residuals: Array, weights: Array, noise: float) -> float:
-    return math.sqrt(float((weights * _capped(residuals, noise)).sum() / weights.sum()))
+def _rmse(residuals: Array, weights: Array, noise: float, unit: float) -> float:
+    return math.sqrt(float((weights * _capped(residuals, noise, unit)).sum() / weights.sum()))
 
 
 def _against(
@@ -366,21 +385,22 @@ def _against(
     weights: Array,
     blocks: npt.NDArray[np.int64],
     noise: float,
+    unit: float,
 ) -> str:
     """Why the new model isn't taken instead of the old one.
 
     Returns:
         Empty if its held-out residuals are smaller by more than chance, block by block.
     """
-    loss = weights * _capped(old.held_out, noise)
-    gain = loss - weights * _capped(new.held_out, noise)
+    loss = weights * _capped(old.held_out, noise, unit)
+    gain = loss - weights * _capped(new.held_out, noise, unit)
     total = float(loss.sum())
     number = np.unique(blocks, axis=0, return_inverse=True)[1].ravel()
     per_block = np.bincount(number, gain)
     spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
     before = math.sqrt(total / float(weights.sum()))
     gain_share = _LOCAL_GAIN if new.name in _LOCAL else _GAIN
-    least = before - max(gain_share * before, _STEP)
+    least = before - max(gain_share * before, _STEP * unit)
     needed = total - max(least, 0.0) ** 2 * float(weights.sum())
     won = float(gain.sum())
     if won > needed and won > _SURE * spread:

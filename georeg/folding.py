@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 FOLDS = 5
-_BLOCKS = 10  # along the longer side of the points' bounding box
+BLOCKS = 10  # along the longer side of the points' bounding box
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Folding:
     folds: int = FOLDS
 
     @classmethod
-    def over(cls, xy: Array, block: float) -> Folding:
-        """Blocks over the points' bounding box, at least `block` wide."""
+    def over(cls, xy: Array, block: float, blocks: int = BLOCKS) -> Folding:
+        """So many blocks along the points' bounding box; fewer, if `block` is wider."""
         low, size = xy.min(axis=0), np.ptp(xy, axis=0)
         longest = max(float(size.max()), 1e-9)
         # At least two blocks along the longer side, or there is nothing to leave out.
-        side = min(max(longest / _BLOCKS, block), longest / 2 * 1.001)
+        side = min(max(longest / blocks, block), longest / 2 * 1.001)
         return cls(float(low[0]), float(low[1]), side)
 
     def blocks(self, xy: Array) -> npt.NDArray[np.int64]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
+from georeg.folding import BLOCKS
 from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
 from georeg.matching.team import Team
@@ -157,7 +158,11 @@ def track(
 
 def _bends(found: Tracked) -> bool:
     """Whether displacements change within a template, and smaller ones would see more of it."""
-    return found.fit is not None and found.points.dense and found.fit.transform.name not in _STIFF
+    return found.fit is not None and found.points.dense and _bent(found.fit.transform)
+
+
+def _bent(transform: Transform) -> bool:
+    return transform.name not in _STIFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +221,13 @@ class _Run:
             level = replace(level, note=f"fewer than {_LEAST} tie points")
         else:
             try:
-                fit = fit_points(enough(points) if goal == "track" else points, self.settings)
+                fit = fit_points(
+                    enough(points) if goal == "track" else points,
+                    self.settings,
+                    unit=factor,
+                    predicts=goal == "track" and factor > 1.0,
+                    guess=transform if _bent(transform) else None,
+                )
                 level = replace(level, model=fit.transform.name, error=fit.error)
             except PointsError as error:
                 log.info("level %.3g: %s", factor, error)
@@ -224,8 +235,22 @@ class _Run:
         return Tracked(points, fit, (*before.levels, level))
 
 
-def fit_points(points: TiePoints, settings: Settings) -> Fit:
+def fit_points(
+    points: TiePoints,
+    settings: Settings,
+    *,
+    unit: float = 1.0,
+    predicts: bool = False,
+    guess: Transform | None = None,
+) -> Fit:
     """The best model for the points.
+
+    Args:
+        points: of one level.
+        settings: for the model that was asked for.
+        unit: frame pixels along a pixel of the level.
+        predicts: whether the fit is to predict a finer level, and no more.
+        guess: what the level before says of displacements that bend.
 
     Raises:
         PointsError: they agree on nothing, or are too few.
@@ -237,7 +262,22 @@ def fit_points(points: TiePoints, settings: Settings) -> Fit:
         points.sigma,
         models=models(settings),
         block=points.block,
+        unit=unit,
+        blocks=_blocks(points, predicts),
+        guess=guess,
     )
+
+
+def _blocks(points: TiePoints, predicts: bool) -> int:
+    """How many blocks to leave out along a side.
+
+    Ten, which tell how a fit does in a gap; but as many as tiles where there are more of them. To
+    predict a finer level, what lies between the templates of this one is all that counts.
+    """
+    if predicts and points.dense:
+        return 10**6  # as many as templates allow
+    tiles = 0 if points.tiles is None else len(points.tiles)
+    return max(BLOCKS, math.floor(math.sqrt(tiles)))
 
 
 def enough(points: TiePoints) -> TiePoints:

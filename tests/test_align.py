@@ -73,6 +73,15 @@ def test_smaller_templates_only_where_they_tell(
     assert len(result.matches) == levels[-1]["points"]
 
 
+def test_a_large_scene_that_bends_by_more_than_is_searched(tmp_path: Path) -> None:
+    """The coarse level must see the bend, or full resolution looks 12 px off on either side."""
+    pair = scenes.make_pair(tmp_path, scenes.waves(8.0, 600, 2.0, -3.0), (1800, 1800))
+    result = measure(pair.moving, pair.reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    assert [level["model"] for level in result.report["levels"]] == ["field", "field"]
+    assert np.percentile(pair.errors(corrected(result)), 90) < 0.5
+
+
 def test_a_short_budget_still_follows_what_bends(tmp_path: Path) -> None:
     """Sixteen tiles of 320 px leave wide gaps; smaller ones on as much ground don't."""
     pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 600, 2.0, -3.0), (1500, 1500))

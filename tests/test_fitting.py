@@ -220,6 +220,48 @@ def test_a_point_is_judged_by_its_neighbours() -> None:
     assert noise < 0.5
 
 
+def test_errors_are_fractions_of_the_pixels_that_were_looked_at() -> None:
+    """The same scene in pixels eight times as wide: the same points agree, on the same model."""
+    points = tp.scattered(tp.waves, outliers=0.3)
+    models = ("shift", "affine", "field")
+    fine = points.fit(*models, block=60)
+    coarse = fit_transform(
+        8 * points.claimed, 8 * points.true, points.score, 8 * points.sigma,
+        models=models, block=480, unit=8.0,
+    )  # fmt: skip
+    assert (coarse.inlier == fine.inlier).all()
+    assert [rung.note for rung in coarse.ladder] == [rung.note for rung in fine.ladder]
+    assert coarse.error == pytest.approx(8 * fine.error, rel=1e-3)
+    assert coarse.transform.forward(8 * tp.grid()) == pytest.approx(
+        8 * fine.transform.forward(tp.grid()), abs=0.1
+    )
+
+
+def test_where_displacements_bend_outliers_are_told_beside_a_guess() -> None:
+    """Bends of 30 px: neighbours differ by more than the outliers do."""
+
+    def bent(xy: tp.Array) -> tp.Array:
+        return xy + 6 * (tp.waves(xy) - xy)
+
+    def nearly(xy: tp.Array) -> tp.Array:
+        return bent(xy) + np.sin(xy / 90)
+
+    points = tp.scattered(bent, 1500, outliers=0.2)
+    nodes = tp.grid(30, 0)
+    guess = transforms.load("field").from_points(nodes, nearly(nodes), np.ones(900))
+    without, beside = (
+        fit_transform(
+            points.claimed, points.true, points.score, points.sigma,
+            models=("field",), blocks=25, guess=g,
+        )
+        for g in (None, guess)
+    )  # fmt: skip
+    assert without.inlier[~points.wrong].mean() < 0.9
+    assert beside.inlier[~points.wrong].mean() > 0.97
+    assert beside.inlier[points.wrong].mean() < 0.1
+    assert np.median(tp.errors(beside, bent)) < 0.3
+
+
 def test_the_densest_agreement_wins_and_not_the_mean() -> None:
     """Leaning roofs, a third of all points, all the same way."""
     points = tp.scattered(tp.shift, 300, noise=0.2)
