@@ -133,4 +133,5 @@ def test_plan_of_a_large_raster_is_small(tmp_path: Path) -> None:
     moving, reference = large_scene.make(tmp_path, 5000)
     plan = plan_alignment(moving, reference, Settings(max_tiles=40))
     assert [round(level["factor"], 2) for level in plan["levels"]][-1] == 1.0
-    assert 20 <= len(plan["levels"][-1]["tiles"]) <= 40
+    ground = sum(t["window"][2] * t["window"][3] for t in plan["levels"][-1]["tiles"])
+    assert 20 * 320**2 <= ground <= 40 * 320**2
