@@ -133,7 +133,7 @@ def fit_transform(
     importance: Array | None = None,
     tolerant: bool = False,
     unit: float = 1.0,
-    blocks: int = BLOCKS,
+    blocks: float = BLOCKS,
     guess: Transform | None = None,
 ) -> Fit:
     """Fit the best of the models.

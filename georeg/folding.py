@@ -28,8 +28,11 @@ class Folding:
     folds: int = FOLDS
 
     @classmethod
-    def over(cls, xy: Array, block: float, blocks: int = BLOCKS) -> Folding:
-        """So many blocks along the points' bounding box; fewer, if `block` is wider."""
+    def over(cls, xy: Array, block: float, blocks: float = BLOCKS) -> Folding:
+        """So many blocks along the points' bounding box; fewer, if `block` is wider.
+
+        With infinitely many, blocks are as narrow as `block`, which must be wider than nothing.
+        """
         low, size = xy.min(axis=0), np.ptp(xy, axis=0)
         longest = max(float(size.max()), 1e-9)
         # At least two blocks along the longer side, or there is nothing to leave out.

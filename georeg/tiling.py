@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -148,7 +149,7 @@ def _seen(shape: tuple[int, int], side: int, texture: Image, scale: float) -> _S
     top, bottom = _span(y, side, scale, texture.shape[0])
     left, right = _span(x, side, scale, texture.shape[1])
     total, count = (
-        _sums(one, top, bottom, left, right) for one in (texture.astype(np.float64), texture > 0)
+        _sums(one, top, bottom, left, right) for one in (texture, (texture > 0).astype(np.uint8))
     )
     # Of what lies in the frame: a strip may be much narrower than a tile.
     area = (bottom - top)[:, None] * (right - left)
@@ -182,8 +183,9 @@ def _sums(
     right: npt.NDArray[np.int64],
 ) -> Array:
     """(M, N) sums over rows top[m] to bottom[m], columns left[n] to right[n]."""
-    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-    table[1:, 1:] = values.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+    if not values.size:
+        return np.zeros((len(top), len(left)))
+    table = cv2.integral(values, sdepth=cv2.CV_64F)
     strips = table[bottom] - table[top]
     return np.asarray(strips[:, right] - strips[:, left])
 

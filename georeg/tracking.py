@@ -268,14 +268,14 @@ def fit_points(
     )
 
 
-def _blocks(points: TiePoints, predicts: bool) -> int:
+def _blocks(points: TiePoints, predicts: bool) -> float:
     """How many blocks to leave out along a side.
 
     Ten, which tell how a fit does in a gap; but as many as tiles where there are more of them. To
     predict a finer level, what lies between the templates of this one is all that counts.
     """
     if predicts and points.dense:
-        return 10**6  # as many as templates allow
+        return math.inf
     tiles = 0 if points.tiles is None else len(points.tiles)
     return max(BLOCKS, math.floor(math.sqrt(tiles)))
 

@@ -56,15 +56,7 @@ def try_cog(
 ) -> dict[str, str]:
     """Make a tiny COG, and find creation options for the GeoTIFF that a COG is made from.
 
-    Args:
-        folder: to work in.
-        target: what will be written.
-        final: options of the COG driver.
-        asked: whether the user chose any of them.
-
-    Raises:
-        SettingsError: GDAL doesn't take the options that the user asked for.
-        OutputError: it can't write at all.
+    Arguments and errors are those of `try_gtiff`, but for `final`: options of the COG driver.
     """
     size = final["BLOCKSIZE"]
     plain = {"TILED": "YES", "BLOCKXSIZE": size, "BLOCKYSIZE": size, "BIGTIFF": "IF_SAFER"}
