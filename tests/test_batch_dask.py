@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +23,7 @@ import scenes
 from georeg.align import align
 from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
-from georeg.batch.run import Event, run_batch
+from georeg.batch.run import BatchResult, Event, run_batch
 from georeg.settings import OutputSettings, Settings
 
 pytest.importorskip("distributed", reason="Dask isn't installed")
@@ -104,6 +106,33 @@ def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
     with Client(cluster.address) as client:
         loaded = client.run(lambda: len(__import__("georeg.remote").remote._matchers))
     assert list(loaded.values()) == [1, 1]
+
+
+def test_two_batches_on_one_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """The first one to end takes its own processes along, and none of the other's."""
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+
+    def batch(name: str, count: int, tell: Callable[[Event], None] | None = None) -> BatchResult:
+        folder = tmp_path / name
+        jobs = [
+            Job(f"{name}{n}", pair.moving, pair.reference, str(folder / f"{n}.tif"),
+                str(folder / f"{n}.tif"), Settings(transform="shift", threads=1),
+                OutputSettings(driver="GTiff"))
+            for n in range(count)
+        ]  # fmt: skip
+        how = BatchOptions(executor="dask", scheduler=cluster.address)
+        return run_batch(jobs, str(folder), how, tell=tell)
+
+    first = threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        long = other.submit(
+            batch, "long", 12, lambda event: first.set() if event.event == "job" else None
+        )
+        assert first.wait(120)
+        short = batch("short", 1)
+        assert not long.done()
+    assert short.counts["done"] == 1
+    assert [record.message for record in long.result().bad] == []
 
 
 def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(

@@ -61,7 +61,7 @@ class Dask:
         client, self._client = self._client, None
         if client is None:
             return
-        client.run(_stop_children, on_error="ignore")
+        client.run(_stop_children, sorted({j.run for j in self._jobs.values()}), on_error="ignore")
         client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -159,7 +159,9 @@ class Dask:
 
 
 _local = threading.local()
-_children: list[Child] = []
+# Of a worker, each with the run whose job it had last: a cluster may serve several runs at once.
+_children: dict[Child, str] = {}
+_taking = threading.Lock()
 
 
 def work(
@@ -174,7 +176,8 @@ def work(
         # This thread lives as long as its worker, and so does the process that it starts.
         child = Child(1)
         _local.child = child
-        _children.append(child)
+    with _taking:
+        _children[child] = job.run
 
     def tell(event: Mapping[str, Any]) -> None:
         if event.get("event") == "log":
@@ -185,7 +188,9 @@ def work(
     return None if record is None else record.to_dict()
 
 
-def _stop_children() -> None:
-    """End the processes beside a worker."""
-    for child in _children:
-        child.stop()
+def _stop_children(runs: Sequence[str]) -> None:
+    """End the processes beside a worker that work for some runs, or did last."""
+    with _taking:
+        for child, run in _children.items():
+            if run in runs:
+                child.stop()
