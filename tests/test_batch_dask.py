@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Cluster:
 
     address: str
     stack: ExitStack
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def add_worker(self, folder: Path) -> subprocess.Popen[bytes]:
@@ -52,9 +53,20 @@ class Cluster:
         return process
 
 
+    def kill_scheduler(self) -> None:
+        self.scheduler.kill()
+        self.scheduler.wait()
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
+    with started(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Cluster]:
+    """A scheduler and two workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -67,7 +79,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             )
         )  # fmt: skip
         stack.callback(process.kill)
-        made = Cluster(f"tcp://127.0.0.1:{port}", stack)
+        made = Cluster(f"tcp://127.0.0.1:{port}", stack, process)
         for number in range(2):
             made.add_worker(folder / f"worker{number}")
         wait_for(made.address, 2)
@@ -167,6 +179,42 @@ def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
     assert local.counts == by_dask.counts
     assert by_dask.counts["done"] == 3
     assert cases.state(tmp_path / "dso") == cases.state(tmp_path / "loc")
+
+
+def test_a_lost_cluster_leaves_jobs_for_the_next_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No worker is said; without a scheduler the run ends in order, and no job has failed."""
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+    out = tmp_path / "out"
+    jobs = [
+        Job(f"job{n}", pair.moving, pair.reference, str(out / f"{n}.tif"), str(out / f"{n}.tif"),
+            Settings(transform="shift", threads=1), OutputSettings(driver="GTiff"))
+        for n in range(4)
+    ]  # fmt: skip
+    said: list[str] = []
+    with started(tmp_path / "cluster") as made:
+
+        def tell(event: Event) -> None:
+            said.append(event.message)
+            if event.event == "job":
+                for worker in made.workers:
+                    worker.kill()
+
+        def check() -> None:
+            if "with 0 worker(s): the jobs wait for one" in caplog.text:
+                made.kill_scheduler()
+
+        how = BatchOptions(executor="dask", scheduler=made.address)
+        broken = run_batch(jobs, str(out), how, tell=tell, check=check)
+    assert broken.counts["failed"] == 0
+    assert 1 <= broken.counts["done"] < 4
+    assert broken.exit_code == 5
+    assert (out / "summary.html").exists()
+    assert any("scheduler" in line and "was lost" in line for line in said)
+    again = run_batch(jobs, str(out), BatchOptions(workers=1))
+    assert again.counts["done"] == 4
+    assert len(again.skipped) >= broken.counts["done"]
 
 
 def parent_of_worker(pid: int) -> bool:

@@ -9,21 +9,26 @@ dies is done by another one.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from georeg.batch.child import Child, Limits
 from georeg.batch.ending import give_up
-from georeg.batch.executors.protocol import Hear
+from georeg.batch.executors.protocol import Hear, Lost
 from georeg.batch.job import Job
 from georeg.batch.records import Record
 from georeg.batch.slots import Slot, plan_slots
 from georeg.errors import InputError, SettingsError
 
+log = logging.getLogger(__name__)
+
 _PATIENCE = 30.0  # seconds until a scheduler must answer
 _LOOK = 0.2  # seconds between two looks at the clock
+_MIND = 5.0  # seconds between two looks at who is there to work
 _TOPIC = "georeg-events"
 _PER_WORKER = 3  # jobs that may wait at each worker: few, so that stopping is quick
 
@@ -61,7 +66,9 @@ class Dask:
         client, self._client = self._client, None
         if client is None:
             return
-        client.run(_stop_children, sorted({j.run for j in self._jobs.values()}), on_error="ignore")
+        if client.status == "running":  # or there is nobody to hear it
+            runs = sorted({job.run for job in self._jobs.values()})
+            client.run(_stop_children, runs, on_error="ignore")
         client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -94,17 +101,32 @@ class Dask:
         room = _PER_WORKER * max(1, sum(client.nthreads().values()))
         ended = as_completed([submit() for _ in range(min(room, len(waiting)))])
         left = len(jobs)
+        minded, alone = time.monotonic(), False
         while left:
             if not ended.has_ready():
+                if time.monotonic() - minded > _MIND:
+                    minded, alone = time.monotonic(), self._alone(alone)
                 yield None
                 threading.Event().wait(_LOOK)
                 continue
             future = next(ended)
+            if future.status in ("cancelled", "lost"):  # nobody cancels them but a broken connection
+                raise Lost(
+                    f"Dask's scheduler {client.scheduler.address} was lost: {left} jobs are left for "
+                    "the next run"
+                )
             job = by_key.pop(future.key)
             if waiting:
                 ended.add(submit())
             left -= 1
             yield self._record(job, future)
+
+    def _alone(self, before: bool) -> bool:
+        """Whether the cluster has no worker; said once, because the scheduler waits for ever."""
+        alone = not self._client.scheduler_info(n_workers=-1)["workers"]
+        if alone and not before:
+            log.warning("%s: the jobs wait for one", self.workers())
+        return alone
 
     @staticmethod
     def _record(job: Job, future: Any) -> Record:
@@ -113,8 +135,7 @@ class Dask:
             if found is not None:
                 return Record.from_dict(found)
             return give_up(job, "Stopped", f"{job.moving}: somebody stopped the worker's process")
-        error = future.exception() if future.status == "error" else future.status
-        return give_up(job, "Crash", f"{job.moving}: {' '.join(str(error).split())}")
+        return give_up(job, "Crash", f"{job.moving}: {' '.join(str(future.exception()).split())}")
 
     def _connected(self, jobs: list[Job]) -> Any:
         """The client; connects on first use.
