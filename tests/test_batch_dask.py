@@ -52,7 +52,6 @@ class Cluster:
         self.workers.append(process)
         return process
 
-
     def kill_scheduler(self) -> None:
         self.scheduler.kill()
         self.scheduler.wait()

@@ -110,10 +110,13 @@ class Dask:
                 threading.Event().wait(_LOOK)
                 continue
             future = next(ended)
-            if future.status in ("cancelled", "lost"):  # nobody cancels them but a broken connection
+            if future.status in (
+                "cancelled",
+                "lost",
+            ):  # when the connection breaks
                 raise Lost(
-                    f"Dask's scheduler {client.scheduler.address} was lost: {left} jobs are left for "
-                    "the next run"
+                    f"Dask's scheduler {client.scheduler.address} was lost: {left} jobs are "
+                    "left for the next run"
                 )
             job = by_key.pop(future.key)
             if waiting:
