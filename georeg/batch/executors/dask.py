@@ -9,6 +9,7 @@ dies is done by another one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _PATIENCE = 30.0  # seconds until a scheduler must answer
 _LOOK = 0.2  # seconds between two looks at the clock
+_FETCH = 2.0  # seconds that a record may take on its way
 _MIND = 5.0  # seconds between two looks at who is there to work
 _TOPIC = "georeg-events"
 _PER_WORKER = 3  # jobs that may wait at each worker: few, so that stopping is quick
@@ -110,19 +112,17 @@ class Dask:
                 threading.Event().wait(_LOOK)
                 continue
             future = next(ended)
-            if future.status in (
-                "cancelled",
-                "lost",
-            ):  # when the connection breaks
-                raise Lost(
-                    f"Dask's scheduler {client.scheduler.address} was lost: {left} jobs are "
-                    "left for the next run"
-                )
-            job = by_key.pop(future.key)
+            job = by_key[future.key]
+            record = self._record(job, future, left)
+            if record is None:
+                ended.add(future)
+                yield None
+                continue
+            del by_key[future.key]
             if waiting:
                 ended.add(submit())
             left -= 1
-            yield self._record(job, future)
+            yield record
 
     def _alone(self, before: bool) -> bool:
         """Whether the cluster has no worker; said once, because the scheduler waits for ever."""
@@ -131,14 +131,27 @@ class Dask:
             log.warning("%s: the jobs wait for one", self.workers())
         return alone
 
-    @staticmethod
-    def _record(job: Job, future: Any) -> Record:
-        if future.status == "finished":
-            found = future.result()
-            if found is not None:
-                return Record.from_dict(found)
-            return give_up(job, "Stopped", f"{job.moving}: somebody stopped the worker's process")
-        return give_up(job, "Crash", f"{job.moving}: {' '.join(str(future.exception()).split())}")
+    def _record(self, job: Job, future: Any, left: int) -> Record | None:
+        """What came of a job; None if the worker that knows it died, so that it is done again.
+
+        Raises:
+            Lost: the scheduler is gone.
+        """
+        if future.status == "cancelled":  # when the connection breaks
+            raise Lost(
+                f"Dask's scheduler {self._client.scheduler.address} was lost: {left} jobs are left "
+                "for the next run"
+            )
+        if future.status == "error":
+            why = " ".join(str(future.exception()).split())
+            return give_up(job, "Crash", f"{job.moving}: {why}")
+        try:
+            found = future.result(timeout=_FETCH)
+        except (Exception, asyncio.CancelledError):  # by its status next time
+            return None
+        if found is not None:
+            return Record.from_dict(found)
+        return give_up(job, "Stopped", f"{job.moving}: somebody stopped the worker's process")
 
     def _connected(self, jobs: list[Job]) -> Any:
         """The client; connects on first use.
