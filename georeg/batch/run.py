@@ -15,6 +15,7 @@ from typing import Any
 from georeg.batch import lock as locking
 from georeg.batch.child import Limits
 from georeg.batch.deciding import Decision, decide
+from georeg.batch.ending import says_no
 from georeg.batch.executors.protocol import Executor, Lost
 from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.notices import metrics_text, notify
@@ -86,12 +87,14 @@ class BatchResult:
     def bad(self) -> tuple[Record, ...]:
         """Records of jobs that failed, were refused or were not run.
 
-        Pairs that were refused don't count where the rasters were placed without them.
+        Pairs that can't be matched don't count where the rasters were placed without them; those
+        that crashed or took too long do, because the next run may do better with them.
         """
         joint = any(record.action == APPLY for record in self.records)
         return tuple(
             record for record in self.records
-            if record.status != DONE and not (joint and record.action == PAIR)
+            if record.status != DONE
+            and not (joint and record.action == PAIR and says_no(record))
         )  # fmt: skip
 
     @property
