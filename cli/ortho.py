@@ -173,7 +173,9 @@ class Run:
         texts = {"--rpc-output": rpc, "--image-output": params["image_output"]}
         texts |= {f"--report {path}": path for path in reports}
         texts |= {f"--points {path}": path for path in params["points"]}
-        inputs = tuple(n for n in (moving, self.reference, self.ortho.dem) if n)
+        ortho = self.ortho
+        names = (moving, self.reference, ortho.dem, ortho.rpc, ortho.geoid)
+        inputs = tuple(name for name in names if name)
         check_points(params["points"])
         check_outputs(output, texts, inputs, overwrite=self.wanted.overwrite)
         result = orthorectify(

@@ -96,6 +96,9 @@ class Raster:
         except InputError:
             self.close()
             raise
+        except GDAL_ERRORS as error:  # files beside it are read when they are asked for
+            self.close()
+            raise InputError(f"{self.name} can't be opened: {_first_line(error)}") from None
 
     def dataset(self) -> Any:
         """The rasterio dataset of this thread.
@@ -371,6 +374,10 @@ def check_name(name: str) -> None:
         raise InputError(f"{name!a} can't be opened: {text}") from None
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else "unknown reason"
+
+
 def _open(name: str) -> Any:
     check_name(name)
     try:
@@ -378,7 +385,7 @@ def _open(name: str) -> Any:
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
     except GDAL_ERRORS as error:
-        text = str(error).splitlines()[0] if str(error) else "unknown reason"
+        text = _first_line(error)
         if "No such file" in text or "does not exist" in text:
             text = "no such file"
         elif os.path.isdir(name):

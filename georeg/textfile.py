@@ -9,7 +9,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 from georeg.errors import InputError, OutputError, SettingsError
@@ -86,11 +87,8 @@ def write_text(path: str, text: str, *, overwrite: bool = True) -> None:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise OutputError(f"{path} can't be written: a name in it is not valid UTF-8") from None
-    write_bytes(path, data, overwrite=overwrite)
+    with prepared(path, text, overwrite=overwrite):
+        pass
 
 
 def write_bytes(path: str, data: bytes, *, overwrite: bool = True) -> None:
@@ -100,8 +98,33 @@ def write_bytes(path: str, data: bytes, *, overwrite: bool = True) -> None:
         OutputError: it can't be written.
         SettingsError: it exists and may not be overwritten.
     """
+    with _prepared(path, data, overwrite=overwrite):
+        pass
+
+
+@contextmanager
+def prepared(path: str, text: str, *, overwrite: bool = True) -> Iterator[None]:
+    """A text file in UTF-8 that goes with another file: it takes its room first, and appears last.
+
+    If what is done meanwhile fails, nothing is left of it. Pipes and devices are written to last.
+
+    Raises:
+        OutputError: it can't be written.
+        SettingsError: it exists and may not be overwritten.
+    """
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise OutputError(f"{path} can't be written: a name in it is not valid UTF-8") from None
+    with _prepared(path, data, overwrite=overwrite):
+        yield
+
+
+@contextmanager
+def _prepared(path: str, data: bytes, *, overwrite: bool) -> Iterator[None]:
     if _is_stream(path):
         # Renaming onto /dev/stdout or /dev/null would replace the device by a file.
+        yield
         _write(path, path, data)
         return
     if not overwrite and os.path.lexists(path):
@@ -109,6 +132,7 @@ def write_bytes(path: str, data: bytes, *, overwrite: bool = True) -> None:
     temporary = f"{path}.georeg-{os.getpid()}"
     try:
         _write(temporary, path, data)
+        yield
         try:
             os.replace(temporary, path)
         except OSError as error:

@@ -80,7 +80,11 @@ def layout_for(header: Header, dtypes: tuple[str, ...], dst_nodata: float | None
 
 
 def as_stored(nodata: float, dtype: np.dtype[Any]) -> float | None:
-    """A nodata value as pixels of the type hold it; None if no pixel can ever be equal to it."""
+    """A nodata value as pixels of the type hold it; None if no pixel can ever be equal to it.
+
+    0 for -0.0, which is equal, but other bytes than GDAL takes for pixels that aren't in a file.
+    """
+    nodata += 0.0
     if np.issubdtype(dtype, np.complexfloating):
         dtype = np.dtype("float32" if dtype == np.complex64 else "float64")
     if np.issubdtype(dtype, np.floating):

@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +23,7 @@ import scenes
 from georeg.align import align
 from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
-from georeg.batch.run import Event, run_batch
+from georeg.batch.run import BatchResult, Event, run_batch
 from georeg.settings import OutputSettings, Settings
 
 pytest.importorskip("distributed", reason="Dask isn't installed")
@@ -36,6 +38,7 @@ class Cluster:
 
     address: str
     stack: ExitStack
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def add_worker(self, folder: Path) -> subprocess.Popen[bytes]:
@@ -49,10 +52,20 @@ class Cluster:
         self.workers.append(process)
         return process
 
+    def kill_scheduler(self) -> None:
+        self.scheduler.kill()
+        self.scheduler.wait()
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
+    with started(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Cluster]:
+    """A scheduler and two workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -65,7 +78,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             )
         )  # fmt: skip
         stack.callback(process.kill)
-        made = Cluster(f"tcp://127.0.0.1:{port}", stack)
+        made = Cluster(f"tcp://127.0.0.1:{port}", stack, process)
         for number in range(2):
             made.add_worker(folder / f"worker{number}")
         wait_for(made.address, 2)
@@ -106,6 +119,33 @@ def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
     assert list(loaded.values()) == [1, 1]
 
 
+def test_two_batches_on_one_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """The first one to end takes its own processes along, and none of the other's."""
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+
+    def batch(name: str, count: int, tell: Callable[[Event], None] | None = None) -> BatchResult:
+        folder = tmp_path / name
+        jobs = [
+            Job(f"{name}{n}", pair.moving, pair.reference, str(folder / f"{n}.tif"),
+                str(folder / f"{n}.tif"), Settings(transform="shift", threads=1),
+                OutputSettings(driver="GTiff"))
+            for n in range(count)
+        ]  # fmt: skip
+        how = BatchOptions(executor="dask", scheduler=cluster.address)
+        return run_batch(jobs, str(folder), how, tell=tell)
+
+    first = threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        long = other.submit(
+            batch, "long", 12, lambda event: first.set() if event.event == "job" else None
+        )
+        assert first.wait(120)
+        short = batch("short", 1)
+        assert not long.done()
+    assert short.counts["done"] == 1
+    assert [record.message for record in long.result().bad] == []
+
+
 def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -138,6 +178,42 @@ def test_same_bytes_as_local_and_a_killed_worker_loses_nothing(
     assert local.counts == by_dask.counts
     assert by_dask.counts["done"] == 3
     assert cases.state(tmp_path / "dso") == cases.state(tmp_path / "loc")
+
+
+def test_a_lost_cluster_leaves_jobs_for_the_next_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No worker is said; without a scheduler the run ends in order, and no job has failed."""
+    pair = scenes.make_pair(tmp_path / "in", scenes.shift(3.3, -2.1), cases.SHAPE, seed=5)
+    out = tmp_path / "out"
+    jobs = [
+        Job(f"job{n}", pair.moving, pair.reference, str(out / f"{n}.tif"), str(out / f"{n}.tif"),
+            Settings(transform="shift", threads=1), OutputSettings(driver="GTiff"))
+        for n in range(4)
+    ]  # fmt: skip
+    said: list[str] = []
+    with started(tmp_path / "cluster") as made:
+
+        def tell(event: Event) -> None:
+            said.append(event.message)
+            if event.event == "job":
+                for worker in made.workers:
+                    worker.kill()
+
+        def check() -> None:
+            if "with 0 worker(s): the jobs wait for one" in caplog.text:
+                made.kill_scheduler()
+
+        how = BatchOptions(executor="dask", scheduler=made.address)
+        broken = run_batch(jobs, str(out), how, tell=tell, check=check)
+    assert broken.counts["failed"] == 0
+    assert 1 <= broken.counts["done"] < 4
+    assert broken.exit_code == 5
+    assert (out / "summary.html").exists()
+    assert any("scheduler" in line and "was lost" in line for line in said)
+    again = run_batch(jobs, str(out), BatchOptions(workers=1))
+    assert again.counts["done"] == 4
+    assert len(again.skipped) >= broken.counts["done"]
 
 
 def parent_of_worker(pid: int) -> bool:

@@ -15,9 +15,12 @@ from pyproj import CRS
 
 import batch_cases as cases
 import scenes
-from georeg.batch.job import Job
+from georeg.batch.ending import failure
+from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.network import PairPoints, adjust, connected, loops
 from georeg.batch.picking import pick_reference
+from georeg.batch.records import DONE, FAILED, record_of
+from georeg.batch.run import BatchResult
 from georeg.batch.stack import run_stack
 from georeg.errors import SettingsError
 from georeg.settings import Settings
@@ -242,3 +245,18 @@ def test_a_stack_beside_its_reference(tmp_path: Path) -> None:
     assert found["2021 to 2022"]["status"] == "done"
     assert "2021" in (out / "summary.html").read_text()
     assert not list(out.glob("*.tif"))
+
+
+def test_pairs_that_crashed_are_said_by_the_exit_code() -> None:
+    """What the rasters can't help isn't: a pair that doesn't overlap is no failure of the batch."""
+
+    def code(kind: str) -> int:
+        error = failure(kind, "a to b", 1)
+        jobs = [Job(name, name, "r", f"{name}.tif", f"{name}.tif", action=action)
+                for name, action in (("a to b", PAIR), ("a", APPLY))]  # fmt: skip
+        records = (record_of(jobs[0], FAILED, error=error), record_of(jobs[1], DONE))
+        return BatchResult("run", "folder", records, frozenset(), 0.0).exit_code
+
+    assert {kind: code(kind) for kind in ("NoOverlapError", "Crash", "Timeout")} == {
+        "NoOverlapError": 0, "Crash": 5, "Timeout": 5,
+    }  # fmt: skip

@@ -381,6 +381,39 @@ def test_a_disk_that_gets_full_at_the_end(tmp_path: Path, form: str, short: int)
     assert not list((tmp_path / "cut").iterdir())
 
 
+@pytest.mark.parametrize(("form", "name"), [("geoloc", "g.vrt"), ("gdalwarp", "g.sh")])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_arrays_do_not_stay_without_their_text(
+    tmp_path: Path, form: str, name: str, replaced: bool
+) -> None:
+    """A disk with room for the larger file of two only: none comes, none is replaced."""
+    small = tmp_path / "small"
+    small.mkdir()
+    fit = fit_file("field")
+    moving = open_side(judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE))
+    export_fit(form, job(fit, moving=moving, output=str(tmp_path / name)))
+    arrays = next(path for path in tmp_path.glob("g.*.tif")).stat().st_size
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "georeg", str(small)],
+                          capture_output=True)  # fmt: skip
+    if made.returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        if replaced:
+            (small / name).write_text("mine")
+            (small / name).with_suffix(".xy.tif").write_text("mine")
+            (small / name).with_suffix(".grid.tif").write_text("mine")
+        before = {path.name: path.read_bytes() for path in small.iterdir()}
+        disk = os.statvfs(small)
+        room = -(-arrays // disk.f_frsize)
+        (small / "full").write_bytes(bytes((disk.f_bfree - room) * disk.f_frsize))
+        with pytest.raises(OutputError, match=r"can't be written|is incomplete"):
+            export_fit(form, job(fit, moving=moving, output=str(small / name), overwrite=replaced))
+        (small / "full").unlink()
+        assert {path.name: path.read_bytes() for path in small.iterdir()} == before
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 def test_truths_are_what_they_seem() -> None:
     """The fits of these tests move by several pixels, or they would show nothing."""
     xy = tp.grid()

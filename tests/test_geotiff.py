@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 import numpy as np
 import pytest
@@ -332,6 +333,41 @@ def test_fewer_bits(tmp_path):
     produce(source, tmp_path / "a.tif", driver="GTiff", creation={"NBITS": "12"})
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert dataset.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "12"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "high", "bits", "said"),
+    [
+        ("uint16", 4000, "8", "values up to 3[0-9]{3}.* NBITS=8 .* up to 255"),
+        ("float32", 4e6, "16", "values up to .* NBITS=16 .* up to 65504"),
+        ("uint16", 4000, "12", ""),
+        ("float32", 4000, "16", ""),
+    ],
+)
+def test_values_that_need_more_bits_are_said(tmp_path, caplog, dtype, high, bits, said):
+    """GDAL cuts them off, which changes the picture."""
+    source = save(tmp_path / "in.tif", texture(100, 100, high=high).astype(dtype))
+    produce(source, tmp_path / "a.tif", driver="GTiff", creation={"NBITS": bits})
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith("georeg")]
+    if said:
+        assert len(ours) == 1
+        assert re.search(said, ours[0])
+    else:
+        assert not ours
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+@pytest.mark.parametrize("nodata", [None, 0.0, -0.0])
+def test_sparse_files_of_zeros_of_either_sign(tmp_path, driver, nodata):
+    """GDAL leaves out blocks of -0.0, too, which come back as 0.0 or the nodata value."""
+    values = np.full((600, 1100), -0.0, "float32")
+    values[:100, :100] = texture(100, 100)
+    source = save(tmp_path / "in.tif", values, nodata=nodata)
+    with Raster(source) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT, WriteOptions(driver, {"SPARSE_OK": "YES"}))
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        np.testing.assert_array_equal(dataset.read(1), values)
+        assert dataset.nodata == nodata
 
 
 def test_alpha_that_jpeg_would_make_a_mask_is_refused_before_the_work(tmp_path):

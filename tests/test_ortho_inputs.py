@@ -13,6 +13,7 @@ from affine import Affine
 from cli_cases import run, snapshot
 from georeg.errors import InputError, SettingsError
 from georeg.ortho.orthorectify import orthorectify
+from georeg.ortho.rpcfiles import write_rpc
 from georeg.settings import OrthoSettings, Settings
 from ortho_cases import (
     EAST,
@@ -60,6 +61,18 @@ def left_over(folder: Path) -> str:
     return str(folder / "a.tif")
 
 
+def rpc_file(folder: Path) -> str:
+    path = str(folder / "given.RPB")
+    write_rpc(path, rpc_of())
+    return path
+
+
+def broken_sidecar(folder: Path) -> str:
+    path = save(folder / "b.tif", np.ones((50, 50), np.uint8), rpc_of(50))
+    (folder / "b_RPC.TXT").write_text("LINE_OFF: 24.5\n")
+    return path
+
+
 # What is wrong: the exit code, what is said, and the arguments; IN, DEM, REF and OUT stand for
 # good files, functions make bad ones.
 BAD: dict[str, tuple[int, str, list[Any]]] = {
@@ -69,6 +82,14 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     "dem elsewhere": (4, "doesn't cover", ["IN", "--dem", far_dem, "-o", "OUT"]),
     "no rpcs": (4, "has no RPCs", [no_rpcs, "--dem", "DEM", "-o", "OUT"]),
     "nan": (4, "LINE_NUM_COEFF is not a finite", [bad_rpc, "--dem", "DEM", "-o", "OUT"]),
+    "broken sidecar": (
+        4, "b_RPC.TXT file found, but missing SAMP_OFF",
+        [broken_sidecar, "--dem", "DEM", "-o", "OUT"],
+    ),
+    "report over the rpcs": (
+        2, "is the input",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--rpc", rpc_file, "--report", rpc_file],
+    ),
     "datum without grid": (
         4, "us_nga_egm08_25.tif", ["IN", "--dem", "DEM", "--dem-datum", "egm2008", "-o", "OUT"]
     ),

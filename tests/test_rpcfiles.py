@@ -103,6 +103,49 @@ def test_gdal_and_we_read_the_same_dimap(tmp_path: Path) -> None:
     assert same(rpc_dimap.read(dimap(RPC), "x"), RPC)
 
 
+def product(folder: Path, *, whole: bool) -> Path:
+    """A scene in two files side by side, 60 columns each; `whole`: with its DIM_*.XML."""
+    folder.mkdir()
+    (folder / "RPC_A_1.XML").write_text(dimap(RPC))
+    for tile in ("R1C1", "R1C2"):
+        save(folder / f"IMG_A_1_{tile}.TIF", PIXELS)
+    files = "".join(
+        f'<Data_File tile_R="1" tile_C="{c}">'
+        f'<DATA_FILE_PATH href="IMG_A_1_R1C{c}.TIF"/></Data_File>'
+        for c in (1, 2)
+    )
+    if whole:
+        (folder / "DIM_A_1.XML").write_text(
+            f"<Dimap_Document><Raster_Data><Data_Access><Data_Files>{files}</Data_Files>"
+            "</Data_Access><Raster_Dimensions><Tile_Set><Regular_Tiling>"
+            '<NTILES_SIZE nrows="40" ncols="60"/></Regular_Tiling></Tile_Set></Raster_Dimensions>'
+            "</Raster_Data></Dimap_Document>"
+        )
+    return folder
+
+
+def test_scenes_in_several_files(tmp_path: Path) -> None:
+    """DIMAP's RPCs count from the scene's first pixel; where a file lies in it DIM_*.XML says."""
+    good = product(tmp_path / "good", whole=True)
+    for tile, column in (("R1C1", 0), ("R1C2", 60)):
+        with Raster(str(good / f"IMG_A_1_{tile}.TIF")) as raster:
+            assert need_rpc(raster).rpc.samp_off == pytest.approx(RPC.samp_off - column)
+    poor = product(tmp_path / "poor", whole=False)
+    xml = str(poor / "RPC_A_1.XML")
+    with Raster(str(poor / "IMG_A_1_R1C1.TIF")) as raster:
+        assert need_rpc(raster).rpc.samp_off == pytest.approx(RPC.samp_off)
+        assert same(need_rpc(raster, xml).rpc, RPC)
+    with Raster(str(poor / "IMG_A_1_R1C2.TIF")) as raster:
+        for given in (None, xml):
+            with pytest.raises(InputError, match=r"several files.*DIM_\*\.XML"):
+                need_rpc(raster, given)
+    own = tmp_path / "own"  # RPCs of its own
+    own.mkdir()
+    image = save(own / "IMG_A_1_R1C2.TIF", PIXELS, RPC)
+    with Raster(image) as raster:
+        assert need_rpc(raster).rpc.samp_off == pytest.approx(RPC.samp_off)
+
+
 def test_tags_and_nitf_through_gdal(tmp_path: Path) -> None:
     image = save(tmp_path / "image.tif", PIXELS, RPC)
     rasterio.shutil.copy(image, tmp_path / "image.ntf", driver="NITF", RPC00B="YES")

@@ -58,7 +58,7 @@ def conclude(job: Job, record: Record) -> Record:
             other = load_record(job.record_path)
             if other is not None and other.status == DONE and other.run.get("id") == job.run:
                 return other
-        if record.owns and _says_no(record):
+        if record.owns and says_no(record):
             _remove_old(job)
         clear_leftovers((job.output,))
         store_record(job.record_path, record)
@@ -72,7 +72,7 @@ def conclude(job: Job, record: Record) -> Record:
     return record
 
 
-def _says_no(record: Record) -> bool:
+def says_no(record: Record) -> bool:
     """Whether the rasters themselves are the reason, so that an older output is wrong, too."""
     error = record.error or {}
     outside = error.get("passing") or error.get("kind") in _OUTSIDE

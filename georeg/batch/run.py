@@ -15,11 +15,20 @@ from typing import Any
 from georeg.batch import lock as locking
 from georeg.batch.child import Limits
 from georeg.batch.deciding import Decision, decide
-from georeg.batch.executors.protocol import Executor
+from georeg.batch.ending import says_no
+from georeg.batch.executors.protocol import Executor, Lost
 from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.notices import metrics_text, notify
 from georeg.batch.options import BatchOptions
-from georeg.batch.records import BAD, DONE, NOT_RUN, Record, record_of, write_durably
+from georeg.batch.records import (
+    BAD,
+    DONE,
+    NOT_RUN,
+    Record,
+    load_record,
+    record_of,
+    write_durably,
+)
 from georeg.batch.summary import NAMES, write_summary
 from georeg.errors import EXIT_BATCH, EXIT_OK, EXIT_UNEXPECTED, OutputError, SettingsError
 from georeg.writers.place import check_output, clear_leftovers
@@ -78,12 +87,14 @@ class BatchResult:
     def bad(self) -> tuple[Record, ...]:
         """Records of jobs that failed, were refused or were not run.
 
-        Pairs that were refused don't count where the rasters were placed without them.
+        Pairs that can't be matched don't count where the rasters were placed without them; those
+        that crashed or took too long do, because the next run may do better with them.
         """
         joint = any(record.action == APPLY for record in self.records)
         return tuple(
             record for record in self.records
-            if record.status != DONE and not (joint and record.action == PAIR)
+            if record.status != DONE
+            and not (joint and record.action == PAIR and says_no(record))
         )  # fmt: skip
 
     @property
@@ -215,20 +226,40 @@ class _Run:
         self.tell(Event(20, "plan", f"{len(todo)} of {len(jobs)} jobs to do", details={
             "jobs": len(jobs), "todo": len(todo),
         }))  # fmt: skip
-        began, done = time.monotonic(), 0
-        if not self.over:
-            for record in executor.records(todo):
-                self._look()
-                if record is None:
-                    continue
-                if not done:
-                    self.tell(Event(20, "log", f"at work: {executor.workers()}"))
-                found[record.id] = record
-                done += 1
-                self._report(record, len(found), len(jobs), _eta(began, done, len(todo)))
-                if self._enough(record):
-                    break
+        try:
+            if not self.over:
+                self._work(executor, todo, found, len(jobs))
+        except Lost as error:
+            self.over = True
+            self.tell(Event(40, "log", str(error)))
+            found |= self._kept(todo)
         return [found.get(job.id) or record_of(job, NOT_RUN) for job in jobs]
+
+    def _work(
+        self, executor: Executor, todo: Sequence[Job], found: dict[str, Record], total: int
+    ) -> None:
+        """Have jobs done, and put their records to those that are found."""
+        began, done = time.monotonic(), 0
+        for record in executor.records(todo):
+            self._look()
+            if record is None:
+                continue
+            if not done:
+                self.tell(Event(20, "log", f"at work: {executor.workers()}"))
+            found[record.id] = record
+            done += 1
+            self._report(record, len(found), total, _eta(began, done, len(todo)))
+            if self._enough(record):
+                break
+
+    def _kept(self, todo: Sequence[Job]) -> dict[str, Record]:
+        """Records that lie on the disk, of jobs that ended while nobody could say so."""
+        records = {job.id: load_record(job.record_path) for job in todo}
+        return {
+            name: record for name, record in records.items()
+            if record is not None and record.run.get("id") == self.id
+            and record.status in (DONE, *BAD)
+        }  # fmt: skip
 
     def _skip(self, decision: Decision, found: dict[str, Record]) -> None:
         record = decision.record

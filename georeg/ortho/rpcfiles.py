@@ -7,6 +7,7 @@ GDAL doesn't read, and files of other names, are read by the modules rpc_*.py.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -19,6 +20,8 @@ from georeg.textfile import read_text, write_text
 _FORMATS: tuple[ModuleType, ...] = (rpc_geom, rpc_rpb, rpc_txt, rpc_dimap)
 # Their pixels are those of the whole scene, also where the image beside them is a part of it.
 _OF_SCENE = (rpc_geom, rpc_dimap)
+# A file of a scene that comes in several, as Airbus names them.
+_TILE = re.compile(r"IMG_(.+)_R(\d+)C(\d+)")
 _MOST_BYTES = 2**22
 _BESIDE = (".geom",)
 _WHERE = "tags, .RPB, _RPC.TXT, DIMAP XML, NITF, .geom"
@@ -53,7 +56,9 @@ def find_rpc(raster: Raster, given: str | None = None) -> Source | None:
         return _from_file(given, raster)
     tags = rpc_tags(raster)
     if tags:
-        return Source(Rpc.from_tags(tags, raster.name), "GDAL")
+        rpc = Rpc.from_tags(tags, raster.name)
+        _check_placed(raster, rpc)
+        return Source(rpc, "GDAL")
     stem = os.path.splitext(raster.name)[0]
     for suffix in _BESIDE:
         if os.path.isfile(stem + suffix):
@@ -93,6 +98,8 @@ def _from_file(path: str, raster: Raster) -> Source:
         if text and kind.looks_so(text):
             rpc: Rpc = kind.read(text, path)
             x, y = _crop(raster) if kind in _OF_SCENE else (0, 0)
+            if kind is rpc_dimap and (x, y) == (0, 0) and _tile(raster) is not None:
+                raise _unplaced(raster, path)
             return Source(rpc.moved(-x, -y), path, (x, y))
     with Raster(path) as other:
         tags = rpc_tags(other)
@@ -103,6 +110,38 @@ def _from_file(path: str, raster: Raster) -> Source:
                 f"{path} has another size than {raster.name}: its RPCs belong to other pixels"
             )
         return Source(Rpc.from_tags(tags, path), path)
+
+
+def _tile(raster: Raster) -> str | None:
+    """Name of the RPCs of a file's scene; None for a scene of one file, or for its first one."""
+    folder, name = os.path.split(raster.name)
+    found = _TILE.fullmatch(os.path.splitext(name)[0])
+    if found is None or int(found[2]) == int(found[3]) == 1:
+        return None
+    return os.path.join(folder, f"RPC_{found[1]}.XML")
+
+
+def _check_placed(raster: Raster, rpc: Rpc) -> None:
+    """Without DIM_*.XML GDAL takes the scene's RPCs for those of each of its files.
+
+    Raises:
+        InputError: it did.
+    """
+    path = _tile(raster)
+    text = "" if path is None else _text(path)
+    if path is None or not rpc_dimap.looks_so(text):
+        return
+    scene = rpc_dimap.read(text, path)
+    if (rpc.samp_off, rpc.line_off) == (scene.samp_off, scene.line_off):
+        raise _unplaced(raster, path)
+
+
+def _unplaced(raster: Raster, path: str) -> InputError:
+    return InputError(
+        f"{raster.name} is one of several files of a scene, and the RPCs in {path} count from the "
+        "scene's first pixel: put DIM_*.XML, which says where each file lies, and RPC_*.XML beside "
+        "it and leave --rpc away, or orthorectify DIM_*.XML itself"
+    )
 
 
 def _text(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -118,6 +119,16 @@ def is_lossless(creation: Mapping[str, str]) -> bool:
     """Whether the pixels come out of the file as they went in."""
     lossy = {"DISCARD_LSB", "NBITS"} & creation.keys()
     return creation.get("COMPRESS") in ("NONE", "LZW", "DEFLATE", "ZSTD", "LZMA") and not lossy
+
+
+def largest_value(creation: Mapping[str, str], dtype: np.dtype[Any]) -> float | None:
+    """The largest value that as few bits as NBITS says can hold; None where all bits are there."""
+    bits = int(float(creation.get("NBITS", "0")))
+    if np.issubdtype(dtype, np.unsignedinteger) and 0 < bits < 8 * dtype.itemsize:
+        return float(2**bits - 1)
+    if dtype == np.float32 and bits == 16:
+        return float(np.finfo(np.float16).max)
+    return None
 
 
 def tile_size(layout: Layout) -> int:

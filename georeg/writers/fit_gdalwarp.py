@@ -12,7 +12,7 @@ import os
 import shlex
 from dataclasses import replace
 
-from georeg.textfile import write_text
+from georeg.textfile import prepared
 from georeg.writers.fit_grid import grid_steps, write_grid
 from georeg.writers.fit_proj import has_steps, steps
 from georeg.writers.fits import FitExport
@@ -59,7 +59,6 @@ def export(job: FitExport) -> str:
     found = steps(job) if exact else grid_steps(job, _GRID)
     operation = shlex.quote(pipeline(in_crs_order(found, job.source, job.crs)))
     if not exact:
-        write_grid(replace(job, output=grid), grid)
         # Out of the single quotes, for the shell to fill in; PROJ wants double ones around spaces.
         place = f"""'"\\"$here/{_shell(os.path.basename(grid))}\\""'"""
         operation = operation.replace(_GRID, place)
@@ -73,7 +72,9 @@ def export(job: FitExport) -> str:
         target=shlex.quote(crs_text(job.crs) or ""),
         operation=operation,
     )
-    write_text(output, text, overwrite=job.overwrite)
+    with prepared(output, text, overwrite=job.overwrite):
+        if not exact:
+            write_grid(replace(job, output=grid), grid)
     return ""
 
 

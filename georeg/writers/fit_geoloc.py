@@ -22,7 +22,7 @@ from georeg.errors import InputError, OutputError
 from georeg.grid import Window
 from georeg.nodes import Nodes, sample_nodes
 from georeg.raster import GDAL_ERRORS, Raster
-from georeg.textfile import write_text
+from georeg.textfile import prepared
 from georeg.writers.arrays import write_arrays
 from georeg.writers.fits import FitExport
 from georeg.writers.place import check_output
@@ -59,8 +59,9 @@ def export(job: FitExport) -> str:
     profile = {"nodata": _NODATA, "compress": "deflate", "predictor": 3, "interleave": "band"}
     known = np.isfinite(ground).all(axis=2, keepdims=True)
     ground = np.where(known, ground, _NODATA)
-    write_arrays(arrays, np.moveaxis(ground, -1, 0), profile, inputs, overwrite=job.overwrite)
-    write_text(output, _vrt(job, moving, output, arrays, nodes), overwrite=job.overwrite)
+    text = _vrt(job, moving, output, arrays, nodes)
+    with prepared(output, text, overwrite=job.overwrite):
+        write_arrays(arrays, np.moveaxis(ground, -1, 0), profile, inputs, overwrite=job.overwrite)
     return ""
 
 

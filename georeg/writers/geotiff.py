@@ -140,14 +140,18 @@ def write(
         if options.driver == "GTiff":
             final = gtiff_options(layout, user, classes=classes)
             try_gtiff(folder, target, final, asked=bool(user))
-            receipts = write_blocks(path, target, blocks, final, lambda done: report(done * share))
+            receipts = write_blocks(
+                path, target, blocks, final, lambda done: report(done * share),
+                sparse=is_sparse(final),
+            )  # fmt: skip
         else:
             final = cog_options(layout, user, classes=classes)
             creation = try_cog(folder, target, final, asked=bool(user))
             flat = os.path.join(folder, "blocks.tif")
             receipts = write_blocks(
-                flat, target, blocks, creation, lambda done: report(done * share), park=True
-            )
+                flat, target, blocks, creation, lambda done: report(done * share),
+                park=True, sparse=is_sparse(final),
+            )  # fmt: skip
             make_cog(flat, path, final, output)
         verify(
             path,

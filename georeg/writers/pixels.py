@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from georeg.errors import OutputError
 from georeg.grid import Grid, Window
 from georeg.validity import Layout
 from georeg.warping import Block
-from georeg.writers.creation import is_sparse
+from georeg.writers.creation import is_sparse, largest_value
 from georeg.writers.gcps import Gcps
 from georeg.writers.metadata import Metadata
 from georeg.writers.place import writing
 from georeg.writers.tiff import check_whole
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[float], None]
 
@@ -86,6 +89,7 @@ def write_blocks(
     report: Progress,
     *,
     park: bool = False,
+    sparse: bool = False,
 ) -> list[Receipt]:
     """Write blocks as they come into a plain GeoTIFF.
 
@@ -96,17 +100,24 @@ def write_blocks(
         creation: options of the GTiff driver.
         report: called with the share of pixels done after each block.
         park: see `Metadata.apply`.
+        sparse: whether GDAL will leave out blocks of zeros. To it -0.0 is one, too, and comes back
+            as 0.0; so it is written as that everywhere.
 
     Raises:
         OutputError: the file can't be written, or blocks are missing.
     """
     pixels = target.grid.width * target.grid.height
     receipts, done = [], 0
+    limit, most = largest_value(creation, target.layout.array_dtype), 0.0
     try:
         with _writer(path, target, creation, park) as dataset:
             for block in blocks:
+                if sparse and np.issubdtype(block.data.dtype, np.inexact):
+                    block = replace(block, data=block.data + block.data.dtype.type(0))
                 with writing(target.output):
                     receipts.append(_write_block(dataset, block, target.layout))
+                if limit is not None:
+                    most = max(most, _largest(block.data))
                 done += block.window.width * block.window.height
                 report(done / pixels)
     finally:
@@ -117,7 +128,19 @@ def write_blocks(
         raise OutputError(f"{target.output} can't be written: {done} of {pixels} pixels came")
     with writing(target.output):
         check_whole(path, target.output, sparse=is_sparse(creation))
+    if limit is not None and most > limit:
+        log.warning(
+            "%s has values up to %.6g, but NBITS=%s holds values up to %.6g: the rest is cut off",
+            target.output, most, creation["NBITS"], limit,
+        )  # fmt: skip
     return receipts
+
+
+def _largest(data: npt.NDArray[Any]) -> float:
+    """The largest finite value, or the negative one that is as far from 0."""
+    if np.issubdtype(data.dtype, np.integer):
+        return float(data.max(initial=0))
+    return float(np.abs(data).max(initial=0.0, where=np.isfinite(data)))
 
 
 @contextmanager

@@ -9,21 +9,28 @@ dies is done by another one.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from georeg.batch.child import Child, Limits
 from georeg.batch.ending import give_up
-from georeg.batch.executors.protocol import Hear
+from georeg.batch.executors.protocol import Hear, Lost
 from georeg.batch.job import Job
 from georeg.batch.records import Record
 from georeg.batch.slots import Slot, plan_slots
 from georeg.errors import InputError, SettingsError
 
+log = logging.getLogger(__name__)
+
 _PATIENCE = 30.0  # seconds until a scheduler must answer
 _LOOK = 0.2  # seconds between two looks at the clock
+_FETCH = 2.0  # seconds that a record may take on its way
+_MIND = 5.0  # seconds between two looks at who is there to work
 _TOPIC = "georeg-events"
 _PER_WORKER = 3  # jobs that may wait at each worker: few, so that stopping is quick
 
@@ -61,7 +68,9 @@ class Dask:
         client, self._client = self._client, None
         if client is None:
             return
-        client.run(_stop_children, on_error="ignore")
+        if client.status == "running":  # or there is nobody to hear it
+            runs = sorted({job.run for job in self._jobs.values()})
+            client.run(_stop_children, runs, on_error="ignore")
         client.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -94,27 +103,55 @@ class Dask:
         room = _PER_WORKER * max(1, sum(client.nthreads().values()))
         ended = as_completed([submit() for _ in range(min(room, len(waiting)))])
         left = len(jobs)
+        minded, alone = time.monotonic(), False
         while left:
             if not ended.has_ready():
+                if time.monotonic() - minded > _MIND:
+                    minded, alone = time.monotonic(), self._alone(alone)
                 yield None
                 threading.Event().wait(_LOOK)
                 continue
             future = next(ended)
-            job = by_key.pop(future.key)
+            job = by_key[future.key]
+            record = self._record(job, future, left)
+            if record is None:
+                ended.add(future)
+                yield None
+                continue
+            del by_key[future.key]
             if waiting:
                 ended.add(submit())
             left -= 1
-            yield self._record(job, future)
+            yield record
 
-    @staticmethod
-    def _record(job: Job, future: Any) -> Record:
-        if future.status == "finished":
-            found = future.result()
-            if found is not None:
-                return Record.from_dict(found)
-            return give_up(job, "Stopped", f"{job.moving}: somebody stopped the worker's process")
-        error = future.exception() if future.status == "error" else future.status
-        return give_up(job, "Crash", f"{job.moving}: {' '.join(str(error).split())}")
+    def _alone(self, before: bool) -> bool:
+        """Whether the cluster has no worker; said once, because the scheduler waits for ever."""
+        alone = not self._client.scheduler_info(n_workers=-1)["workers"]
+        if alone and not before:
+            log.warning("%s: the jobs wait for one", self.workers())
+        return alone
+
+    def _record(self, job: Job, future: Any, left: int) -> Record | None:
+        """What came of a job; None if the worker that knows it died, so that it is done again.
+
+        Raises:
+            Lost: the scheduler is gone.
+        """
+        if future.status == "cancelled":  # when the connection breaks
+            raise Lost(
+                f"Dask's scheduler {self._client.scheduler.address} was lost: {left} jobs are left "
+                "for the next run"
+            )
+        if future.status == "error":
+            why = " ".join(str(future.exception()).split())
+            return give_up(job, "Crash", f"{job.moving}: {why}")
+        try:
+            found = future.result(timeout=_FETCH)
+        except (Exception, asyncio.CancelledError):  # by its status next time
+            return None
+        if found is not None:
+            return Record.from_dict(found)
+        return give_up(job, "Stopped", f"{job.moving}: somebody stopped the worker's process")
 
     def _connected(self, jobs: list[Job]) -> Any:
         """The client; connects on first use.
@@ -159,7 +196,9 @@ class Dask:
 
 
 _local = threading.local()
-_children: list[Child] = []
+# Of a worker, each with the run whose job it had last: a cluster may serve several runs at once.
+_children: dict[Child, str] = {}
+_taking = threading.Lock()
 
 
 def work(
@@ -174,7 +213,8 @@ def work(
         # This thread lives as long as its worker, and so does the process that it starts.
         child = Child(1)
         _local.child = child
-        _children.append(child)
+    with _taking:
+        _children[child] = job.run
 
     def tell(event: Mapping[str, Any]) -> None:
         if event.get("event") == "log":
@@ -185,7 +225,9 @@ def work(
     return None if record is None else record.to_dict()
 
 
-def _stop_children() -> None:
-    """End the processes beside a worker."""
-    for child in _children:
-        child.stop()
+def _stop_children(runs: Sequence[str]) -> None:
+    """End the processes beside a worker that work for some runs, or did last."""
+    with _taking:
+        for child, run in _children.items():
+            if run in runs:
+                child.stop()

@@ -12,6 +12,10 @@ Hear = Callable[[Job, Mapping[str, Any]], None]
 """Called with a job and an event of its worker; in any thread."""
 
 
+class Lost(Exception):
+    """Whoever did the work is out of reach; says who. What isn't done is for the next run."""
+
+
 class Executor(Protocol):
     """A context: leaving it ends all workers, and whatever is in the works."""
 
@@ -19,6 +23,9 @@ class Executor(Protocol):
         """Do jobs side by side; their records in the order in which they end.
 
         None comes from time to time, so that the caller can look at the clock.
+
+        Raises:
+            Lost: there is nobody any more to do the rest.
         """
         ...
 
