@@ -135,6 +135,7 @@ def fit_transform(
     unit: float = 1.0,
     blocks: float = BLOCKS,
     guess: Transform | None = None,
+    own: int | None = None,
 ) -> Fit:
     """Fit the best of the models.
 
@@ -154,6 +155,8 @@ def fit_transform(
             wide. What changes within two of them can't be predicted.
         guess: claimed -> true to within some pixels, where displacements change by more than that
             from place to place: what disagrees with its neighbourhood is seen beside it.
+        own: the result speaks of so many points only, the first ones; the others help to fit, and
+            to choose the model. All if None.
 
     Raises:
         PointsError: too few points for the stiffest model, or degenerate ones.
@@ -197,21 +200,19 @@ def fit_transform(
     if tolerant:
         least = max(least, _PLAUSIBLE * _spread(distance, base))
     inlier = (weights > 0) & (distance <= least)
+    mine = slice(own)
+    local, kept, near = local[mine] > 0, weights[mine] > 0, inlier[mine]
     return Fit(
         model,
-        weights,
-        inlier,
-        residuals,
-        chosen.held_out,
+        weights[mine],
+        near,
+        residuals[mine],
+        chosen.held_out[mine],
         folding,
         chosen.fold_models,
         noise,
         tuple(ladder),
-        Rejected(
-            int((local <= 0).sum()),
-            int(((local > 0) & (weights <= 0)).sum()),
-            int(((weights > 0) & ~inlier).sum()),
-        ),
+        Rejected(int((~local).sum()), int((local & ~kept).sum()), int((kept & ~near).sum())),
     )
 
 

@@ -20,6 +20,8 @@ SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _CANDIDATES = 1_000_000  # cores to choose from, at most
+_STAGGER = 0.2  # of a cell by which places are off its middle
+_ASTRAY = 0.5  # of its contrast is what a tile at the edge of a cell is less worth
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
 
 
@@ -191,20 +193,29 @@ def _sums(
 
 
 def _spread(seen: _Seen, most: int) -> npt.NDArray[np.int64]:
-    """(N, 2) corners: the best core of every cell of a grid that is just coarse enough."""
+    """(N, 2) corners: the best core of every cell of a grid that is just coarse enough.
+
+    Those in the middle of a cell are preferred: where displacements bend, what a fit says far from
+    its points is worth little, and an even spread leaves no wide gaps.
+    """
     if len(seen.contrast) <= most:
         return seen.corner
-    middle = seen.corner + seen.side / 2
     # As many cells as tiles are wanted, over what there is to see and not over the whole frame.
-    cells = math.sqrt(most / len(seen.contrast)) / seen.side
-    best_first = np.argsort(-seen.contrast, kind="stable")
+    side = seen.side * math.sqrt(len(seen.contrast) / most)
+    low, size = seen.corner.min(axis=0), np.ptp(seen.corner, axis=0) + seen.side
     while True:
-        column, row = np.floor(middle * cells).astype(np.int64).T
-        cell = row * (int(column.max()) + 2) + column
-        _, first = np.unique(cell[best_first], return_index=True)
+        count = np.maximum(1, np.floor(size / side))
+        place = (seen.corner + seen.side / 2 - low) / size * count
+        column, row = place.astype(np.int64).T
+        wanted = 0.5 + _STAGGER * (2 * np.stack([row % 2, column % 2], axis=1) - 1)
+        cell = np.stack([column, row], axis=1)
+        wanted[(cell == 0) | (cell == count - 1)] = 0.5
+        away = 2 * np.abs(place - np.floor(place) - wanted).max(axis=1)  # in half cells
+        best_first = np.argsort(seen.contrast * (_ASTRAY * away - 1), kind="stable")
+        _, first = np.unique((row * int(count[0]) + column)[best_first], return_index=True)
         if len(first) <= most:
             return np.asarray(seen.corner[np.sort(best_first[first])])
-        cells *= 0.97
+        side *= 1.03
 
 
 def _around(xy: Array) -> Window:

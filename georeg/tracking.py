@@ -10,9 +10,11 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
@@ -37,14 +39,16 @@ log = logging.getLogger(__name__)
 AUTO = ("shift", "similarity", "affine", "projective", "polynomial2", "field")
 _TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
 _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
-_COARSE_TILES = 64  # enough for the levels that only predict
+_COARSE_TILES = 128  # enough for the levels that only predict
 _SHARP = 1.0  # frame pixels of error at left-out points with which levels may be skipped
-_MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and cells of the best
+_MANY, _PREDICT = 4000, 800  # tie points that are too many to predict with, and that are enough
 _USUAL = 320  # pixels a side of the tiles that settings count
 _STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend within a template
 _COVERED = 0.1  # of the scene in tiles; where less is, what is between them limits the fit
 _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
+_BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
+_COLUMNS = ("claimed", "true", "score", "sigma")  # of tie points
 BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 
 
@@ -106,11 +110,19 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """The last level's tie points and fit (None if they agree on nothing), and all levels."""
+    """What all levels have found.
+
+    Attributes:
+        points: of the last one.
+        fit: of the last one; None if its points agree on nothing.
+        levels: all of them.
+        coarse: of the last level that didn't see every pixel, the points that its fit explains.
+    """
 
     points: TiePoints
     fit: Fit | None
     levels: tuple[Level, ...]
+    coarse: TiePoints
 
     @property
     def telling(self) -> float:
@@ -133,7 +145,7 @@ def track(
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
     run = _Run(scene, team, start, settings, progress, 1.0 / (len(passes) + 1))
-    found = Tracked(_no_points(), None, ())
+    found = Tracked(_no_points(), None, (), _no_points())
     for factor, goal in passes:
         if found.fit is not None and found.fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
@@ -216,23 +228,30 @@ class _Run:
             points.templates,
         )
         level = Level(factor, goal, len(pairs), points.templates, len(points))
-        fit = None
+        fit, coarse = None, before.coarse
         if len(points) < _LEAST:
             level = replace(level, note=f"fewer than {_LEAST} tie points")
         else:
+            used = points
+            if goal == "track":
+                used = enough(points, _MANY if _bent(transform) else _PREDICT)
             try:
                 fit = fit_points(
-                    enough(points) if goal == "track" else points,
+                    used,
                     self.settings,
                     unit=factor,
                     predicts=goal == "track" and factor > 1.0,
                     guess=transform if _bent(transform) else None,
+                    support=_between(before.coarse, points) if factor == 1.0 else None,
                 )
                 level = replace(level, model=fit.transform.name, error=fit.error)
+                if factor > 1.0:
+                    blurred = replace(used, sigma=np.maximum(used.sigma, _BLURRED * factor))
+                    coarse = _some(blurred, fit.inlier)
             except PointsError as error:
                 log.info("level %.3g: %s", factor, error)
                 level = replace(level, note=str(error))
-        return Tracked(points, fit, (*before.levels, level))
+        return Tracked(points, fit, (*before.levels, level), coarse)
 
 
 def fit_points(
@@ -242,6 +261,7 @@ def fit_points(
     unit: float = 1.0,
     predicts: bool = False,
     guess: Transform | None = None,
+    support: TiePoints | None = None,
 ) -> Fit:
     """The best model for the points.
 
@@ -251,21 +271,31 @@ def fit_points(
         unit: frame pixels along a pixel of the level.
         predicts: whether the fit is to predict a finer level, and no more.
         guess: what the level before says of displacements that bend.
+        support: points of that level which tell, too; the fit isn't judged by them.
 
     Raises:
         PointsError: they agree on nothing, or are too few.
     """
+    parts = [points] if support is None or not len(support) else [points, support]
     return fit_transform(
-        points.claimed,
-        points.true,
-        points.score,
-        points.sigma,
+        *(np.concatenate([getattr(p, f) for p in parts]) for f in _COLUMNS),
         models=models(settings),
-        block=points.block,
+        block=max(p.block for p in parts),
         unit=unit,
         blocks=_blocks(points, predicts),
         guess=guess,
+        own=len(points),
     )
+
+
+def _between(coarse: TiePoints, points: TiePoints) -> TiePoints:
+    """What a coarser level saw where this one has no tiles: all that tells of bends in between."""
+    if points.tiles is None or not len(coarse):
+        return _no_points()
+    half = float(points.tiles[:, 2:].max()) / 2
+    middle = points.tiles[:, :2] + points.tiles[:, 2:] / 2
+    away = cKDTree(middle).query(coarse.true, p=np.inf)[0]
+    return _some(coarse, away > half)
 
 
 def _blocks(points: TiePoints, predicts: bool) -> float:
@@ -280,8 +310,8 @@ def _blocks(points: TiePoints, predicts: bool) -> float:
     return max(BLOCKS, math.floor(math.sqrt(tiles)))
 
 
-def enough(points: TiePoints) -> TiePoints:
-    """The best of even cells, where there are more points than it takes to predict the next level.
+def enough(points: TiePoints, cells: int = _PREDICT) -> TiePoints:
+    """The best of so many even cells, where there are more points than predict the next level.
 
     Seconds go by with all of them, in which a GPU has nothing to do.
     """
@@ -290,16 +320,16 @@ def enough(points: TiePoints) -> TiePoints:
     area = float(np.prod(np.ptp(points.claimed, axis=0)))
     if points.tiles is not None:  # there may be gaps between them
         area = min(area, float(points.tiles[:, 2:].prod(axis=1).sum()))
-    side = max(1.0, math.sqrt(area / _PREDICT))  # points on a line span no area
+    side = max(1.0, math.sqrt(area / cells))  # points on a line span no area
     keep = best_of_cells(points.claimed, points.score, side, 1)
     log.info("the best %d of %d tie points predict the next level", len(keep), len(points))
-    return replace(
-        points,
-        claimed=points.claimed[keep],
-        true=points.true[keep],
-        score=points.score[keep],
-        sigma=points.sigma[keep],
-    )
+    return _some(points, keep)
+
+
+def _some(points: TiePoints, keep: npt.NDArray[Any]) -> TiePoints:
+    """Those of an index or a mask."""
+    chosen = {name: getattr(points, name)[keep] for name in _COLUMNS}
+    return replace(points, **chosen)
 
 
 def plan_level(

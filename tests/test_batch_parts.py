@@ -128,6 +128,18 @@ def test_tables_round_trip(rows: list[dict[str, str]]) -> None:
     assert [entry.options.get("max_shift", "") for entry in found] == [r["max-shift"] for r in rows]
 
 
+def test_a_feature_that_says_nothing_is_a_job_that_fails(tmp_path: Path) -> None:
+    """It was left out without a word, as if it were the reference itself."""
+    path = tmp_path / "jobs.geojson"
+    features = [*GEOJSON["features"], {"type": "Feature", "geometry": None, "properties": None}]
+    path.write_text(json.dumps({**GEOJSON, "features": features}))
+    jobs = plan_jobs(
+        Sources((str(path),), str(tmp_path / "out")),
+        lambda options: (Settings(), OutputSettings()),
+    )
+    assert ["'moving' is missing" in job.problem for job in jobs] == [False, False, True]
+
+
 def test_folders_and_patterns(tmp_path: Path) -> None:
     for name in ("a.tif", "sub/a.tif", "b.tif", "b.jp2", "notes.txt", ".hidden.tif"):
         path = tmp_path / name

@@ -78,7 +78,8 @@ def plan_jobs(sources: Sources, resolve: Resolve) -> list[Job]:
     if not any(job.reference for job in jobs):
         raise SettingsError("no job has a reference: give --reference REF, or auto")
     # The reference itself may lie in the folder that is aligned to it.
-    jobs = [job for job in jobs if job.moving != job.reference or job.reference == AUTO]
+    # (Where a row names neither, both are empty: that is a job that fails.)
+    jobs = [j for j in jobs if j.problem or j.moving != j.reference or j.reference == AUTO]
     return with_reference(jobs)
 
 
