@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from georeg.grid import Window
 from georeg.tiling import RATIO, TilePair, level_factors, plan
@@ -133,6 +134,36 @@ def test_a_budget_is_spread_evenly() -> None:
     places = np.stack([x.ravel(), y.ravel()], axis=1)
     nearest = np.hypot(*(places[:, None] - centers[None]).transpose(2, 0, 1)).min(axis=1)
     assert nearest.max() < 2 * math.sqrt(shape[0] * shape[1] / 60)
+
+
+def test_a_budget_leaves_no_wide_gaps() -> None:
+    """What bends between tiles can't be followed, nor what is beyond the outermost of them.
+
+    Textures that differ from place to place don't draw the tiles together.
+    """
+    side, most = 8000, 400
+    texture = np.random.default_rng(2).uniform(0.08, 0.12, (1000, 1000)).astype(np.float32)
+    pairs = windows((side, side), texture=texture, texture_factor=8.0, most=most)
+    assert len(pairs) > 0.9 * most
+    centers = np.array([p.core.center for p in pairs])
+    along = np.linspace(0, side, 161)
+    places = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+    nearest = cKDTree(centers).query(places)[0]
+    spacing = side / math.sqrt(len(pairs))
+    assert nearest.max() < 1.0 * spacing
+    # Nor do they form rows and columns, in which what repeats as often would not be seen.
+    assert len(np.unique(centers[:, 0])) > 1.5 * math.sqrt(len(pairs))
+
+
+def test_a_budget_goes_to_what_shows_much_more() -> None:
+    """The best core of a cell is taken where others show half as much."""
+    texture = np.full((1000, 1000), 0.02, np.float32)
+    texture[::50] = texture[:, ::50] = 0.5  # lines between which there is little
+    pairs = windows((4000, 4000), texture=texture, most=100)
+    step = 200  # of the lines, frame pixels
+    centers = np.array([p.core.center for p in pairs])
+    away = np.abs((centers + step / 2) % step - step / 2).min(axis=1)
+    assert np.mean(away < STRIDE / 2) > 0.9
 
 
 def test_a_budget_is_spent_where_there_is_something_to_see() -> None:

@@ -14,6 +14,7 @@ from pyproj import CRS
 from georeg.grid import Grid
 from georeg.raster import Raster
 from georeg.warping import WarpOptions, gdal_env, layout_of, warp
+from georeg.writers.geotiff import WriteOptions, write_warped
 
 UTM = CRS.from_epsg(32633)
 AT = Affine(2.0, 0.0, 350_000.0, 0.0, -2.0, 5_250_000.0)
@@ -126,3 +127,17 @@ def gdalinfo(path, *more):
 
 def entries(folder):
     return sorted(p.name for p in folder.iterdir())
+
+
+def produce(source, output, mapping=wavy, shape=(650, 640), warp_options=None, **options):
+    """Warp a raster into a file, as `georeg align` does."""
+    with Raster(str(source)) as raster:
+        write_warped(
+            raster,
+            grid(*shape),
+            mapping,
+            str(output),
+            warp_options,
+            WriteOptions(**options),
+            provenance={"TIFFTAG_SOFTWARE": "georeg 0.1.0", "seed": "7", "moving": "a.tif"},
+        )
