@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -253,12 +254,28 @@ def _known(mask: Tensor, gap: int) -> Tensor:
     if bool(mask.all()):
         return mask.new_ones(len(mask))
     half = gap // 2
-    filled = F.pad(mask[:, None], (2 * half,) * 4)
-    for sign in (1, -1):  # a closing: dilated, then eroded
-        for kernel in ((2 * half + 1, 1), (1, 2 * half + 1)):
-            padding = (kernel[0] // 2, kernel[1] // 2)
-            filled = sign * F.max_pool2d(sign * filled, kernel, 1, padding)
-    return mask.sum((1, 2)) / filled.sum((1, 2, 3)).clamp(min=1)
+    filled = F.pad(mask, (2 * half,) * 4)
+    for largest in (torch.maximum, torch.minimum):  # a closing: dilated, then eroded
+        for axis in (1, 2):
+            filled = _running(largest, filled, 2 * half + 1, axis)
+    return mask.sum((1, 2)) / filled.sum((1, 2)).clamp(min=1)
+
+
+def _running(
+    largest: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
+) -> Tensor:
+    """Largest, or least, of each `width` neighbours along an axis, shorter by `width` - 1.
+
+    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
+    thirty times as long.
+    """
+    wide = 1
+    while wide < width:
+        step = min(wide, width - wide)
+        count = x.shape[axis] - step
+        x = largest(x.narrow(axis, 0, count), x.narrow(axis, step, count))
+        wide += step
+    return x
 
 
 def _correlation(sums: BlockSums, plan: _Plan, share: Tensor) -> Tensor:
