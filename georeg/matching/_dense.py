@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from georeg.matching.correlation import BlockSums, correlate_blocks
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
+_LEAST_PIXELS = 800  # of them, where gaps run through it: as the smallest templates need
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 _BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
@@ -128,10 +130,11 @@ class DenseMatcher(ABC):
             moving, reference = _halve(*moving), _halve(*reference)
         radius = max(1, math.ceil(batch.radius / plan.unit))
         (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
+        least = _least_share(moving[1], reference[1], plan)
         back = None
         if self.check and batch.goal != "locate":
             back = _look_back(moving, reference, batch.radius, plan)
-        return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back)
+        return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back, least)
 
     def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
@@ -144,8 +147,9 @@ class DenseMatcher(ABC):
         sums = correlate_blocks(*moving, phases, plan.block, cells)
         back = _look_back(moving, phases[0], radius, plan) if self.check else None
         places = [(y, x) for y in range(STRIDE) for x in range(STRIDE)]
+        least = _least_share(moving[1], phases[0][1], plan)
         return self._surfaces(
-            [(s, y, x) for s, (y, x) in zip(sums, places, strict=True)], plan, 1.0, back
+            [(s, y, x) for s, (y, x) in zip(sums, places, strict=True)], plan, 1.0, back, least
         )
 
     def _surfaces(
@@ -154,9 +158,10 @@ class DenseMatcher(ABC):
         plan: _Plan,
         step: float,
         back: BlockSums | None,
+        share: Tensor,
     ) -> Surfaces:
         """Interleave the phases' correlations and keep the templates that can tell something."""
-        score = _interleaved([(_correlation(sums, plan), y, x) for sums, y, x in phases])
+        score = _interleaved([(_correlation(sums, plan, share), y, x) for sums, y, x in phases])
         least = min(_ENOUGH_DISPLACEMENTS, _MIN_DISPLACEMENTS * score.shape[-1] ** 2)
         keep = score.isfinite().sum((-1, -2)) >= least
         index = keep.nonzero().cpu().numpy()
@@ -168,7 +173,7 @@ class DenseMatcher(ABC):
             score[keep].cpu().numpy(),
             step,
             float(plan.size * side),
-            None if back is None else _correlation(back, plan)[keep].cpu().numpy(),
+            None if back is None else _correlation(back, plan, share)[keep].cpu().numpy(),
             0.0 if back is None else 2.0 * plan.unit,
             structure.cpu().numpy().astype(np.float64),
             self.reliability,
@@ -227,7 +232,53 @@ def _structure(sums: BlockSums, plan: _Plan) -> Tensor:
     return torch.log(ordered.clamp(min=0) / area + 1e-3)
 
 
-def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:
+def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
+    """(B, 1, 1, 1, 1) share of a template's cells that must be valid on both sides.
+
+    Of what lies inside both rasters: gaps that are narrow against a template (scan lines that
+    failed, small clouds) leave it what lies on all sides of them, and its middle where it is.
+
+    Args:
+        moving: (B, h, w) mask of valid cells.
+        reference: likewise.
+        plan: of the templates.
+    """
+    side = plan.size * plan.block
+    known = _known(moving, side // 2) * _known(reference, side // 2)
+    least = min(_MIN_SHARE, _LEAST_PIXELS / (side * plan.unit) ** 2)
+    return (_MIN_SHARE * known).clamp(min=least)[:, None, None, None, None]
+
+
+def _known(mask: Tensor, gap: int) -> Tensor:
+    """(B,) share of valid cells where gaps up to so many cells wide are taken for filled."""
+    if bool(mask.all()):
+        return mask.new_ones(len(mask))
+    half = gap // 2
+    filled = F.pad(mask, (2 * half,) * 4)
+    for largest in (torch.maximum, torch.minimum):  # a closing: dilated, then eroded
+        for axis in (1, 2):
+            filled = _running(largest, filled, 2 * half + 1, axis)
+    return mask.sum((1, 2)) / filled.sum((1, 2)).clamp(min=1)
+
+
+def _running(
+    largest: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
+) -> Tensor:
+    """Largest, or least, of each `width` neighbours along an axis, shorter by `width` - 1.
+
+    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
+    thirty times as long.
+    """
+    wide = 1
+    while wide < width:
+        step = min(wide, width - wide)
+        count = x.shape[axis] - step
+        x = largest(x.narrow(axis, 0, count), x.narrow(axis, step, count))
+        wide += step
+    return x
+
+
+def _correlation(sums: BlockSums, plan: _Plan, share: Tensor) -> Tensor:
     """(B, rows, columns, 2 R + 1, 2 R + 1) of templates, NaN where too little of one is valid."""
     batch, rows, columns, width, _ = sums.product.shape
     out = sums.product.new_empty(
@@ -238,6 +289,6 @@ def _correlation(sums: BlockSums, plan: _Plan) -> Tensor:
     for first in range(0, out.shape[1], step):
         count = min(step, out.shape[1] - first)
         few = sums.rows(first, count + plan.size - 1).pooled(plan.size)
-        score, valid = few.correlation(plan.size, _MIN_SHARE)
+        score, valid = few.correlation(plan.size, share)
         out[:, first : first + count] = score.masked_fill_(~valid, torch.nan)
     return out

@@ -61,12 +61,13 @@ class BlockSums:
             self.block,
         )
 
-    def correlation(self, size: int, min_share: float) -> tuple[Tensor, Tensor]:
+    def correlation(self, size: int, min_share: float | Tensor) -> tuple[Tensor, Tensor]:
         """Normalised correlation in [-1, 1], 0 where invalid, and where it is valid (bool).
 
         Args:
             size: blocks along a side of the templates that were pooled.
-            min_share: least share of the template's cells that must be valid on both sides.
+            min_share: least share of the template's cells that must be valid on both sides; for
+                all, or as a (B, 1, 1, 1, 1) tensor.
         """
         area = float((size * self.block) ** 2)
         valid = self.cells > min_share * area
