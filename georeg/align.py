@@ -32,6 +32,7 @@ from georeg.scene import Scene, open_scene
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import is_page
 from georeg.tracking import TiePoints, fit_points, track
+from georeg.undeclared import hinted
 from georeg.verdict import judge, no_verdict, why_nothing
 from georeg.warping import gdal_env
 from georeg.writers.geotiff import check_format
@@ -188,7 +189,7 @@ def measure(
                 second = _measured(closer, choice, devices, settings, tell)
                 if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
-        return alignment_of(outcome, pictures=pictures)
+        return alignment_of(hinted(outcome), pictures=pictures)
 
 
 def _measured(

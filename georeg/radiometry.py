@@ -42,6 +42,7 @@ class Radiometry:
         to_ground: 2 x 2, differences of height between neighbouring pixels along columns and
             rows -> exaggerated slopes to the east and north; empty but for DEMs.
         why: what speaks for the modality, in words.
+        zeros: share of valid pixels that are exactly 0 in all of the bands.
     """
 
     modality: str
@@ -52,6 +53,7 @@ class Radiometry:
     echo: Echo | None = None
     to_ground: tuple[float, ...] = ()
     why: str = ""
+    zeros: float = 0.0
 
     @property
     def reach(self) -> int:
@@ -132,8 +134,10 @@ def fit_radiometry(
     if modality == "auto":
         modality, why = guess_modality(raster.header, chosen, patches)
     _check_contrast(raster.name, whole, patches)
+    zeros = float(np.mean(np.concatenate([(d[:, m] == 0).all(axis=0) for d, m in patches])))
     if modality == "dem":
-        return replace(_relief(raster, chosen[:1], whole, scale, patches), why=why)
+        look = _relief(raster, chosen[:1], whole, scale, patches)
+        return replace(look, why=why, zeros=zeros)
     seen = [whole] if scale == (1.0, 1.0) else [whole, *patches]
     echo = None
     if modality == "sar":
@@ -156,6 +160,7 @@ def fit_radiometry(
         tuple(weights.tolist()),
         echo,
         why=why,
+        zeros=zeros,
     )
 
 

@@ -20,10 +20,12 @@ SHAPE = (500, 500)
 PERIOD = 33  # pixels from gap to gap
 
 
-def open_gaps(path: str, wide: int, angle: float, start: float = 0.0) -> None:
+def open_gaps(
+    path: str, wide: int, angle: float, start: float = 0.0, *, declared: bool = True
+) -> None:
     """Takes lines of pixels out of a raster, by rotation (degrees) and place of the first one."""
     with rasterio.open(path, "r+") as file:
-        file.nodata = 0
+        file.nodata = 0 if declared else None
         y, x = np.mgrid[: file.height, : file.width]
         across = y * np.cos(np.radians(angle)) + x * np.sin(np.radians(angle)) + start
         band = file.read(1)
@@ -60,6 +62,21 @@ def test_gaps_make_nothing_of_another_place(tmp_path: Path, seed: int) -> None:
     open_gaps(pair.moving, 8, 8.0)
     open_gaps(other.reference, 8, 8.0, 11.0)
     assert not measure(pair.moving, other.reference, Settings()).verdict.ok
+
+
+def test_gaps_that_no_header_tells_of_are_named(tmp_path: Path) -> None:
+    """A refusal says what else may be the reason, unless it was ruled out."""
+    pair = scenes.make_pair(tmp_path / "one", scenes.shift(0, 0), SHAPE)
+    other = scenes.make_pair(tmp_path / "two", scenes.shift(0, 0), SHAPE, seed=11)
+    open_gaps(pair.moving, 6, 8.0, declared=False)
+    refused = measure(pair.moving, other.reference, Settings())
+    assert not refused.verdict.ok
+    (hint,) = (text for text in refused.report["warnings"] if "-nodata" in text)
+    assert hint.startswith("18% of ")
+    assert pair.moving in hint
+    assert hint.endswith("name it with --moving-nodata 0")
+    named = measure(pair.moving, other.reference, Settings(moving_nodata=0))
+    assert not any("-nodata" in text for text in named.report["warnings"])
 
 
 def masked(rows: npt.NDArray[np.bool_]) -> torch.Tensor:
