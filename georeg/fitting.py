@@ -201,7 +201,7 @@ def fit_transform(
         least = max(least, _PLAUSIBLE * _spread(distance, base))
     inlier = (weights > 0) & (distance <= least)
     mine = slice(own)
-    local, kept, near = local[mine] > 0, weights[mine] > 0, inlier[mine]
+    alike, kept, near = local[mine] > 0, weights[mine] > 0, inlier[mine]
     return Fit(
         model,
         weights[mine],
@@ -212,7 +212,7 @@ def fit_transform(
         chosen.fold_models,
         noise,
         tuple(ladder),
-        Rejected(int((~local).sum()), int((local & ~kept).sum()), int((kept & ~near).sum())),
+        Rejected(int((~alike).sum()), int((alike & ~kept).sum()), int((kept & ~near).sum())),
     )
 
 

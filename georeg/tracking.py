@@ -295,7 +295,7 @@ def _between(coarse: TiePoints, points: TiePoints) -> TiePoints:
     half = float(points.tiles[:, 2:].max()) / 2
     middle = points.tiles[:, :2] + points.tiles[:, 2:] / 2
     away = cKDTree(middle).query(coarse.true, p=np.inf)[0]
-    return _some(coarse, away > half)
+    return _some(coarse, np.flatnonzero(away > half))
 
 
 def _blocks(points: TiePoints, predicts: bool) -> float:
