@@ -27,7 +27,7 @@ from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.thinning import CELL, best_of_cells, thinned
-from georeg.tiling import SIDE, TilePair, level_factors, plan
+from georeg.tiling import RATIO, SIDE, TilePair, level_factors, plan
 from georeg.transforms import LADDER, Transform
 from georeg.voting import vote
 
@@ -116,7 +116,7 @@ class Tracked:
         points: of the last one.
         fit: of the last one; None if its points agree on nothing.
         levels: all of them.
-        coarse: of the last level that didn't see every pixel, the points that its fit explains.
+        coarse: of the level before the one that sees every pixel, the points that its fit explains.
     """
 
     points: TiePoints
@@ -245,7 +245,7 @@ class _Run:
                     support=_between(before.coarse, points) if factor == 1.0 else None,
                 )
                 level = replace(level, model=fit.transform.name, error=fit.error)
-                if factor > 1.0:
+                if 1.0 < factor <= RATIO:  # coarser ones aren't exact enough to help
                     blurred = replace(used, sigma=np.maximum(used.sigma, _BLURRED * factor))
                     coarse = _some(blurred, fit.inlier)
             except PointsError as error:

@@ -90,7 +90,7 @@ def test_a_short_budget_still_follows_what_bends(tmp_path: Path) -> None:
     assert result.tiles is not None
     assert result.tiles[:, 2:].prod(axis=1).sum() <= 16 * 320**2
     assert len(result.tiles) > 30
-    assert np.percentile(pair.errors(corrected(result)), 90) < 0.7
+    assert np.percentile(pair.errors(corrected(result)), 90) < 0.6
 
 
 def test_what_bends_between_few_tiles_is_followed_by_what_coarser_levels_saw(
@@ -100,7 +100,7 @@ def test_what_bends_between_few_tiles_is_followed_by_what_coarser_levels_saw(
     pair = scenes.make_pair(tmp_path, scenes.waves(3.0, 600, 2.0, -3.0), (1500, 1500))
     result = measure(pair.moving, pair.reference, Settings(max_tiles=9))
     assert result.verdict.ok, result.verdict.reasons
-    assert np.percentile(pair.errors(corrected(result)), 90) < 0.5
+    assert np.percentile(pair.errors(corrected(result)), 90) < 0.8
     # Whoever looks at the points sees those that were matched on every pixel, and no others.
     assert len(result.matches) == result.report["levels"][-1]["points"]
 
