@@ -43,6 +43,7 @@ GAP = 0.5  # of the least block side: points closer to a left-out one take no pa
 _ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
 _INLIER = 2.0  # pixels
 _KERNEL_SPREAD = 2.0  # standard deviations of what is to be averaged: the kernel's scale
+_NOTHING = "the tie points agree on nothing"
 _PLAUSIBLE = 2.5  # noise scales within which a point counts as inlier
 
 
@@ -155,8 +156,8 @@ def fit_transform(
             wide. What changes within two of them can't be predicted.
         guess: claimed -> true to within some pixels, where displacements change by more than that
             from place to place: what disagrees with its neighbourhood is seen beside it.
-        own: the result speaks of so many points only, the first ones; the others help to fit, and
-            to choose the model. All if None.
+        own: the result and its errors speak of so many points only, the first ones; the others
+            help to fit, and to choose the model. All if None.
 
     Raises:
         PointsError: too few points for the stiffest model, or degenerate ones.
@@ -171,6 +172,9 @@ def fit_transform(
     seen = claimed if guess is None else guess.forward(claimed)
     local, noise = robust_weights(seen, true, prior, unit)
     base = prior * local
+    mine = slice(own)
+    if base[mine].sum() <= 0:
+        raise PointsError(_NOTHING)  # whatever the others agree on
     folding = Folding.over(true, block or 0.0, blocks)
     splits = folding.splits(true, GAP * (block or 0.0))
     chosen: _Candidate | None = None
@@ -178,13 +182,14 @@ def fit_transform(
     for name in models:
         try:
             candidate = _candidate(name, claimed, true, base, splits, tolerant, unit)
-        except PointsError as error:
-            ladder.append(Rung(name, math.inf, str(error)))
+        except PointsError as why:
+            ladder.append(Rung(name, math.inf, str(why)))
             continue
         against = ""
         if chosen is not None:
             against = _against(candidate, chosen, base, folding.blocks(true), noise, unit)
-        ladder.append(Rung(name, _rmse(candidate.held_out, base, noise, unit), against))
+        error = _rmse(candidate.held_out[mine], base[mine], noise, unit)
+        ladder.append(Rung(name, error, against))
         if against:
             continue
         if chosen is not None:
@@ -193,6 +198,8 @@ def fit_transform(
     if chosen is None:
         raise PointsError(ladder[0].note if ladder else "too few tie points")
     weights = chosen.weights
+    if weights[mine].sum() <= 0:
+        raise PointsError(_NOTHING)
     model = transforms.load(chosen.name).from_points(claimed, true, weights, **chosen.options)
     residuals = model.forward(claimed) - true
     distance = np.hypot(*residuals.T)
@@ -200,7 +207,6 @@ def fit_transform(
     if tolerant:
         least = max(least, _PLAUSIBLE * _spread(distance, base))
     inlier = (weights > 0) & (distance <= least)
-    mine = slice(own)
     alike, kept, near = local[mine] > 0, weights[mine] > 0, inlier[mine]
     return Fit(
         model,
@@ -367,7 +373,7 @@ def _weighted_median(values: Array, weights: Array) -> float:
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     if total[-1] <= 0:
-        raise PointsError("the tie points agree on nothing")
+        raise PointsError(_NOTHING)
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 

@@ -332,3 +332,27 @@ def test_blocks_are_as_wide_as_asked_but_never_all_there_is() -> None:
     assert Folding.over(xy, 200.0).side == 200.0
     wide = Folding.over(xy, 1e6)
     assert len(np.unique(wide.blocks(xy), axis=0)) == 4
+
+
+@pytest.mark.parametrize("spread", [20.0, 0.0])
+def test_points_that_help_are_no_proof(spread: float) -> None:
+    """Where all of a level's own points disagree with them there is no fit, nor an error of 0."""
+    rng = np.random.default_rng(0)
+    helping, own = rng.uniform(0, 3000, (900, 2)), rng.uniform(0, 3000, (200, 2))
+    elsewhere = own + [30.0, -30.0] + rng.uniform(-spread, spread, own.shape)
+    claimed = np.concatenate([own, helping])
+    true = np.concatenate([elsewhere, helping + [5.0, 3.0]])
+    one = np.ones(len(claimed))
+    with pytest.raises(PointsError, match="agree on nothing"):
+        fit_transform(claimed, true, one, 0.5 * one, models=("shift",), block=60, own=len(own))
+
+
+def test_errors_are_those_of_the_own_points() -> None:
+    rng = np.random.default_rng(1)
+    claimed = rng.uniform(0, 3000, (1100, 2))
+    true = claimed + [5.0, 3.0]
+    true[:200] += rng.normal(0, 0.8, (200, 2))
+    one = np.ones(len(claimed))
+    fit = fit_transform(claimed, true, one, 0.5 * one, models=("shift",), block=60, own=200)
+    assert len(fit.weights) == len(fit.residuals) == len(fit.held_out) == 200
+    assert 0.6 < fit.error < 1.3  # outlying ones weigh less; 0.21 with the others
