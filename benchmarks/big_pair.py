@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +27,35 @@ _TILE = 1024  # side of a texture; scales that don't divide each other keep it f
 _SCALES = (1.0, 2.37, 5.81, 17.3, 61.7)
 
 
-def displacement(xy: Array, size: int) -> Array:
+def displacement(xy: Array, size: int, wave: float = WAVE, periods: float = 3.0) -> Array:
     """(N, 2) pixels of the moving raster's claim -> how far away the truth is, (N, 2) pixels."""
     x, y = xy.T
-    period = size / 3
+    period = size / periods
     return np.stack(
         [
-            SHIFT[0] + WAVE * np.sin(2 * np.pi * y / period),
-            SHIFT[1] + WAVE * np.sin(2 * np.pi * x / period + 0.7),
+            SHIFT[0] + wave * np.sin(2 * np.pi * y / period),
+            SHIFT[1] + wave * np.sin(2 * np.pi * x / period + 0.7),
         ],
         axis=1,
     )
 
 
-def make(folder: Path, size: int, alike: bool = False) -> tuple[Path, Path]:
+def make(
+    folder: Path, size: int, alike: bool = False, wave: float = WAVE, periods: float = 3.0
+) -> tuple[Path, Path]:
     """moving.tif and reference.tif, size x size pixels, uint8; made once.
 
     The moving one shows the same ground with inverted, bent contrast and other noise; with `alike`
     as the reference does, which even networks with random weights can match.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    moving = folder / f"moving_{size}{'_alike' if alike else ''}.tif"
+    bent = "" if (wave, periods) == (WAVE, 3.0) else f"_{wave:g}_{periods:g}"
+    moving = folder / f"moving_{size}{bent}{'_alike' if alike else ''}.tif"
     reference = folder / f"reference_{size}.tif"
     if not moving.exists() or not reference.exists():
         _write(reference, size, _reference)
-        _write(moving, size, _alike if alike else _moving)
+        made = _alike if alike else _moving
+        _write(moving, size, partial(made, wave=wave, periods=periods))
     return moving, reference
 
 
@@ -92,23 +96,23 @@ def _reference(y: int, size: int) -> Strip:
     return np.clip(image + noise.normal(0, 3, image.shape), 1, 255).astype(np.uint8)
 
 
-def _moving(y: int, size: int) -> Strip:
+def _moving(y: int, size: int, wave: float, periods: float) -> Strip:
     noise = np.random.default_rng([2, y])
-    image = _displaced(y, size)
+    image = _displaced(y, size, wave, periods)
     image = 255 - 255 * np.clip(image / 255, 0, 1) ** 0.7 + noise.normal(0, 3, image.shape)
     return np.clip(image, 1, 255).astype(np.uint8)
 
 
-def _alike(y: int, size: int) -> Strip:
+def _alike(y: int, size: int, wave: float, periods: float) -> Strip:
     noise = np.random.default_rng([3, y])
-    image = _displaced(y, size)
+    image = _displaced(y, size, wave, periods)
     return np.clip(image + noise.normal(0, 0.5, image.shape), 1, 255).astype(np.uint8)
 
 
-def _displaced(y: int, size: int) -> npt.NDArray[np.float32]:
+def _displaced(y: int, size: int, wave: float, periods: float) -> npt.NDArray[np.float32]:
     x, down = _places(y, size)
     xy = np.stack([x.ravel(), down.ravel()], axis=1).astype(np.float64)
-    true = (xy + displacement(xy, size)).astype(np.float32)
+    true = (xy + displacement(xy, size, wave, periods)).astype(np.float32)
     return _ground(true[:, 0].reshape(x.shape), true[:, 1].reshape(x.shape))
 
 
