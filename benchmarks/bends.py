@@ -20,9 +20,7 @@ from georeg.settings import Settings
 RESULTS = Path(__file__).parent / "results"
 # Pixels a side, amplitude along each axis and number of waves, --max-tiles.
 SCENES = ((8000, 14.0, 5.0, 160), (1500, 3.0, 2.5, 9), (1500, 3.0, 3.3, 16))
-HEAD = (
-    "| px | wave | period | --max-tiles | status | median | p90 | p99 | most | stated RMSE |"
-)
+HEAD = "| px | wave | period | --max-tiles | status | median | p90 | p99 | most | stated RMSE |"
 
 
 def row(folder: Path, size: int, wave: float, periods: float, tiles: int) -> str:
