@@ -31,7 +31,8 @@ from georeg.raster import Raster
 from georeg.scene import Scene, open_scene
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import is_page
-from georeg.tracking import TiePoints, fit_points, track
+from georeg.tiepoints import TiePoints
+from georeg.tracking import fit_points, track
 from georeg.undeclared import hinted
 from georeg.verdict import judge, no_verdict, why_nothing
 from georeg.warping import gdal_env

@@ -13,7 +13,7 @@ from georeg.checking import HIT, RADIUS, Check
 from georeg.frame import Frame
 from georeg.locating import Start
 from georeg.stating import Accuracy, Expected
-from georeg.tracking import TiePoints
+from georeg.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 

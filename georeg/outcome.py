@@ -9,7 +9,8 @@ from georeg.fitting import Fit
 from georeg.locating import Start
 from georeg.scene import Scene
 from georeg.settings import Settings
-from georeg.tracking import Level, TiePoints
+from georeg.tiepoints import TiePoints
+from georeg.tracking import Level
 from georeg.verdict import Verdict
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from georeg import matching
 from georeg.choosing import choose
 from georeg.crs import crs_name
+from georeg.levels import plan_level
 from georeg.locating import from_matrix, survey
 from georeg.matching.protocol import Matcher
 from georeg.placing import SensorPlace
 from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
 from georeg.tiling import SIDE, level_factors
-from georeg.tracking import plan_level
 from georeg.warping import gdal_env
 
 

@@ -13,7 +13,7 @@ from georeg.checking import HIT
 from georeg.expecting import expected_errors
 from georeg.fitting import Fit
 from georeg.independence import allowance
-from georeg.tracking import TiePoints
+from georeg.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 

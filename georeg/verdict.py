@@ -23,7 +23,7 @@ from georeg.locating import Start
 from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.stating import Accuracy, Expected, accuracy_of, expected_of
-from georeg.tracking import BLOCK, TiePoints
+from georeg.tiepoints import BLOCK, TiePoints
 from georeg.transforms import Transform
 from georeg.voting import SEPARATE
 

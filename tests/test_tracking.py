@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from georeg.matching.protocol import TilePoints
 from georeg.thinning import thinned
-from georeg.tracking import TiePoints, enough
+from georeg.tiepoints import TiePoints, enough
 
 
 def points(xy: np.ndarray, score: np.ndarray) -> TilePoints:

@@ -23,7 +23,7 @@ from georeg.grid import Grid
 from georeg.locating import Start
 from georeg.settings import Settings
 from georeg.textfile import finite
-from georeg.tracking import BLOCK, TiePoints
+from georeg.tiepoints import BLOCK, TiePoints
 from georeg.transforms import Transform
 from georeg.verdict import Verdict, judge, no_verdict
 

@@ -22,7 +22,8 @@ from georeg.ortho.refine import Refined, identity
 from georeg.ortho.sensor import Sensor
 from georeg.scene import Scene
 from georeg.settings import Settings
-from georeg.tracking import TiePoints, fit_points
+from georeg.tiepoints import TiePoints
+from georeg.tracking import fit_points
 from georeg.verdict import Verdict, judge
 
 Array = npt.NDArray[np.float64]

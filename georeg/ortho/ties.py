@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from georeg.frame import Frame
 from georeg.ortho.sensor import Sensor
-from georeg.tracking import TiePoints
+from georeg.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 
