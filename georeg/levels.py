@@ -13,7 +13,6 @@ from georeg.matching.team import Team
 from georeg.peaks import read_peaks
 from georeg.reading import each_batch
 from georeg.scene import Scene
-from georeg.settings import Settings
 from georeg.thinning import CELL, thinned
 from georeg.tiepoints import BLOCK, TiePoints, no_points
 from georeg.tiling import TilePair, plan
@@ -34,10 +33,10 @@ def plan_level(
     start: Start,
     transform: Transform,
     factor: float,
-    settings: Settings,
+    tiles: int,
 ) -> list[TilePair]:
-    """The tiles of one level."""
-    most = settings.max_tiles if factor == 1.0 else min(_COARSE_TILES, settings.max_tiles)
+    """The tiles of one level, of 320 pixels at most so many (`tiles`), or as much ground."""
+    most = tiles if factor == 1.0 else min(_COARSE_TILES, tiles)
     most = max(1, round(most * min(1.0, (USUAL / matcher.tile) ** 2)))
     small = matcher.small if factor == 1.0 else None  # the other levels only predict
     return plan(

@@ -14,7 +14,7 @@ from georeg.locating import from_matrix, survey
 from georeg.matching.protocol import Matcher
 from georeg.placing import SensorPlace
 from georeg.scene import Scene, open_scene
-from georeg.settings import Settings
+from georeg.settings import USUAL_TILES, Settings
 from georeg.tiling import SIDE, level_factors
 from georeg.warping import gdal_env
 
@@ -74,17 +74,19 @@ def plan_alignment(
 def _levels(scene: Scene, matcher: Matcher, settings: Settings) -> list[dict[str, Any]]:
     """The passes of `tracking.track`: coarse ones that only predict, then the exact one.
 
-    Where the fit bends, the same tiles are looked at in smaller templates instead, or once more.
+    Where the fit bends, the same tiles are looked at in smaller templates instead, or once more,
+    and where it bends between them, more of them are.
     """
     start = survey(scene, from_matrix(np.eye(3)), 0.0)
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
     passes.append((1.0, "refine"))
+    tiles = settings.max_tiles or USUAL_TILES
     levels = []
     for factor, goal in passes:
-        pairs = plan_level(scene, matcher, start, start.transform, factor, settings)
-        tiles = [pair.to_dict() for pair in pairs]
-        levels.append({"factor": factor, "goal": goal, "tiles": tiles})
+        pairs = plan_level(scene, matcher, start, start.transform, factor, tiles)
+        windows = [pair.to_dict() for pair in pairs]
+        levels.append({"factor": factor, "goal": goal, "tiles": windows})
     return levels
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from georeg.errors import SettingsError
 
 SEARCHES = ("auto", "normal", "wide")
+USUAL_TILES = 160  # enough where displacements hardly change between them
 UNITS = ("px", "m")
 MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
@@ -61,7 +62,8 @@ class Settings:
         area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
             None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
-            tiles of another size.
+            tiles of another size; None for `USUAL_TILES`, or four times as many where
+            displacements change between these.
         symmetric: keep only points that are found both ways; matchers with surfaces look anyway.
         subpixel: place a trained matcher's points anew by the built-in dense one.
         max_rmse: refuse if the error at left-out points is larger; no limit of its own if None.
@@ -92,7 +94,7 @@ class Settings:
     reference_crs: str | None = None
     working_resolution: float | None = None
     area: tuple[float, float, float, float] | None = None
-    max_tiles: int = 160
+    max_tiles: int | None = None
     symmetric: bool = False
     subpixel: bool = False
     max_rmse: float | None = None
@@ -127,7 +129,7 @@ class Settings:
                 raise SettingsError("--area must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
-        if self.max_tiles < 1:
+        if self.max_tiles is not None and self.max_tiles < 1:
             raise SettingsError(f"--max-tiles must be 1 or more, not {self.max_tiles}")
         if self.threads is not None and self.threads < 1:
             raise SettingsError(f"--threads must be 1 or more, not {self.threads}")

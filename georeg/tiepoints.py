@@ -34,6 +34,7 @@ class TiePoints:
         block: frame pixels below which two points aren't independent.
         tiles: (T, 4) x, y, width, height in frame pixels of the windows that were matched.
         dense: whether they were read off templates' surfaces, or are key points.
+        sparse: whether displacements change between the tiles, and more tiles could be matched.
     """
 
     claimed: Array
@@ -44,6 +45,7 @@ class TiePoints:
     block: float
     tiles: Array | None = None
     dense: bool = False
+    sparse: bool = False
 
     def __len__(self) -> int:
         """Number of tie points."""

@@ -20,9 +20,9 @@ from georeg.levels import USUAL, Progress, match_level, plan_level
 from georeg.locating import Start
 from georeg.matching.team import Team
 from georeg.scene import Scene
-from georeg.settings import Settings
+from georeg.settings import USUAL_TILES, Settings
 from georeg.tiepoints import COLUMNS, MANY, PREDICT, TiePoints, enough, no_points, some
-from georeg.tiling import RATIO, SIDE, level_factors
+from georeg.tiling import RATIO, SIDE, TilePair, level_factors
 from georeg.transforms import Transform
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,9 @@ _STIFF = ("shift", "similarity", "affine", "projective")  # they hardly bend wit
 _COVERED = 0.1  # of the scene in tiles; where less is, what is between them limits the fit
 _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
+_MORE = 4  # times as many tiles, where displacements change between them
+_WORTH = 1.3  # times as many must there be
+_OPEN, _BEYOND = 1.0, 2.5  # frame pixels, and noises, of error at left-out points that tell of that
 _BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
 
 
@@ -99,7 +102,8 @@ def track(
     """Tie points and the fit at full working resolution."""
     factors = level_factors(scene.frame.grid.shape, SIDE)
     passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
-    run = _Run(scene, team, start, settings, progress, 1.0 / (len(passes) + 1))
+    tiles = settings.max_tiles or USUAL_TILES
+    run = _Run(scene, team, start, settings, progress, 1.0 / (len(passes) + 1), tiles)
     found = Tracked(no_points(), None, (), no_points())
     for factor, goal in passes:
         if found.fit is not None and found.fit.error <= _SHARP:
@@ -112,15 +116,15 @@ def track(
         found = run.level(found, factor, goal)
         if found.fit is None:
             return found
-    bent = run.covered and _bends(found)
-    if bent:
-        found, taken = run.detail(found)
-        if taken:
-            return found
-    found = run.level(found, 1.0, "refine")
-    if run.covered and not bent and _bends(found):
-        found, _ = run.detail(found)
-    return found
+    return run.between(found, run.fine(found))
+
+
+def _open(fit: Fit) -> bool:
+    """Whether parts that were left out lie elsewhere, while neighbours agree.
+
+    Then displacements change from tile to tile in a way that the fit can't know in between.
+    """
+    return fit.error > max(_OPEN, _BEYOND * math.sqrt(2) * fit.noise)
 
 
 def _bends(found: Tracked) -> bool:
@@ -142,12 +146,57 @@ class _Run:
     settings: Settings
     progress: Progress
     share: float
+    tiles: int
 
     @property
     def covered(self) -> bool:
         """Whether tiles cover enough of the scene for smaller templates to say more of it."""
         rows, columns = self.scene.frame.grid.shape
-        return self.settings.max_tiles * USUAL**2 >= _COVERED * rows * columns
+        return self.tiles * USUAL**2 >= _COVERED * rows * columns
+
+    def fine(self, found: Tracked) -> Tracked:
+        """What was found so far, and then on every pixel of the working resolution."""
+        bent = self.covered and _bends(found)
+        if bent:
+            found, taken = self.detail(found)
+            if taken:
+                return found
+        found = self.level(found, 1.0, "refine")
+        if self.covered and not bent and _bends(found):
+            found, _ = self.detail(found)
+        return found
+
+    def between(self, coarse: Tracked, found: Tracked) -> Tracked:
+        """What more tiles tell, where displacements change between those of the last level.
+
+        Args:
+            coarse: what was known before that level.
+            found: what its tiles tell.
+        """
+        if found.fit is None or not self._sparse(found, found.fit):
+            return found
+        more = replace(self, tiles=_MORE * self.tiles)
+        if self.settings.max_tiles is not None:
+            return replace(found, points=replace(found.points, sparse=True))
+        log.info("displacements change between the tiles: more of them")
+        good = found.telling >= _AS_GOOD * coarse.telling
+        again = more.fine(found if good else replace(coarse, levels=found.levels))
+        if again.fit is None or again.fit.error >= found.fit.error:
+            return replace(found, levels=again.levels)
+        return replace(again, points=replace(again.points, sparse=more._sparse(again, again.fit)))
+
+    def _sparse(self, found: Tracked, fit: Fit) -> bool:
+        """Whether displacements change between the tiles, and not all there are were matched."""
+        if not _open(fit):
+            return False
+        more = replace(self, tiles=_MORE * self.tiles)
+        return len(more.pairs(found, 1.0)) >= _WORTH * len(self.pairs(found, 1.0))
+
+    def pairs(self, before: Tracked, factor: float) -> list[TilePair]:
+        """The tiles of a level, through what was found before."""
+        transform = self.start.transform if before.fit is None else before.fit.transform
+        matcher = self.team.matcher
+        return plan_level(self.scene, matcher, self.start, transform, factor, self.tiles)
 
     def detail(self, found: Tracked) -> tuple[Tracked, bool]:
         """What smaller templates find, if they still tell; and whether they do.
@@ -169,9 +218,7 @@ class _Run:
             self.progress(min(1.0, (number + share) * self.share))
 
         transform = self.start.transform if before.fit is None else before.fit.transform
-        pairs = plan_level(
-            self.scene, self.team.matcher, self.start, transform, factor, self.settings
-        )
+        pairs = self.pairs(before, factor)
         points = match_level(
             self.scene, self.team, pairs, transform, goal, step, pooled=not before.levels
         )
