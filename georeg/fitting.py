@@ -1,10 +1,7 @@
 """From tie points to a transform: robust weights first, then the simplest model that predicts.
 
-1. A consensus affine by MAGSAC++ (Barath et al., CVPR 2020; OpenCV's USAC).
-2. Robust weights from a smooth model by graduated non-convexity (Geman-McClure kernel, the scale
-   annealed from wide to the points' own noise; Blake & Zisserman 1987; Yang et al., RA-L 2020):
-   a point is an outlier if it disagrees with its neighbourhood, whatever the global model.
-3. With these weights every model of the ladder is fitted on folds of spatial blocks and judged on
+1. Robust weights by agreement with the neighbourhood, whatever the global model (neighbours.py).
+2. With these weights every model of the ladder is fitted on folds of spatial blocks and judged on
    the blocks that were left out (Roberts et al., Ecography 40(8), 2017). A more flexible model is
    taken only where that error really drops.
 """
@@ -16,34 +13,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
+from georeg.neighbours import FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _LOCAL = ("tps", "field")
-_CONSENSUS = 3.0  # pixels; MAGSAC's largest noise scale
-_WIDE = 6.0  # pixels; first scale of the annealing
-_FLOOR = 0.25  # pixels; tie points aren't better than that, whatever a lucky fit says
 _STEP = 0.05  # pixels; least drop of the held-out error that is worth it
 _GAIN = 0.12  # relative drop of the held-out error that is worth a more flexible model
 _LOCAL_GAIN = 0.3  # the same for a model that can follow single objects, not only the terrain
 _SURE = 2.0  # standard errors (over blocks) by which it must drop
-_SMOOTH_POINTS = 30  # least points for a smooth model instead of an affine one
 _CAP = 3.0  # pixels beyond which a held-out residual counts no more
-_KERNEL = 1.0  # pixels; least scale of the robust kernel, so that it can't lock on a lucky few
-GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
 _ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
 _INLIER = 2.0  # pixels
 _KERNEL_SPREAD = 2.0  # standard deviations of what is to be averaged: the kernel's scale
-_NOTHING = "the tie points agree on nothing"
 _PLAUSIBLE = 2.5  # noise scales within which a point counts as inlier
 
 
@@ -166,15 +156,15 @@ def fit_transform(
         raise SettingsError("no transform model to fit")
     if not len(claimed):
         raise PointsError("there are no tie points to fit")
-    prior = score**2 / (sigma**2 + (_FLOOR * unit) ** 2)
+    prior = score**2 / (sigma**2 + (FLOOR * unit) ** 2)
     if importance is not None:
         prior = prior * importance
     seen = claimed if guess is None else guess.forward(claimed)
-    local, noise = robust_weights(seen, true, prior, unit)
+    local, noise = robust_weights(seen, true, prior, unit, block or 0.0)
     base = prior * local
     mine = slice(own)
     if base[mine].sum() <= 0:
-        raise PointsError(_NOTHING)  # whatever the others agree on
+        raise PointsError(NOTHING)  # whatever the others agree on
     folding = Folding.over(true, block or 0.0, blocks)
     splits = folding.splits(true, GAP * (block or 0.0))
     chosen: _Candidate | None = None
@@ -199,7 +189,7 @@ def fit_transform(
         raise PointsError(ladder[0].note if ladder else "too few tie points")
     weights = chosen.weights
     if weights[mine].sum() <= 0:
-        raise PointsError(_NOTHING)
+        raise PointsError(NOTHING)
     model = transforms.load(chosen.name).from_points(claimed, true, weights, **chosen.options)
     residuals = model.forward(claimed) - true
     distance = np.hypot(*residuals.T)
@@ -298,7 +288,7 @@ def consensus_weights(
 
 def _spread(distance: Array, weights: Array) -> float:
     """Standard deviation along one axis of what lies around a model, by the median distance."""
-    return _weighted_median(distance, weights) / 1.1774
+    return weighted_median(distance, weights) / 1.1774
 
 
 def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:
@@ -309,72 +299,6 @@ def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str
     if name == "tps":
         return {"smoothing": 1e-3}
     return {}
-
-
-def robust_weights(
-    claimed: Array, true: Array, prior: Array, unit: float = 1.0
-) -> tuple[Array, float]:
-    """Weights in [0, 1] by agreement with a smooth model, and the noise along one axis.
-
-    Args:
-        claimed: (N, 2) as in `fit_transform`.
-        true: (N, 2) likewise.
-        prior: (N,) weights by what is known of each point alone.
-        unit: as in `fit_transform`.
-
-    Raises:
-        PointsError: no consensus at all.
-    """
-    n = len(claimed)
-    if n < 4:
-        return np.ones(n), _FLOOR * unit
-    weights = prior * _consensus(claimed, true, unit)
-    smooth = n >= _SMOOTH_POINTS
-    scale = noise = _WIDE * unit
-    robust = np.ones(n)
-    for _ in range(12):
-        options = {"smoothing": 1.0} if smooth else {}
-        kind = transforms.load("field" if smooth else "affine")
-        try:
-            model = kind.from_points(claimed, true, weights, **options)
-        except PointsError:
-            model = transforms.load("similarity").from_points(claimed, true, weights)
-        distance = np.hypot(*(model.inverse(true) - claimed).T)
-        robust = 1 / (1 + (distance / scale) ** 2) ** 2
-        robust[distance > 3 * scale] = 0
-        noise = max(_FLOOR * unit, _weighted_median(distance, prior * robust) / 1.1774)
-        target = max(2.0 * noise, _KERNEL * unit)
-        weights = prior * robust
-        if scale <= target * 1.01:
-            break
-        scale = max(target, scale * 0.7)
-    return robust, noise
-
-
-def _consensus(claimed: Array, true: Array, unit: float) -> Array:
-    if len(claimed) < 6:
-        return np.ones(len(claimed))
-    middle = true.mean(axis=0)
-    matrix, _ = cv2.estimateAffine2D(
-        claimed - middle,
-        true - middle,
-        method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=_CONSENSUS * unit,
-        maxIters=2000,
-        confidence=0.999,
-    )
-    if matrix is None:
-        return np.ones(len(claimed))
-    distance = np.hypot(*((claimed - middle) @ matrix[:, :2].T + matrix[:, 2] + middle - true).T)
-    return np.asarray(1 / (1 + (distance / (_WIDE * unit)) ** 2) ** 2)
-
-
-def _weighted_median(values: Array, weights: Array) -> float:
-    order = np.argsort(values)
-    total = np.cumsum(weights[order])
-    if total[-1] <= 0:
-        raise PointsError(_NOTHING)
-    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
 
 
 def _capped(residuals: Array, noise: float, unit: float) -> Array:

@@ -12,7 +12,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from georeg.fitting import GAP, Fit
+from georeg.fitting import Fit
+from georeg.neighbours import GAP
 
 Array = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]

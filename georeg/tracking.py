@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -35,7 +36,8 @@ _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be t
 _LEAST = 6  # tie points without which it makes no sense to go on
 _MORE = 4  # times as many tiles, where displacements change between them
 _WORTH = 1.3  # times as many must there be
-_OPEN, _BEYOND = 1.0, 2.5  # frame pixels, and noises, of error at left-out points that tell of that
+_OPEN, _BEYOND = 1.0, 2.0  # frame pixels, and noises, of error at left-out points that tell of that
+_CLEAR = 0.5  # of an error is what it must fall to with smaller parts left out, to count
 _BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
 
 
@@ -119,12 +121,12 @@ def track(
     return run.between(found, run.fine(found))
 
 
-def _open(fit: Fit) -> bool:
+def _open(fit: Fit, unit: float = 1.0) -> bool:
     """Whether parts that were left out lie elsewhere, while neighbours agree.
 
-    Then displacements change from tile to tile in a way that the fit can't know in between.
+    Then displacements change from part to part in a way that the fit can't know in between.
     """
-    return fit.error > max(_OPEN, _BEYOND * math.sqrt(2) * fit.noise)
+    return fit.error > max(_OPEN * unit, _BEYOND * math.sqrt(2) * fit.noise)
 
 
 def _bends(found: Tracked) -> bool:
@@ -234,18 +236,8 @@ class _Run:
         if len(points) < _LEAST:
             level = replace(level, note=f"fewer than {_LEAST} tie points")
         else:
-            used = points
-            if goal == "track":
-                used = enough(points, MANY if _bent(transform) else PREDICT)
             try:
-                fit = fit_points(
-                    used,
-                    self.settings,
-                    unit=factor,
-                    predicts=goal == "track" and factor > 1.0,
-                    guess=transform if _bent(transform) else None,
-                    support=_between(before.coarse, points) if factor == 1.0 else None,
-                )
+                used, fit = self._fitted(points, transform, factor, goal, before.coarse)
                 level = replace(level, model=fit.transform.name, error=fit.error)
                 if 1.0 < factor <= RATIO:  # coarser ones aren't exact enough to help
                     blurred = replace(used, sigma=np.maximum(used.sigma, _BLURRED * factor))
@@ -254,6 +246,28 @@ class _Run:
                 log.info("level %.3g: %s", factor, error)
                 level = replace(level, note=str(error))
         return Tracked(points, fit, (*before.levels, level), coarse)
+
+    def _fitted(
+        self, points: TiePoints, guess: Transform, factor: float, goal: str, coarse: TiePoints
+    ) -> tuple[TiePoints, Fit]:
+        """The points of a level that were used, and their fit."""
+        fit_some = partial(
+            fit_points,
+            settings=self.settings,
+            unit=factor,
+            predicts=goal == "track" and factor > 1.0,
+            guess=guess if _bent(guess) else None,
+            support=_between(coarse, points) if factor == 1.0 else None,
+        )
+        if goal != "track":
+            return points, fit_some(points)
+        used = enough(points, MANY if _bent(guess) else PREDICT)
+        fit = fit_some(used)
+        if _open(fit, factor):  # few points see less of what bends than more do
+            closer = enough(points, MANY)
+            if len(closer) > len(used):
+                used, fit = closer, fit_some(closer)
+        return used, fit
 
 
 def fit_points(
@@ -279,15 +293,32 @@ def fit_points(
         PointsError: they agree on nothing, or are too few.
     """
     parts = [points] if support is None or not len(support) else [points, support]
-    return fit_transform(
+    blocks = _blocks(points, predicts)
+    fit_all = partial(
+        fit_transform,
         *(np.concatenate([getattr(p, f) for p in parts]) for f in COLUMNS),
         models=models(settings),
         block=max(p.block for p in parts),
         unit=unit,
-        blocks=_blocks(points, predicts),
         guess=guess,
         own=len(points),
     )
+    fit = fit_all(blocks=blocks)
+    if math.isinf(blocks) or not _open(fit, unit) or not _gapless(points):
+        return fit
+    # What is left out is wider than any gap between points, and tells of nothing but its width.
+    closer = fit_all(blocks=math.inf)
+    return closer if _bent(closer.transform) and closer.error < _CLEAR * fit.error else fit
+
+
+def _gapless(points: TiePoints) -> bool:
+    """Whether templates were all over what the tiles cover, side by side."""
+    if not points.dense or points.tiles is None:
+        return False
+    low = points.tiles[:, :2].min(axis=0)
+    high = (points.tiles[:, :2] + points.tiles[:, 2:]).max(axis=0)
+    # Tiles overlap: with gaps between them they have less than the whole.
+    return float(points.tiles[:, 2:].prod(axis=1).sum()) >= float(np.prod(high - low))
 
 
 def _between(coarse: TiePoints, points: TiePoints) -> TiePoints:

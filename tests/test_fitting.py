@@ -11,8 +11,9 @@ import pytest
 import tie_points as tp
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
-from georeg.fitting import fit_transform, robust_weights
+from georeg.fitting import fit_transform
 from georeg.folding import Folding
+from georeg.neighbours import robust_weights
 
 NAMES = list(tp.TRUTHS)
 LIMIT = {"tps": 1.0, "field": 1.0, "polynomial3": 0.4}  # pixels, at 0.3 px noise

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from georeg import transforms
 from georeg.errors import InputError, PointsError
-from georeg.fitting import robust_weights
 from georeg.frame import Frame
 from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matching.team import Team
+from georeg.neighbours import robust_weights
 from georeg.ortho.bias import BiasFit, fit_bias, largest_difference, nothing
 from georeg.ortho.gcps import Gcps
 from georeg.ortho.sensor import Sensor
