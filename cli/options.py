@@ -114,7 +114,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "max-tiles": _setting(
         "max_tiles", "--max-tiles", section=_MATCH, type=int,
         help="Most tiles of 320 px to match in full resolution, or as much ground in tiles of "
-        "another size, evenly spread.",
+        "another size, evenly spread.  [default: 160; four times as many where displacements "
+        "change between these]",
     ),
     "symmetric": _setting(
         "symmetric", "--symmetric/--no-symmetric", section=_MATCH,

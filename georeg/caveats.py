@@ -57,6 +57,8 @@ def warnings_of(
             f"{left_open.beyond:.0%} of the overlap it may be off by more than {hit:.3g} px "
             f"({left_open.most_px:.1f} px and more over a tenth)"
         )
+    if ok and points.sparse:
+        warnings.append(criteria.MORE_TILES)
     if share < _THIN_COVERAGE:
         warnings.append(
             f"tie points cover {share:.0%} of the overlap; elsewhere the fit extrapolates"

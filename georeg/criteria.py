@@ -22,6 +22,10 @@ _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _LEAD = 0.3  # margin that chance reaches
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
 _PLAIN = 0.55  # margin of a look without fine detail that contradicts a fit
+MORE_TILES = (
+    "displacements change between the tiles that were matched, and nothing tells how: a larger "
+    "--max-tiles sees more of that"
+)
 _OVERLAID = (
     "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
     "nodata, or match at a coarser --working-resolution"
@@ -125,7 +129,14 @@ def spread(share: float, inliers: int) -> Criterion:
     )
 
 
-def confirmed(margin: float, check: Check, anywhere: bool, along: float | None = None) -> Criterion:
+def confirmed(
+    margin: float,
+    check: Check,
+    anywhere: bool,
+    along: float | None = None,
+    *,
+    sparse: bool = False,
+) -> Criterion:
     """The independent look, together with the lead of the first estimate.
 
     Args:
@@ -133,6 +144,7 @@ def confirmed(margin: float, check: Check, anywhere: bool, along: float | None =
         check: the independent look.
         anywhere: whether the search was wide already.
         along: in which direction all runs that is shown; see `Start`.
+        sparse: whether displacements change between the tiles that were matched.
     """
     least, total = _needed(check)
     lead = "" if math.isinf(margin) else f", confidence {margin:.2f}"
@@ -150,6 +162,8 @@ def confirmed(margin: float, check: Check, anywhere: bool, along: float | None =
     advice = "do the rasters show the same place? " + (
         _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
     )
+    if sparse and margin >= _LEAD:
+        advice = MORE_TILES
     if margin < _LEAD and check.hits >= least and _LEAD + check.hits >= total:
         reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
         advice = (

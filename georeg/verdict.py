@@ -191,7 +191,9 @@ def judge(
     weighed = [
         criteria.enough_points(inliers, len(points)),
         criteria.spread(covered.share, inliers),
-        criteria.confirmed(start.margin, check, settings.anywhere, start.along),
+        criteria.confirmed(
+            start.margin, check, settings.anywhere, start.along, sparse=points.sparse
+        ),
     ]
     if not folded:
         away = _away(start, fit.transform, nodes)
