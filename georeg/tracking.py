@@ -37,7 +37,8 @@ _LEAST = 6  # tie points without which it makes no sense to go on
 _MORE = 4  # times as many tiles, where displacements change between them
 _WORTH = 1.3  # times as many must there be
 _OPEN, _BEYOND = 1.0, 2.0  # frame pixels, and noises, of error at left-out points that tell of that
-_CLEAR = 0.5  # of an error is what it must fall to with smaller parts left out, to count
+_TRIES = 3  # with smaller templates, each through what the one before has found
+_CLEAR = 0.6  # of an error is what it must fall to with smaller parts left out, to count
 _BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
 
 
@@ -134,6 +135,12 @@ def _bends(found: Tracked) -> bool:
     return found.fit is not None and found.points.dense and _bent(found.fit.transform)
 
 
+def _noted(levels: tuple[Level, ...], note: str) -> tuple[Level, ...]:
+    """With a note why the last one's points weren't taken."""
+    *before, last = levels
+    return (*before, replace(last, note=last.note or note))
+
+
 def _bent(transform: Transform) -> bool:
     return transform.name not in _STIFF
 
@@ -164,8 +171,29 @@ class _Run:
             if taken:
                 return found
         found = self.level(found, 1.0, "refine")
-        if self.covered and not bent and _bends(found):
-            found, _ = self.detail(found)
+        if not self.covered or bent or found.fit is None:
+            return found
+        if _bends(found):
+            return self.detail(found)[0]
+        if found.points.dense and _open(found.fit):
+            return self.closely(found)
+        return found
+
+    def closely(self, found: Tracked) -> Tracked:
+        """What smaller templates find, where it may bend so closely that others can't show it.
+
+        As long as they explain clearly more, they may show more still through what they found.
+        """
+        for _ in range(_TRIES):
+            closer, taken = self.detail(found)
+            if found.fit is None or closer.fit is None or not (taken and _bends(closer)):
+                return replace(found, levels=_noted(closer.levels, "they show no bend, either"))
+            more = closer.telling * _CLEAR >= found.telling
+            if not more and closer.fit.error > _CLEAR * found.fit.error:
+                return replace(found, levels=_noted(closer.levels, "hardly explains more"))
+            found = closer
+            if not more:
+                break
         return found
 
     def between(self, coarse: Tracked, found: Tracked) -> Tracked:
@@ -208,9 +236,8 @@ class _Run:
         closer = self.level(found, 1.0, "detail")
         if closer.telling >= _AS_GOOD * found.telling > 0:
             return closer, True
-        *levels, last = closer.levels
         note = f"{closer.telling:.0%} of the places agree, {found.telling:.0%} did before"
-        return replace(found, levels=(*levels, replace(last, note=last.note or note))), False
+        return replace(found, levels=_noted(closer.levels, note)), False
 
     def level(self, before: Tracked, factor: float, goal: str) -> Tracked:
         """What was found so far, and then on one more level; no fit where that fails."""
