@@ -64,7 +64,7 @@ def subject(name: str, device: Device | None = None) -> Subject:
     device = device or Device()
     if name in BUILT_IN:
         return Subject(choosing.loader(name)(device))
-    return Subject(matching.load(name, device, weights(name)), 128, (8.0, -16.0), 24.0)
+    return Subject(matching.load(name, device, weights(name)), 96, (8.0, -16.0), 24.0)
 
 
 def weights(name: str, options: tuple[str, ...] = ()) -> Weights:

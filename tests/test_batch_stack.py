@@ -231,11 +231,11 @@ def test_a_stack_whose_reference_is_told_its_crs(tmp_path: Path) -> None:
 
 def test_a_stack_beside_its_reference(tmp_path: Path) -> None:
     """The rasters find each other, but nothing leads to the reference: all are refused."""
-    image = scenes.texture((200, 200), 4)
+    image = scenes.texture((140, 140), 4)
     transform = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
     for name in ("2021", "2022"):
         scenes.write(tmp_path / f"{name}.tif", image, transform)
-    base = scenes.write(tmp_path / "base.tif", scenes.texture((200, 200), 999), transform)
+    base = scenes.write(tmp_path / "base.tif", scenes.texture((140, 140), 999), transform)
     out = tmp_path / "out"
     run = cases.batch_here(tmp_path, out, "--reference", base, "--stack")
     assert run.code == 5, run.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def images(known: Recorded) -> Pair:
     return first[0], second[0]
 
 
-def build(states: tuple[State, State], side: int | None = None, adaptive: bool = True):
-    return LightglueNet.from_states(*states, count=COUNT, side=side, adaptive=adaptive)
+def build(states: tuple[State, State], **how: Any) -> LightglueNet:
+    return LightglueNet.from_states(*states, count=COUNT, **{"side": None, **how})
 
 
 def agrees(
@@ -86,19 +87,30 @@ def test_key_points_are_those_of_the_official_code(
         np.testing.assert_allclose(score.numpy()[order], true, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("way", ["adaptive", "full"])
-@pytest.mark.parametrize(("case", "side"), [("synth_rNone", None), ("synth_r640", 640)])
+@pytest.mark.parametrize(
+    ("case", "way", "how"),
+    [
+        ("synth_rNone", "adaptive", {}),
+        ("synth_rNone", "full", {}),
+        # The images are 320 pixels long.
+        ("synth_r640", "adaptive", {"side": 640, "zoom": 3.0}),
+        ("synth_r640", "adaptive", {"side": 1024, "zoom": 2.0}),
+        ("synth_r640", "full", {"side": 640}),
+    ],
+)
 def test_matches_are_those_of_the_official_code(
     states: tuple[State, State],
     known: Recorded,
     images: Pair,
     case: str,
-    side: int | None,
     way: str,
+    how: dict[str, Any],
 ) -> None:
-    net = build(states, side, way == "adaptive")
+    """As they are, zoomed to a side, and zoomed by no more than told."""
+    net = build(states, adaptive=way == "adaptive", **how)
     (found,) = net.match(images[0][None], None, images[1][None], None)
     agrees(found, known, case, way)
+    assert found.spread == pytest.approx(0.5 if how else 1.0)  # a pixel of the larger image
 
 
 def test_pairs_of_a_batch_dont_disturb_each_other(
@@ -165,17 +177,6 @@ def test_a_file_with_the_old_names_of_layers_and_a_prefix(
     net = build((states[0], recognise.load(tmp_path / "old.pth", "lightglue")))
     (found,) = net.match(images[0][None], None, images[1][None], None)
     agrees(found, known, "synth_rNone")
-
-
-def test_images_are_zoomed_to_a_side_but_not_by_more_than_told(
-    states: tuple[State, State], known: Recorded, images: Pair
-) -> None:
-    """The images are 320 pixels long; recorded is what comes of them at 640."""
-    for side, zoom in ((640, 3.0), (1024, 2.0)):
-        net = LightglueNet.from_states(*states, count=COUNT, side=side, zoom=zoom)
-        (found,) = net.match(images[0][None], None, images[1][None], None)
-        agrees(found, known, "synth_r640")
-        assert found.spread == pytest.approx(0.5)  # a pixel of the larger image
 
 
 def test_wrong_weights_are_refused() -> None:

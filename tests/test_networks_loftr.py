@@ -123,7 +123,7 @@ def test_it_is_set_up_as_minima_was_trained(
     )
     config = copy.deepcopy(default_cfg)
     config["match_coarse"]["thr"] = 0.0
-    image0, image1 = noise(2, 128, 160).double()
+    image0, image1 = noise(2, 104, 120).double()
     found = {}
     for mended in (True, False):
         net = LoftrNet.from_state(random_state, threshold=0.0, old=not mended).double()

@@ -29,6 +29,7 @@ from matcher_cases import batch_of, shifted
 from network_cases import State, manifest
 
 COARSE, FINE = 224, 288  # of the goldens
+SMALL = 56  # the smallest side with several places on each of the network's scales
 Outputs = dict[str, npt.NDArray[Any]]
 
 
@@ -277,8 +278,8 @@ def test_resizing_is_the_published_one_but_for_rounding(golden: Outputs, images:
 
 @pytest.fixture(scope="module")
 def small(states: tuple[State, State]) -> RomaNet:
-    """The network, for images of 112 pixels."""
-    return RomaNet.from_states(*states, coarse=112, fine=112)
+    """The network, for small images."""
+    return RomaNet.from_states(*states, coarse=SMALL, fine=SMALL)
 
 
 Warped = tuple[Tensor, Tensor]
@@ -293,9 +294,9 @@ def both_ways(small: RomaNet, images: Tensor) -> tuple[Warped, Warped]:
 @pytest.mark.roma
 def test_swapped_images_swap_the_halves(both_ways: tuple[Warped, Warped]) -> None:
     (warp, certainty), (swapped, sure) = both_ways
-    there = torch.cat([swapped[:, :, 112:], swapped[:, :, :112]], dim=2)[..., [2, 3, 0, 1]]
+    there = torch.cat([swapped[:, :, SMALL:], swapped[:, :, :SMALL]], dim=2)[..., [2, 3, 0, 1]]
     torch.testing.assert_close(there, warp, atol=1e-4, rtol=0)
-    torch.testing.assert_close(sure.roll(112, dims=2), certainty, atol=1e-4, rtol=0)
+    torch.testing.assert_close(sure.roll(SMALL, dims=2), certainty, atol=1e-4, rtol=0)
 
 
 @pytest.mark.roma
@@ -314,7 +315,7 @@ def test_pairs_of_a_batch_dont_disturb_each_other(
 def test_half_precision_computes_and_returns_float32(
     states: tuple[State, State], images: Tensor
 ) -> None:
-    net = RomaNet.from_states(*states, Device(dtype="bfloat16"), coarse=112, fine=112)
+    net = RomaNet.from_states(*states, Device(dtype="bfloat16"), coarse=SMALL, fine=SMALL)
     with cases.QuickHalves():
         warp, certainty = net.warp(images[:1], images[1:])
     assert warp.dtype == certainty.dtype == torch.float32
@@ -361,7 +362,7 @@ def test_matches_spread_as_far_as_they_miss_their_start() -> None:
 def test_the_matcher_runs_and_answers_for_what_is_valid(states: tuple[State, State]) -> None:
     """Tiles of an odd shape with a hole, and flat ones; random weights find little or nothing."""
     given = Weights("random", {"roma": states[0], "dinov2_vitl14": states[1]})
-    matcher = matching.kind("minima_roma")(Device(), given, coarse=112, fine=112)
+    matcher = matching.kind("minima_roma")(Device(), given, coarse=SMALL, fine=SMALL)
     hole = np.ones((90, 131), bool)
     hole[30:60, 40:80] = False
     image = shifted(shape=(90, 131))[1]

@@ -169,11 +169,10 @@ from affine import Affine
 from georeg.errors import OutputError
 from georeg.raster import Raster
 from georeg.writers.geotiff import WriteOptions, shift_only
-source, output, driver, compress, *limits = sys.argv[1:]
 # Python would leave a part of a module's bytecode behind, where the next process finds it.
 sys.dont_write_bytecode = True
 
-def write(limit):
+def write(source, output, driver, compress, limit):
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
@@ -184,31 +183,40 @@ def write(limit):
         return 9, str(error)
     return 0, ""
 
-for limit in map(int, limits):
+for line in sys.stdin:
+    job = json.loads(line)
     ours, theirs = os.pipe()
     if not (pid := os.fork()):  # each in a process of its own, but nothing is imported twice
-        os.write(theirs, json.dumps(write(limit)).encode())
+        os.write(theirs, json.dumps(write(*job)).encode())
         sys.exit()
     os.close(theirs)
     if os.waitpid(pid, 0)[1]:
         sys.exit("a process died")
     with open(ours) as pipe:
         code, said = json.load(pipe)
-    left = sorted(os.listdir(os.path.dirname(output)))
+    left = sorted(os.listdir(os.path.dirname(job[1])))
     print(json.dumps([code, said, left]), flush=True)
 """
 
 
-def fill(source, output, driver, compress, *limits):
+@pytest.fixture(scope="module")
+def writer():
+    """A program that writes as it is told, each time in a process of its own."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=pipe, stdout=pipe, text=True) as it:
+        yield it
+        it.stdin.close()
+        assert it.wait(60) == 0
+
+
+def fill(writer, source, output, driver, compress, *limits):
     """Write under each limit of a file's bytes (0: none): exit code, message, what lies there."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(source), str(output), driver, compress]
-        + list(map(str, limits)),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    done = []
+    for limit in limits:
+        print(json.dumps([str(source), str(output), driver, compress, limit]), file=writer.stdin,
+              flush=True)  # fmt: skip
+        done.append(json.loads(writer.stdout.readline()))
+    return done
 
 
 def noise(folder, side=2000):
@@ -220,15 +228,16 @@ CASES = [("COG", "DEFLATE"), ("COG", "NONE"), ("GTiff", "DEFLATE"), ("GTiff", "N
 
 
 @pytest.mark.parametrize(("driver", "compress"), CASES)
-def test_file_size_limit(tmp_path, driver, compress):
+def test_file_size_limit(writer, tmp_path, driver, compress):
     source = noise(tmp_path, 1100)  # of several blocks and, as a COG, with overviews
     (tmp_path / "out").mkdir()
-    assert fill(source, tmp_path / "out" / "a.tif", driver, compress, 0) == [[0, "", ["a.tif"]]]
-    size = (tmp_path / "out" / "a.tif").stat().st_size
-    (tmp_path / "out" / "a.tif").unlink()
+    path = tmp_path / "out" / "a.tif"
+    assert fill(writer, source, path, driver, compress, 0) == [[0, "", ["a.tif"]]]
+    size = path.stat().st_size
+    path.unlink()
     # From nothing at all to the last bytes.
     limits = (1, 20_000, size // 3, size * 9 // 10, size - 50_000, size - 1)
-    done = fill(source, tmp_path / "out" / "a.tif", driver, compress, *limits)
+    done = fill(writer, source, path, driver, compress, *limits)
     for limit, (code, said, left) in zip(limits, done, strict=True):
         assert code == 9, (limit, said)
         assert "\n" not in said
@@ -251,10 +260,10 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize(("driver", "compress"), CASES)
-def test_disk_full(tmp_path, small_disk, driver, compress):
+def test_disk_full(writer, tmp_path, small_disk, driver, compress):
     source = noise(tmp_path)
     (small_disk / "other").write_text("kept")
-    ((code, said, left),) = fill(source, small_disk / "a.tif", driver, compress, 0)
+    ((code, said, left),) = fill(writer, source, small_disk / "a.tif", driver, compress, 0)
     assert code == 9, said
     assert "\n" not in said
     assert "can't be written" in said or "incomplete" in said

@@ -113,15 +113,15 @@ def test_goes_on_where_it_was_left(tmp_path: Path) -> None:
         if share > 0.4:
             raise Enough
 
-    mine = config(tmp_path, Source(CITY), count=20, size=96)
+    mine = config(tmp_path, Source(CITY), count=16, size=96)  # two groups
     with pytest.raises(Enough):
         make_dataset(mine, str(tmp_path / "part"), progress=stop)
     begun = Dataset(str(tmp_path / "part"))
-    assert 0 < len(begun.made()) < 20
+    assert 0 < len(begun.made()) < 16
     whole = make_dataset(mine, str(tmp_path / "part"))
     again = make_dataset(mine, str(tmp_path / "again"))
-    assert len(whole.made()) == 20
-    assert all((whole[k].image == again[k].image).all() for k in range(20))
+    assert len(whole.made()) == 16
+    assert all((whole[k].image == again[k].image).all() for k in range(16))
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_made(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_damaged_datasets(tmp_path: Path) -> None:
 
 
 def test_a_share_is_one_of_what_is_there(tmp_path: Path) -> None:
-    whole = city(tmp_path)
+    whole = city(tmp_path, count=8)
     index = replace(whole.index, count=10 * len(whole))
     begun = Dataset.create(str(tmp_path / "begun"), index)
     for number in whole.made():

@@ -219,7 +219,7 @@ def test_loftr_learns_from_scratch(data: Dataset) -> None:
     optimiser = torch.optim.AdamW(trainee.net.parameters(), lr=3e-4)
     trainee.net.train()
     losses = []
-    for _ in range(5):
+    for _ in range(4):
         optimiser.zero_grad()
         loss = trainee.loss(samples).total
         loss.backward()

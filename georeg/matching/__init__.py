@@ -64,16 +64,16 @@ def kind(name: str) -> Any:
     Raises:
         SettingsError: there is no such matcher, or another package's can't be loaded.
     """
-    if name not in available():
-        near = difflib.get_close_matches(name, available(), 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise SettingsError(
-            f"no matcher '{name}': {hint}Choose from auto, {', '.join(available())}"
-        )
     if name in _own():
         module = importlib.import_module(f"georeg.matching.{name}")
         return module.MATCHER
-    return _from_elsewhere(next(e for e in entry_points(group=_GROUP) if e.name == name))
+    # Python opens a file of every installed package to find these: only where they are wanted.
+    elsewhere = next((e for e in entry_points(group=_GROUP) if e.name == name), None)
+    if elsewhere is not None:
+        return _from_elsewhere(elsewhere)
+    near = difflib.get_close_matches(name, available(), 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise SettingsError(f"no matcher '{name}': {hint}Choose from auto, {', '.join(available())}")
 
 
 def _own() -> set[str]:
