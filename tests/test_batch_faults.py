@@ -98,9 +98,10 @@ def test_disk_full_to_the_last_byte(small_disk: Path, pair: scenes.Pair) -> None
                 pass
         except OSError:
             pass
-    result = cases.batch_here(manifest, small_disk)
-    assert result.code == 1
-    assert "No space left" in result.line
+    result = cases.batch(manifest, small_disk)
+    assert result.returncode == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "No space left" in result.stderr
     assert set(snapshot(small_disk)) == {"ballast"}
 
 
@@ -108,9 +109,9 @@ def test_read_only_folder(small_disk: Path, pair: scenes.Pair) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     manifest = small_disk.parent / "jobs.csv"
     manifest.write_text(f"moving,reference\n{pair.moving},{pair.reference}\n")
-    result = cases.batch_here(manifest, small_disk)
-    assert result.code == 1
-    assert "Read-only file system" in result.err
+    result = cases.batch(manifest, small_disk)
+    assert result.returncode == 1
+    assert "Read-only file system" in result.stderr
     assert snapshot(small_disk) == {}
 
 
