@@ -81,7 +81,7 @@ def align(
     Raises:
         InputError: a raster can't be used, or the two don't meet.
         SettingsError: a setting makes no sense or doesn't suit the rasters.
-        OutputError: an output can't be written; nothing is left behind.
+        OutputError: an output can't be written; nothing half-written is left behind.
     """
     settings = settings or Settings()
     output_settings = output_settings or OutputSettings()
