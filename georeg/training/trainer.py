@@ -120,8 +120,8 @@ def train(
         return trainee, run.step
 
 
-def _seed(seed: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 class _Batches(Dataset[Samples]):
@@ -196,6 +196,8 @@ class _Run:
     def one(self, batches: Iterator[Samples]) -> dict[str, float]:
         """A step; what its batches tell."""
         config, team = self.config, self.team
+        # Losses that draw at random draw the same ones in a run that was stopped before.
+        torch.manual_seed(_seed(config.seed, team.rank, self.step))
         self.optimiser.zero_grad(set_to_none=True)
         figures: dict[str, list[float]] = defaultdict(list)
         half = torch.autocast(
@@ -263,7 +265,8 @@ class _Run:
                 )
             self.trainee.net.load_state_dict(data["net"])
             self.optimiser.load_state_dict(data["optimiser"])
-            self.scaler.load_state_dict(data["scaler"])
+            if data["scaler"]:  # without one where a device needed none
+                self.scaler.load_state_dict(data["scaler"])
             self.step = int(data["step"])
         except SettingsError:
             raise
