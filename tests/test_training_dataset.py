@@ -162,7 +162,7 @@ def test_one_at_a_time_makes_a_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
-    """kill -9 leaves no processes that wait for ever for work, with their memory."""
+    """SIGKILL leaves no processes that wait for ever for work, with their memory."""
     script = (
         "from pathlib import Path\n"
         "from training_cases import CITY, Source, config, make_dataset\n"

@@ -60,7 +60,7 @@ def test_a_run_goes_on_where_it_was_left(data: Dataset, tmp_path: Path) -> None:
 
 
 def test_what_a_loss_draws_is_the_same_after_a_stop(data: Dataset, tmp_path: Path) -> None:
-    """LoFTR's draws the cells that it places finely. (Several threads add up in any order.)"""
+    """LoFTR's draws the cells that it places finely."""
     torch.manual_seed(1)
     start = trainees.kind("minima_loftr")({}, {}, torch.device("cpu")).state()
 
@@ -68,12 +68,12 @@ def test_what_a_loss_draws_is_the_same_after_a_stop(data: Dataset, tmp_path: Pat
         settings = TrainConfig(**{**SMALL, "matcher": "minima_loftr", "steps": 2, "batch": 1})  # type: ignore[arg-type]
         trainee, _ = train(
             settings, lambda seed: Sampler([data], seed, crop=96, shift=4.0), str(folder),
-            {"loftr": start}, keep=1, until=until,
+            {"loftr": {k: v.clone() for k, v in start.items()}}, keep=1, until=until,
         )  # fmt: skip
         return weights(trainee.net)
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # several add up in any order
     try:
         whole = trained(tmp_path / "whole")
         trained(tmp_path / "part", until=1)
