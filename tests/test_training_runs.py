@@ -158,6 +158,27 @@ def test_another_configuration_is_refused(data: Dataset, tmp_path: Path) -> None
         run(data, tmp_path)
 
 
+@pytest.mark.parametrize("fresh", [0, 2])
+def test_other_data_is_refused(tmp_path: Path, fresh: int) -> None:
+    """Whether records are made meanwhile or lie in a dataset: a run learns from one kind only."""
+    settings = TrainConfig(**{**SMALL, "fresh": fresh})  # type: ignore[arg-type]
+    one, two = (config(tmp_path, Source(CITY), size=96, count=8, seed=n) for n in (3, 4))
+    folders = [[], []]
+    if not fresh:
+        made = (make_dataset(d, str(tmp_path / f"data{d.seed}")) for d in (one, two))
+        folders = [[data.folder] for data in made]
+    out = str(tmp_path / "out")
+
+    def begun(number: int, until: int) -> int:
+        recipe = Recipe((one, two)[number], settings)
+        return run_recipe(recipe, out, folders[number], device="cpu", until=until)[1]
+
+    assert begun(0, 1) == 1
+    with pytest.raises(SettingsError, match="learns from other data"):
+        begun(1, 2)
+    assert begun(0, 2) == 2
+
+
 def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> None:
     """As after a full disk or a loss of power."""
     run(data, tmp_path, until=2)
