@@ -148,6 +148,10 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
         ["IN", "--dem", "DEM", "--gcps", "use", "-o", "OUT", "--image-output", left_over],
     ),
     "over the input": (2, "is the input", ["IN", "--dem", "DEM", "-o", "IN", "--overwrite"]),
+    "pixels that are too large": (
+        2, "the image would vanish between the pixels of the output, which are 5000 x 5000",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--resolution", 5000],
+    ),
     "far reference": (
         4, "overlap", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", far_reference]
     ),
