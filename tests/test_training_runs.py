@@ -182,8 +182,8 @@ def test_other_data_is_refused(tmp_path: Path, fresh: int) -> None:
 def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> None:
     """As after a full disk or a loss of power."""
     run(data, tmp_path, until=2)
-    with open(tmp_path / "log.jsonl", "a", encoding="utf-8") as file:
-        file.write('{"step": 2, "lo')
+    with open(tmp_path / "log.jsonl", "ab") as file:
+        file.write(b'{"loss": 2.0}\n17\n\0\0\xff\xfe\n{"step": 2, "lo')
     run(data, tmp_path)
     assert [line["step"] for line in entries(str(tmp_path))] == [2, 4]
 
