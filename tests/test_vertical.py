@@ -92,7 +92,8 @@ def test_feet(no_grids: None) -> None:
 
 
 def test_units_as_people_write_them(no_grids: None, caplog: pytest.LogCaptureFixture) -> None:
-    for unit, factor in (("US_Feet", 1200 / 3937), ("us-ft", 1200 / 3937), (" Foot_US ", 1200 / 3937),
+    foot = 1200 / 3937
+    for unit, factor in (("US_Feet", foot), ("us-ft", foot), (" Foot_US ", foot),
                          ("Feet", 0.3048), ("Meters", 1.0), ("", 1.0)):  # fmt: skip
         assert of(UTM, unit=unit).factor == pytest.approx(factor, rel=1e-12)
     assert "isn't known" not in caplog.text
