@@ -12,6 +12,7 @@ from shapely import MultiPoint, box, intersects_xy
 
 from georeg.crs import crs_name, parse_crs, turn, wrap_longitude
 from georeg.errors import InputError, NoOverlapError, SettingsError
+from georeg.footprint import lattice
 from georeg.grid import Grid, outline
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
@@ -20,6 +21,8 @@ Array = npt.NDArray[np.float64]
 
 _MOST = 2_000_000  # pixels along a side: beyond that something is wrong
 _TORN = 0.9  # of its width, in which an outline has no point: it is torn apart there
+_CLOSER = 5  # times that the farthest place inside a raster is looked at more closely
+_LOCAL = np.stack(np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)), -1).reshape(-1, 2)
 _FEW = 4096  # pixels: a raster that covers more of them is seen in some
 
 
@@ -175,11 +178,33 @@ def named_grid(grid: str, moving: Header, reference: Grid | None, crs: CRS | Non
 
 def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Array:
     rows, columns = header.shape
-    xy = fit.corrected(header, name, outline(columns, rows, 41), crs)
     full = turn(crs)
-    if full is not None:  # longitudes jump at the antimeridian, and it need not end there
-        middle = fit.corrected(header, name, np.array([[columns / 2, rows / 2]]), crs)
-        xy[:, 0] = wrap_longitude(xy[:, 0], float(middle[0, 0]), full)
+    middle = np.array([[columns / 2, rows / 2]])
+    around = None if full is None else float(fit.corrected(header, name, middle, crs)[0, 0])
+
+    def seen(at: Array) -> Array:
+        xy = fit.corrected(header, name, at, crs)
+        if full is not None and around is not None:  # it need not end at the antimeridian
+            xy[:, 0] = wrap_longitude(xy[:, 0], around, full)
+        return np.where(np.isfinite(xy), xy, np.nan)
+
+    at = np.concatenate([outline(columns, rows, 41), lattice(header.shape)])
+    xy = seen(at)
+    # Where a raster goes around the Earth or over a pole, its inside reaches beyond its outline.
+    size = np.array([columns, rows], np.float64)
+    step = size / 32
+    for _ in range(_CLOSER):
+        known = np.isfinite(xy).all(axis=1)
+        if not known.any():
+            break
+        ends = np.where(known, xy.T, np.nan)
+        far = at[[*np.nanargmin(ends, axis=1), *np.nanargmax(ends, axis=1)]]
+        far = far[((far > 0) & (far < size)).all(axis=1)]
+        if not len(far):
+            break
+        near = np.clip((far[:, None] + _LOCAL * step).reshape(-1, 2), 0, size)
+        at, xy = np.concatenate([at, near]), np.concatenate([xy, seen(near)])
+        step = step / 4
     xy = xy[np.isfinite(xy).all(axis=1)]
     if len(xy) < 8:
         raise InputError(f"{name}: its corrected outline can't be expressed in the output's CRS")

@@ -249,6 +249,32 @@ def test_a_raster_that_is_torn_apart(tmp_path: Path) -> None:
         grid(fit_file("shift", frame=frame, reference=frame), head, dst_crs="ESRI:54030")
 
 
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_a_raster_of_all_the_earth(tmp_path: Path, west: float) -> None:
+    """Wherever it is cut open: its inside reaches further than its outline, and was cut off."""
+    place, world = Affine(0.1, 0, west, 0, -0.1, 90), CRS.from_epsg(4326)
+    head = header(tmp_path, place, (1800, 3600), "EPSG:4326")
+    frame = Grid((1800, 3600), place, world)
+    fit = fit_file("shift", frame=frame, reference=frame)
+    left, bottom, right, top = grid(fit, head, dst_crs="ESRI:54009").bounds()
+    wide, high = 18_040_096, 9_020_048  # half of Mollweide's ellipse, with its axes of 2 to 1
+    assert left < -0.999 * wide
+    assert right > 0.999 * wide
+    assert bottom < -0.98 * high
+    assert top > 0.98 * high
+
+
+def test_a_raster_with_the_pole_in_it(tmp_path: Path) -> None:
+    place, polar = Affine(10_000, 0, -1e6, 0, -10_000, 1e6), CRS.from_epsg(3413)
+    head = header(tmp_path, place, (200, 200), "EPSG:3413")
+    frame = Grid((200, 200), place, polar)
+    fit = fit_file("shift", frame=frame, reference=frame)
+    left, bottom, right, top = grid(fit, head, dst_crs="EPSG:4326").bounds()
+    assert right - left > 350
+    assert bottom < 78
+    assert top > 89
+
+
 def test_pixels_between_which_the_raster_vanishes(tmp_path: Path) -> None:
     """Metres where the CRS counts degrees: the output was two empty pixels, and called written."""
     fit, head = fit_file("shift"), header(tmp_path)
