@@ -385,7 +385,8 @@ def _careful(name: str) -> AbstractContextManager[Any]:
     pixels without a word (GDAL 3.10; uncompressed TIFF). georeg reads in threads of its own.
     """
     if name.startswith("/vsi") or "://" in name:
-        return rasterio.Env(GDAL_NUM_THREADS="1")
+        env: AbstractContextManager[Any] = rasterio.Env(GDAL_NUM_THREADS="1")
+        return env
     return nullcontext()
 
 

@@ -248,10 +248,10 @@ def _factor(part: CRS | None, unit: str | None, name: str) -> float:
     if axes:
         factor = float(axes[0].unit_conversion_factor)
         return -factor if axes[0].direction == "down" else factor
-    factor = _UNITS.get(_plain(unit or ""))
-    if factor is None:
+    known = _UNITS.get(_plain(unit or ""))
+    if known is None:
         log.warning("%s: heights in '%s', a unit that isn't known: taken as metres", name, unit)
         return 1.0
-    if factor != 1.0:
-        log.info("%s: heights in '%s', taken as %g m", name, unit, factor)
-    return factor
+    if known != 1.0:
+        log.info("%s: heights in '%s', taken as %g m", name, unit, known)
+    return known
