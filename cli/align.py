@@ -66,7 +66,7 @@ def command(session: Session, /, **params: Any) -> None:
             return
     from georeg import align as engine
 
-    from .outputs import check_outputs, check_points, report_paths
+    from .outputs import check_outputs, check_points, report_paths, saying_what_stays
 
     reports = report_paths(output, params["report"])
     texts = {"--fit": params["fit"]} | {f"--report {path}": path for path in reports}
@@ -79,25 +79,26 @@ def command(session: Session, /, **params: Any) -> None:
         plan = plan_alignment(moving, reference, settings)
         click.echo(json.dumps({**plan, "output": output, "report": reports[0]}, indent=1))
         return
-    result = engine(
-        moving,
-        reference,
-        output,
-        settings,
-        wanted,
-        fit_path=params["fit"],
-        report_path=reports,
-        progress=session.tell,
-        command=command_line(click.get_current_context()),
-    )
-    explained(session, result.decisions, wanted=params["explain"])
-    told = " and ".join(reports)
-    judged(session, result, f"nothing was written but the report {told}", settings)
-    for path in params["points"]:
-        store_points(
-            path, result, (moving, reference), settings,
-            fit=result.fit, tiles=result.tiles, overwrite=wanted.overwrite,
-        )  # fmt: skip
+    with saying_what_stays([output, *texts.values()]):
+        result = engine(
+            moving,
+            reference,
+            output,
+            settings,
+            wanted,
+            fit_path=params["fit"],
+            report_path=reports,
+            progress=session.tell,
+            command=command_line(click.get_current_context()),
+        )
+        explained(session, result.decisions, wanted=params["explain"])
+        told = " and ".join(reports)
+        judged(session, result, f"nothing was written but the report {told}", settings)
+        for path in params["points"]:
+            store_points(
+                path, result, (moving, reference), settings,
+                fit=result.fit, tiles=result.tiles, overwrite=wanted.overwrite,
+            )  # fmt: skip
     session.console.event(
         RESULT,
         "result",

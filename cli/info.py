@@ -120,7 +120,8 @@ def _step(header: Header, scale: tuple[float, float] | None) -> list[float] | No
     if header.georef is None or scale is None:
         return None
     at = header.georef.to_map(_middle(header) + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    return [float(v) for v in np.hypot(*((at[1:] - at[0]) * scale).T)]
+    found = [float(v) for v in np.hypot(*((at[1:] - at[0]) * scale).T)]
+    return found if np.isfinite(found).all() else None
 
 
 def _middle(header: Header) -> Any:

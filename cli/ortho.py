@@ -157,7 +157,13 @@ class Run:
         """
         from georeg.ortho.orthorectify import orthorectify
 
-        from .outputs import check_outputs, check_points, report_paths, rpc_path
+        from .outputs import (
+            check_outputs,
+            check_points,
+            report_paths,
+            rpc_path,
+            saying_what_stays,
+        )
 
         params = self.params
         reports = report_paths(output, params["report"])
@@ -178,21 +184,22 @@ class Run:
         inputs = tuple(name for name in names if name)
         check_points(params["points"])
         check_outputs(output, texts, inputs, overwrite=self.wanted.overwrite)
-        result = orthorectify(
-            moving,
-            output,
-            self.ortho,
-            reference=self.reference,
-            settings=self.settings,
-            output_settings=self.wanted,
-            ground=ground,
-            report_path=reports,
-            rpc_path=rpc,
-            image_path=params["image_output"],
-            progress=self.session.tell,
-            command=command_line(click.get_current_context()),
-        )
-        self.tell(result, moving, output, reports[0], rpc)
+        with saying_what_stays([output, *texts.values()]):
+            result = orthorectify(
+                moving,
+                output,
+                self.ortho,
+                reference=self.reference,
+                settings=self.settings,
+                output_settings=self.wanted,
+                ground=ground,
+                report_path=reports,
+                rpc_path=rpc,
+                image_path=params["image_output"],
+                progress=self.session.tell,
+                command=command_line(click.get_current_context()),
+            )
+            self.tell(result, moving, output, reports[0], rpc)
 
     def tell(self, result: Ortho, moving: str, output: str, report: str, rpc: str | None) -> None:
         """Say what came of it; write the tie points.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from georeg.errors import SettingsError
+from georeg.errors import OutputError, SettingsError
 from georeg.writers.place import check_output, is_virtual
 
 
@@ -71,6 +73,39 @@ def check_outputs(
             continue  # a pipe or /dev/stdout
         taken[place] = option
         check_output(path, inputs, overwrite=overwrite or option.startswith("--report"))
+
+
+@contextmanager
+def saying_what_stays(paths: Sequence[str | None]) -> Iterator[None]:
+    """Name the outputs that are whole when another one can't be written: they aren't taken back.
+
+    Args:
+        paths: of all outputs.
+
+    Raises:
+        OutputError: with those that were written meanwhile.
+    """
+    wanted = [path for path in paths if path is not None]
+    before = [_stamp(path) for path in wanted]
+    try:
+        yield
+    except OutputError as error:
+        now = zip(wanted, before, strict=True)
+        whole = [path for path, old in now if _stamp(path) not in (None, old)]
+        if not whole:
+            raise
+        raise OutputError(f"{error}; already written, and whole: {', '.join(whole)}") from error
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None without a file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def check_points(paths: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +31,7 @@ from georeg.provenance import python_call
 from georeg.raster import Raster
 from georeg.scene import Scene, open_scene
 from georeg.settings import OrthoSettings, OutputSettings, Settings
-from georeg.textfile import is_page
+from georeg.textfile import Name, is_page, kind_of, name_of
 from georeg.tiepoints import TiePoints
 from georeg.tracking import fit_points, track
 from georeg.undeclared import hinted
@@ -43,17 +44,17 @@ log = logging.getLogger(__name__)
 
 
 def align(
-    moving: str,
-    reference: str,
-    output: str | None = None,
+    moving: Name,
+    reference: Name,
+    output: Name | None = None,
     settings: Settings | None = None,
     output_settings: OutputSettings | None = None,
     *,
-    fit_path: str | None = None,
-    report_path: str | Sequence[str] | None = None,
+    fit_path: Name | None = None,
+    report_path: Name | Sequence[Name] | None = None,
     ortho: OrthoSettings | None = None,
-    rpc_path: str | None = None,
-    image_path: str | None = None,
+    rpc_path: Name | None = None,
+    image_path: Name | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Alignment:
@@ -82,11 +83,21 @@ def align(
     Raises:
         InputError: a raster can't be used, or the two don't meet.
         SettingsError: a setting makes no sense or doesn't suit the rasters.
-        OutputError: an output can't be written; nothing is left behind.
+        OutputError: an output can't be written; nothing half-written is left behind.
     """
     settings = settings or Settings()
     output_settings = output_settings or OutputSettings()
-    reports = (report_path,) if isinstance(report_path, str) else tuple(report_path or ())
+    for given, kind in ((settings, Settings), (output_settings, OutputSettings)):
+        if not isinstance(given, kind):
+            raise SettingsError(f"{kind_of(given)} isn't {kind.__name__}: give one of these")
+    moving, reference = name_of(moving, "raster"), name_of(reference, "raster")
+    output, fit_path, rpc_path, image_path = (
+        None if path is None else name_of(path, "output")
+        for path in (output, fit_path, rpc_path, image_path)
+    )
+    if report_path is None or isinstance(report_path, str | os.PathLike):
+        report_path = () if report_path is None else (report_path,)
+    reports = tuple(name_of(path, "report") for path in report_path)
     tell = progress or (lambda step, share: None)
     if ortho is not None and has_rpc(moving, ortho, settings):
         if fit_path is not None:

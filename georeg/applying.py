@@ -16,6 +16,7 @@ from georeg.outgrid import check_shown, meets, named_grid, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import OutputSettings, Settings
+from georeg.textfile import Name, kind_of, name_of
 from georeg.warping import WarpOptions, gdal_env, layout_of
 from georeg.writers.gcps import fit_gcps
 from georeg.writers.geotiff import WriteOptions, embed_gcps, shift_only, write_warped
@@ -86,8 +87,8 @@ def warp_and_write_options(
 
 def apply_fit(
     fit: FitFile,
-    raster: str,
-    output: str,
+    raster: Name,
+    output: Name,
     output_settings: OutputSettings | None = None,
     *,
     settings: Settings | None = None,
@@ -114,6 +115,9 @@ def apply_fit(
     settings = settings or Settings()
     wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
+    if not isinstance(fit, FitFile):
+        raise SettingsError(f"{kind_of(fit)} is no fit: read its file with load_fit")
+    raster, output = name_of(raster, "raster"), name_of(output, "output")
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
     warp, write = warp_and_write_options(wanted, settings)
     tags = raster_tags(fit.info)

@@ -23,7 +23,7 @@ from georeg.errors import GeoregError, InputError, SettingsError
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Grid
 from georeg.raster import Header
-from georeg.textfile import read_json
+from georeg.textfile import Name, name_of, read_json
 from georeg.textfile import write_json as write_json
 from georeg.transforms import Transform
 
@@ -196,12 +196,13 @@ def no_geotransform(name: str) -> str:
     )
 
 
-def load_fit(path: str) -> FitFile:
+def load_fit(path: Name) -> FitFile:
     """Read a fit file.
 
     Raises:
         InputError: it is missing or is no fit file.
     """
+    path = name_of(path, "fit file")
     data = read_json(path, "a fit file")
     if data.get("format") != FORMAT:
         raise InputError(f"{path} is not a fit file of georeg: make one with --fit")

@@ -8,10 +8,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
-from shapely import MultiPoint, box
+from shapely import MultiPoint, box, intersects_xy
 
-from georeg.crs import parse_crs, turn, wrap_longitude
+from georeg.crs import crs_name, parse_crs, turn, wrap_longitude
 from georeg.errors import InputError, NoOverlapError, SettingsError
+from georeg.footprint import lattice
 from georeg.grid import Grid, outline
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
@@ -19,6 +20,10 @@ from georeg.settings import OutputSettings as OutputSettings
 Array = npt.NDArray[np.float64]
 
 _MOST = 2_000_000  # pixels along a side: beyond that something is wrong
+_TORN = 0.9  # of its width, in which an outline has no point: it is torn apart there
+_CLOSER = 5  # times that the farthest place inside a raster is looked at more closely
+_LOCAL = np.stack(np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)), -1).reshape(-1, 2)
+_FEW = 4096  # pixels: a raster that covers more of them is seen in some
 
 
 class Placement(Protocol):
@@ -75,7 +80,18 @@ def output_grid(fit: Placement, header: Header, name: str, settings: OutputSetti
     low, high = footprint.min(axis=0), footprint.max(axis=0)
     bounds = settings.bounds or (low[0], low[1], high[0], high[1])
     align = settings.bounds is None
+    if settings.bounds is None and _torn(footprint):
+        raise SettingsError(
+            f"{name} lies across the edge of {crs_name(crs)}, half of it at either end: give "
+            "another --dst-crs, or the --bounds of one part"
+        )
     return _checked(Grid.from_bounds(bounds, size, crs, align=align), name)
+
+
+def _torn(footprint: Array) -> bool:
+    """Whether an outline lies at both ends of what it spans, with nothing between."""
+    x = np.sort(footprint[:, 0])
+    return bool(np.diff(x).max() > _TORN * (x[-1] - x[0]))
 
 
 def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
@@ -83,6 +99,7 @@ def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
 
     Raises:
         NoOverlapError: nothing of the raster lies on the grid.
+        SettingsError: the grid's pixels are so large that none has its centre in the raster.
     """
     rows, columns = header.shape
     xy = fit.corrected(header, name, outline(columns, rows, 41), grid.crs)
@@ -93,6 +110,30 @@ def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
         raise NoOverlapError(
             f"{name}: nothing of it lies on the output's grid: check --grid and --bounds, and that "
             "the fit belongs to this raster"
+        )
+    check_fine_enough(grid.to_pixel(xy), grid, name)
+
+
+def check_fine_enough(xy: Array, grid: Grid, name: str) -> None:
+    """See that some pixel of a grid has its centre within this (N, 2) outline in its pixels.
+
+    Raises:
+        SettingsError: none has, so that all would be empty.
+    """
+    if not np.isfinite(xy).all():
+        return
+    first = np.maximum(np.ceil(xy.min(axis=0) - 0.5), 0)
+    last = np.minimum(np.floor(xy.max(axis=0) - 0.5), [grid.width - 1, grid.height - 1])
+    count = np.maximum(last - first + 1, 0)
+    if count.prod() > _FEW:
+        return
+    x, y = np.meshgrid(first[0] + np.arange(count[0]), first[1] + np.arange(count[1]))
+    if not intersects_xy(MultiPoint(xy).convex_hull, x + 0.5, y + 0.5).any():
+        t = grid.transform
+        size = f"{math.hypot(t.a, t.d):g} x {math.hypot(t.b, t.e):g}"
+        raise SettingsError(
+            f"{name} would vanish between the pixels of the output, which are {size} units of its "
+            "CRS large: check --resolution, --bounds and --grid"
         )
 
 
@@ -137,7 +178,33 @@ def named_grid(grid: str, moving: Header, reference: Grid | None, crs: CRS | Non
 
 def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Array:
     rows, columns = header.shape
-    xy = fit.corrected(header, name, outline(columns, rows, 41), crs)
+    full = turn(crs)
+    middle = np.array([[columns / 2, rows / 2]])
+    around = None if full is None else float(fit.corrected(header, name, middle, crs)[0, 0])
+
+    def seen(at: Array) -> Array:
+        xy = fit.corrected(header, name, at, crs)
+        if full is not None and around is not None:  # it need not end at the antimeridian
+            xy[:, 0] = wrap_longitude(xy[:, 0], around, full)
+        return np.where(np.isfinite(xy), xy, np.nan)
+
+    at = np.concatenate([outline(columns, rows, 41), lattice(header.shape)])
+    xy = seen(at)
+    # Where a raster goes around the Earth or over a pole, its inside reaches beyond its outline.
+    size = np.array([columns, rows], np.float64)
+    step = size / 32
+    for _ in range(_CLOSER):
+        known = np.isfinite(xy).all(axis=1)
+        if not known.any():
+            break
+        ends = np.where(known, xy.T, np.nan)
+        far = at[[*np.nanargmin(ends, axis=1), *np.nanargmax(ends, axis=1)]]
+        far = far[((far > 0) & (far < size)).all(axis=1)]
+        if not len(far):
+            break
+        near = np.clip((far[:, None] + _LOCAL * step).reshape(-1, 2), 0, size)
+        at, xy = np.concatenate([at, near]), np.concatenate([xy, seen(near)])
+        step = step / 4
     xy = xy[np.isfinite(xy).all(axis=1)]
     if len(xy) < 8:
         raise InputError(f"{name}: its corrected outline can't be expressed in the output's CRS")

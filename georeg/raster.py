@@ -12,7 +12,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -378,10 +378,22 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else "unknown reason"
 
 
+def _careful(name: str) -> AbstractContextManager[Any]:
+    """Files that don't lie on a disk are decoded in one thread of GDAL.
+
+    Its threads fetch many ranges at once, and where a server knows no ranges they make zeros of
+    pixels without a word (GDAL 3.10; uncompressed TIFF). georeg reads in threads of its own.
+    """
+    if name.startswith("/vsi") or "://" in name:
+        env: AbstractContextManager[Any] = rasterio.Env(GDAL_NUM_THREADS="1")
+        return env
+    return nullcontext()
+
+
 def _open(name: str) -> Any:
     check_name(name)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _careful(name):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(name)
     except GDAL_ERRORS as error:

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from typing import Any
 
 from georeg.errors import SettingsError
@@ -120,13 +121,8 @@ class Settings:
             if side not in MODALITIES:
                 raise SettingsError(f"modality '{side}' is none of {', '.join(MODALITIES)}")
         for name in ("max_shift", "working_resolution", "max_rmse"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
-        if self.area is not None:
-            left, bottom, right, top = self.area
-            if not (left < right and bottom < top and all(map(math.isfinite, self.area))):
-                raise SettingsError("--area must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
+            _check_above_0(name, getattr(self, name))
+        _check_box("--area", self.area)
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
         if self.max_tiles is not None and self.max_tiles < 1:
@@ -191,12 +187,11 @@ class OutputSettings:
             )
         if self.driver not in DRIVERS:
             raise SettingsError(f"output format '{self.driver}' is none of {', '.join(DRIVERS)}")
+        if not isinstance(self.resolution, tuple | list):
+            raise SettingsError("--resolution must be one or two numbers above 0, in a tuple")
         if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
             raise SettingsError("--resolution must be one or two numbers above 0")
-        if self.bounds is not None:
-            left, bottom, right, top = self.bounds
-            if not (left < right and bottom < top and all(map(math.isfinite, self.bounds))):
-                raise SettingsError("--bounds must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
+        _check_box("--bounds", self.bounds)
         if self.shift_only and (
             self.resolution or self.bounds or self.dst_crs or self.grid != "auto"
         ):
@@ -210,6 +205,26 @@ class OutputSettings:
         if self.dst_nodata is not None and (self.embed_gcps or self.shift_only):
             option = "--embed-gcps" if self.embed_gcps else "--shift-only"
             raise SettingsError(f"{option} keeps all pixels as they are: give no --dst-nodata")
+
+
+def _check_above_0(name: str, value: Any) -> None:
+    option = f"--{name.replace('_', '-')}"
+    if value is None:
+        return
+    if not isinstance(value, Real):
+        raise SettingsError(f"{option} must be a number, not {value!r}")
+    if not 0 < float(value) < math.inf:
+        raise SettingsError(f"{option} must be above 0, not {value:g}")
+
+
+def _check_box(option: str, box: Any) -> None:
+    if box is None:
+        return
+    if len(box) != 4:
+        raise SettingsError(f"{option} must be four numbers: LEFT BOTTOM RIGHT TOP")
+    left, bottom, right, top = box
+    if not (left < right and bottom < top and all(map(math.isfinite, box))):
+        raise SettingsError(f"{option} must be LEFT BOTTOM RIGHT TOP, with LEFT < RIGHT")
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,38 @@ from georeg.errors import InputError, OutputError, SettingsError
 # Line breaks stand between values only: within strings they are written as \\n.
 _NUMBERS = re.compile(r"\[\n\s*(?:(?:[-+.\deE]+|null),\n\s*)*(?:[-+.\deE]+|null)\n\s*\]")
 
+Name = str | os.PathLike[str]
+"""Of a file, as callers from Python give it."""
+
 
 class _Scalar(Protocol):
     """A NumPy scalar, without importing NumPy."""
 
     def item(self) -> Any: ...
+
+
+def kind_of(value: object) -> str:
+    """The type of a value with its article, for messages."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def name_of(value: Any, what: str) -> str:
+    """The name of a file as callers from Python give it: a str, or a path object.
+
+    Args:
+        value: the name.
+        what: it names, for messages: 'raster'.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    name = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(name, str):
+        raise SettingsError(
+            f"{kind_of(value)} is no {what}: give the name of a file, as str or Path"
+        )
+    return name
 
 
 def read_text(path: str) -> str:

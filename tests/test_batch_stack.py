@@ -20,8 +20,8 @@ from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.network import PairPoints, adjust, connected, loops
 from georeg.batch.picking import pick_reference
 from georeg.batch.records import DONE, FAILED, record_of
-from georeg.batch.run import BatchResult
-from georeg.batch.stack import run_stack
+from georeg.batch.run import BatchResult, check_jobs
+from georeg.batch.stack import Stack, run_stack
 from georeg.errors import SettingsError
 from georeg.settings import Settings
 
@@ -143,6 +143,28 @@ def test_a_transform_that_a_stack_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--stack fits shift, similarity or affine"):
         run_stack(jobs, str(tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whatever_rasters_are_called(tmp_path: Path) -> None:
+    """Pairs and fits have ids and files of their own, which fit into a folder."""
+    names = [
+        "a", "reference", "fixed reference", "x/y", "x_y", "a--x_y", "a--a", "é" * 110 + "1",
+        "é" * 110 + "2",
+    ]  # fmt: skip
+    jobs = [Job(n, f"/{n}.tif", "/base.tif", f"/out/{n}.tif", f"/out/{n}.tif") for n in names]
+    stack = Stack(tuple(jobs), str(tmp_path), len(jobs))
+    pairs = [stack.pair_job(one, other) for one, other in stack.pairs()]
+    check_jobs(pairs)
+    for job in pairs:
+        for path in job.places:
+            Path(path).touch()
+    files = [Path(stack.fit_path(number)) for number in range(1, len(jobs) + 1)]
+    for file in files:
+        file.touch()
+    assert len(set(files)) == len(names)
+    # A raster that comes or goes doesn't rename the files of the others.
+    fewer = Stack(tuple(jobs[1:]), str(tmp_path), len(jobs))
+    assert {job.output for job in map(fewer.pair_job, (4, 4), (0, 5))} <= {j.output for j in pairs}
 
 
 def test_reference_auto(tmp_path: Path) -> None:

@@ -309,6 +309,26 @@ def test_disk_full(scene: tuple[str, str], fit: str, small_disk: Path, driver: s
     assert snapshot(small_disk) == {}
 
 
+@pytest.mark.parametrize("left", [4, 110])
+def test_disk_full_for_a_geopackage(
+    scene: tuple[str, str], tmp_path: Path, small_disk: Path, left: int
+) -> None:
+    """Its reason is said, not the SQL that failed, and what was written before."""
+    if not os.path.ismount(small_disk):
+        pytest.skip("the aligned raster is too large for a limit on file sizes")
+    (small_disk / "ballast").write_bytes(bytes((256 - left) * 1024))
+    out, points = tmp_path / "a.tif", small_disk / "p.gpkg"
+    result = run("align", scene[0], "--reference", scene[1], "-o", out, "--transform", "shift",
+                 "--points", points)  # fmt: skip
+    assert result.code == 1
+    line = result.err.splitlines()[-1]
+    assert "INSERT" not in line
+    said, _, stays = line.partition("; already written, and whole: ")
+    assert said.startswith(f"georeg: error: {points} can't be written: ")
+    assert stays == f"{out}, {tmp_path / 'a.report.json'}"
+    assert set(snapshot(small_disk)) == {"ballast"}
+
+
 def test_unexpected_error(
     scene: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

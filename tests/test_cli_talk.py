@@ -141,6 +141,16 @@ def test_info(scene: tuple[str, str]) -> None:
     assert "bounds        500000, 4997000, 503000, 5000000" in said
 
 
+def test_info_of_a_raster_beyond_the_earth(tmp_path: Path) -> None:
+    """Degrees that reach beyond the poles have no length on the ground."""
+    placed = Affine(3000, 0, 0, 0, -3000, 3000)
+    path = write(tmp_path / "a.tif", ramp(), transform=placed, crs="EPSG:4326")
+    said = run("info", path)
+    assert said.code == 0, said.err
+    assert "pixel size    3000 x 3000 map units" in said.out
+    assert json.loads(run("info", path, "--json").out)["gsd_m"] is None
+
+
 def test_info_of_a_raster_without_a_crs(tmp_path: Path) -> None:
     placed = Affine(2.5, 0, 1000, 0, -5, 2000)
     path = write(tmp_path / "a.tif", ramp(), transform=placed, crs=None)

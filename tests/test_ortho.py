@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from pyproj import CRS, Transformer
 
 from cli_cases import run, snapshot
 from geoid_cases import make_geoid
@@ -168,6 +169,32 @@ def test_patches_of_the_mapping_are_exact(tmp_path: Path, code: int) -> None:
         found, truth = OrthoMapping(sensor, grid)(xy), sensor.to_pixel(grid.to_map(xy))
         assert np.array_equal(np.isnan(found), np.isnan(truth))
         assert np.nanmax(np.hypot(*(found - truth).T)) < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "code"),
+    [(190.0, -20.0, 32702), (-180.0, 10.0, 32601), (30.0, 85.0, 5041), (170.0, -85.0, 5042)],
+)
+def test_a_crs_that_nobody_named(tmp_path: Path, lon: float, lat: float, code: int) -> None:
+    """Metres everywhere: degrees near the poles are long and thin, and lost every second line."""
+    rpc = rpc_of(120, long_off=lon, lat_off=lat)
+    x = rpc.long_scale * np.cos(np.radians(48)) / np.cos(np.radians(lat))
+    rpc = replace(rpc, long_scale=float(x))
+    place = np.stack(np.meshgrid(np.arange(120) + 0.5, np.arange(120) + 0.5)).astype(np.float32)
+    image = save(tmp_path / "image.tif", place, rpc)
+    out = tmp_path / "out.tif"
+    done = run("ortho", image, "--height", 600, "-o", out, "-r", "bilinear", *FAST)
+    assert done.code == 0, done.err
+    with rasterio.open(out) as file:
+        seen, mask, crs = file.read(), file.dataset_mask() > 0, CRS.from_wkt(file.crs.to_wkt())
+        y, x = np.nonzero(mask)
+        at = file.transform @ (x + 0.5, y + 0.5)
+    assert crs == CRS.from_epsg(code)
+    lonlat = np.stack(Transformer.from_crs(crs, 4326, always_xy=True).transform(*at), axis=1)
+    truth = rpc.project(lonlat, np.full(len(lonlat), 600.0))
+    inside = ((truth > 1) & (truth < 119)).all(axis=1)
+    assert inside.sum() > 10_000
+    assert np.abs(seen[:, y, x].T - truth)[inside].max() < 0.01
 
 
 def test_one_height_for_all(right: Scene, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from affine import Affine
 
 from cli_cases import run, snapshot
 from georeg.errors import InputError, SettingsError
+from georeg.ortho import rpc_rpb
 from georeg.ortho.orthorectify import orthorectify
 from georeg.ortho.rpcfiles import write_rpc
 from georeg.settings import OrthoSettings, Settings
@@ -73,6 +75,19 @@ def broken_sidecar(folder: Path) -> str:
     return path
 
 
+def broken_rpb(text: str) -> Callable[[Path], str]:
+    """An image with RPCs in its tags, and an .RPB that holds none."""
+
+    def make(folder: Path) -> str:
+        path = save(folder / "c.tif", np.ones((50, 50), np.uint8), rpc_of(50))
+        (folder / "c.RPB").write_text(text)
+        return path
+
+    return make
+
+
+RPB = rpc_rpb.write(rpc_of(50))
+
 # What is wrong: the exit code, what is said, and the arguments; IN, DEM, REF and OUT stand for
 # good files, functions make bad ones.
 BAD: dict[str, tuple[int, str, list[Any]]] = {
@@ -85,6 +100,17 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
     "broken sidecar": (
         4, "b_RPC.TXT file found, but missing SAMP_OFF",
         [broken_sidecar, "--dem", "DEM", "-o", "OUT"],
+    ),
+    "empty rpb": (
+        4, "c.RPB holds no RPCs that can be read", [broken_rpb(""), "--dem", "DEM", "-o", "OUT"],
+    ),
+    "rpb that ends early": (
+        4, "c.RPB holds no RPCs that can be read",
+        [broken_rpb(RPB[: RPB.rfind("END;")]), "--dem", "DEM", "-o", "OUT"],
+    ),
+    "rpb without an item": (
+        4, "c.RPB file found, but missing IMAGE.sampOffset",
+        [broken_rpb(RPB.replace("sampOffset", "offset")), "--dem", "DEM", "-o", "OUT"],
     ),
     "report over the rpcs": (
         2, "is the input",
@@ -122,6 +148,10 @@ BAD: dict[str, tuple[int, str, list[Any]]] = {
         ["IN", "--dem", "DEM", "--gcps", "use", "-o", "OUT", "--image-output", left_over],
     ),
     "over the input": (2, "is the input", ["IN", "--dem", "DEM", "-o", "IN", "--overwrite"]),
+    "pixels that are too large": (
+        2, "the image would vanish between the pixels of the output, which are 5000 x 5000",
+        ["IN", "--dem", "DEM", "-o", "OUT", "--resolution", 5000],
+    ),
     "far reference": (
         4, "overlap", ["IN", "--dem", "DEM", "-o", "OUT", "--reference", far_reference]
     ),

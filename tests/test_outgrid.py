@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from affine import Affine
-from pyproj import CRS
+from pyproj import CRS, Transformer
 
 import scenes
 import tie_points as tp
@@ -221,3 +221,66 @@ def test_the_grid_may_count_longitude_on_the_other_side(tmp_path: Path) -> None:
         check_shown(
             fit, head, "moving.tif", Grid((400, 400), place @ Affine.translation(900, 0), world)
         )
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
+def test_a_raster_across_the_antimeridian_stays_in_one_piece(tmp_path: Path, crs: str) -> None:
+    """In a CRS where longitudes jump there its outline was torn apart, all around the Earth."""
+    zone = CRS.from_epsg(32660)
+    x, y = Transformer.from_crs(4326, zone, always_xy=True).transform(180.0, 10.0)
+    place = Affine(1, 0, x - 500, 0, -1, y + 500)
+    frame = Grid((1000, 1000), place, zone)
+    head = header(tmp_path, place, crs=zone.to_wkt())
+    fit = fit_file("shift", frame=frame, reference=frame)
+    found = grid(fit, head, dst_crs=crs)
+    assert max(found.shape) < 1100
+    check_shown(fit, head, "moving.tif", found)
+    lon, _ = Transformer.from_crs(crs, 4326, always_xy=True).transform(*found.center)
+    assert abs(lon) == pytest.approx(180, abs=1e-3)
+
+
+def test_a_raster_that_is_torn_apart(tmp_path: Path) -> None:
+    """Robinson's projection ends at the antimeridian."""
+    place = Affine(2e-5, 0, 179.99, 0, -2e-5, 47.4)
+    world = CRS.from_epsg(4326)
+    head = header(tmp_path, place, crs="EPSG:4326")
+    frame = Grid((1000, 1000), place, world)
+    with pytest.raises(SettingsError, match="lies across the edge of ESRI:54030, half of it at"):
+        grid(fit_file("shift", frame=frame, reference=frame), head, dst_crs="ESRI:54030")
+
+
+@pytest.mark.parametrize("west", [-180.0, 0.0])
+def test_a_raster_of_all_the_earth(tmp_path: Path, west: float) -> None:
+    """Wherever it is cut open: its inside reaches further than its outline, and was cut off."""
+    place, world = Affine(0.1, 0, west, 0, -0.1, 90), CRS.from_epsg(4326)
+    head = header(tmp_path, place, (1800, 3600), "EPSG:4326")
+    frame = Grid((1800, 3600), place, world)
+    fit = fit_file("shift", frame=frame, reference=frame)
+    left, bottom, right, top = grid(fit, head, dst_crs="ESRI:54009").bounds()
+    wide, high = 18_040_096, 9_020_048  # half of Mollweide's ellipse, with its axes of 2 to 1
+    assert left < -0.999 * wide
+    assert right > 0.999 * wide
+    assert bottom < -0.98 * high
+    assert top > 0.98 * high
+
+
+def test_a_raster_with_the_pole_in_it(tmp_path: Path) -> None:
+    place, polar = Affine(10_000, 0, -1e6, 0, -10_000, 1e6), CRS.from_epsg(3413)
+    head = header(tmp_path, place, (200, 200), "EPSG:3413")
+    frame = Grid((200, 200), place, polar)
+    fit = fit_file("shift", frame=frame, reference=frame)
+    left, bottom, right, top = grid(fit, head, dst_crs="EPSG:4326").bounds()
+    assert right - left > 350
+    assert bottom < 78
+    assert top > 89
+
+
+def test_pixels_between_which_the_raster_vanishes(tmp_path: Path) -> None:
+    """Metres where the CRS counts degrees: the output was two empty pixels, and called written."""
+    fit, head = fit_file("shift"), header(tmp_path)
+    far = grid(fit, head, dst_crs="EPSG:4326", resolution=(10.0,))
+    with pytest.raises(SettingsError, match=r"which are 10 x 10 units .* check --resolution"):
+        check_shown(fit, head, "moving.tif", far)
+    middle = TRUE @ (500, 500)
+    one = Affine(5000, 0, middle[0] - 2500, 0, -5000, middle[1] + 2500)
+    check_shown(fit, head, "moving.tif", Grid((1, 1), one, UTM))

@@ -5,6 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,6 +158,58 @@ def test_one_at_a_time_makes_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file can't be written"):
         make_dataset(config(tmp_path, Source(CITY)), str(tmp_path / "file"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves no processes that wait for ever for work, with their memory."""
+    script = (
+        "from pathlib import Path\n"
+        "from training_cases import CITY, Source, config, make_dataset\n"
+        "if __name__ == '__main__':\n"
+        f"    folder = Path({str(tmp_path)!r})\n"
+        "    made = config(folder, Source(CITY), count=400, size=96)\n"
+        "    make_dataset(made, str(folder / 'city'), 2)\n"
+    )
+    (tmp_path / "make.py").write_text(script)
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    begun = subprocess.Popen(
+        [sys.executable, str(tmp_path / "make.py")], env={**os.environ, "PYTHONPATH": paths}
+    )
+    try:
+        made = tmp_path / "city"
+        # At work: the first group of records is there.
+        eventually(
+            lambda: (made / "index.json").exists() and bool(np.load(made / "done.npy").any()),
+            begun,
+        )
+        workers = [pid for pid, parent in running() if parent == begun.pid]
+        assert len(workers) >= 2
+    finally:
+        begun.kill()
+        begun.wait()
+    eventually(lambda: {pid for pid, _ in running()}.isdisjoint(workers))
+
+
+def running() -> list[tuple[int, int]]:
+    """Processes and their parents, but for those that have ended."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found.append((int(entry.parent.name), int(parent)))
+    return found
+
+
+def eventually(true: Callable[[], bool], running: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until something is so; a limit only keeps a broken program from hanging the tests."""
+    for _ in range(3000):
+        if true():
+            return
+        assert running is None or running.poll() is None
+        time.sleep(0.1)
+    raise AssertionError("it never came true")
 
 
 def test_another_recipe_doesnt_go_on_in_the_same_folder(tmp_path: Path) -> None:

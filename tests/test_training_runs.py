@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from georeg.errors import InputError, OutputError, SettingsError
 from georeg.models import layouts
-from georeg.training import running, trainees
+from georeg.training import running, trainees, trainer
 from georeg.training.config import Recipe, TrainConfig, read_recipe, recipe_path
 from georeg.training.dataset import Dataset
 from georeg.training.folders import alone
@@ -57,6 +57,49 @@ def test_a_run_goes_on_where_it_was_left(data: Dataset, tmp_path: Path) -> None:
     parts = run(data, tmp_path / "part")
     assert (weights(whole) == weights(parts)).all()
     assert [line["step"] for line in entries(str(tmp_path / "part"))] == [2, 4]
+
+
+def test_what_a_loss_draws_is_the_same_after_a_stop(data: Dataset, tmp_path: Path) -> None:
+    """LoFTR's draws the cells that it places finely."""
+    torch.manual_seed(1)
+    start = trainees.kind("minima_loftr")({}, {}, torch.device("cpu")).state()
+
+    def trained(folder: Path, until: int | None = None) -> torch.Tensor:
+        settings = TrainConfig(**{**SMALL, "matcher": "minima_loftr", "steps": 2, "batch": 1})  # type: ignore[arg-type]
+        trainee, _ = train(
+            settings, lambda seed: Sampler([data], seed, crop=96, shift=4.0), str(folder),
+            {"loftr": {k: v.clone() for k, v in start.items()}}, keep=1, until=until,
+        )  # fmt: skip
+        return weights(trainee.net)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several add up in any order
+    try:
+        whole = trained(tmp_path / "whole")
+        trained(tmp_path / "part", until=1)
+        assert (trained(tmp_path / "part") == whole).all()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_run_goes_on_where_gradients_are_scaled(data: Dataset, tmp_path: Path) -> None:
+    """In float16 a GPU scales them, a CPU doesn't: its checkpoints know nothing of it."""
+    settings = TrainConfig(**{**SMALL, "precision": "float16"})  # type: ignore[arg-type]
+    team = trainer.Team(0, 1, torch.device("cpu"))
+
+    def begun() -> trainer._Run:
+        net = trainees.kind("embedded")({}, {}, team.device)
+        return trainer._Run(settings, net, Sampler([data], 1, crop=96), team, 0)
+
+    path = str(tmp_path / "last.pt")
+    one, two = begun(), begun()
+    one.step = 3
+    one.store(path)
+    two.scaler = torch.amp.GradScaler("cpu", enabled=True)  # as with a GPU
+    two.restore(path)
+    assert two.step == 3
+    assert (weights(one.trainee.net) == weights(two.trainee.net)).all()
+    assert two.scaler.get_scale() == torch.amp.GradScaler("cpu").get_scale()
 
 
 def test_records_are_made_while_training_goes_on(
@@ -115,11 +158,32 @@ def test_another_configuration_is_refused(data: Dataset, tmp_path: Path) -> None
         run(data, tmp_path)
 
 
+@pytest.mark.parametrize("fresh", [0, 2])
+def test_other_data_is_refused(tmp_path: Path, fresh: int) -> None:
+    """Whether records are made meanwhile or lie in a dataset: a run learns from one kind only."""
+    settings = TrainConfig(**{**SMALL, "fresh": fresh})  # type: ignore[arg-type]
+    one, two = (config(tmp_path, Source(CITY), size=96, count=8, seed=n) for n in (3, 4))
+    folders = [[], []]
+    if not fresh:
+        made = (make_dataset(d, str(tmp_path / f"data{d.seed}")) for d in (one, two))
+        folders = [[data.folder] for data in made]
+    out = str(tmp_path / "out")
+
+    def begun(number: int, until: int) -> int:
+        recipe = Recipe((one, two)[number], settings)
+        return run_recipe(recipe, out, folders[number], device="cpu", until=until)[1]
+
+    assert begun(0, 1) == 1
+    with pytest.raises(SettingsError, match="learns from other data"):
+        begun(1, 2)
+    assert begun(0, 2) == 2
+
+
 def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> None:
     """As after a full disk or a loss of power."""
     run(data, tmp_path, until=2)
-    with open(tmp_path / "log.jsonl", "a", encoding="utf-8") as file:
-        file.write('{"step": 2, "lo')
+    with open(tmp_path / "log.jsonl", "ab") as file:
+        file.write(b'{"loss": 2.0}\n17\n\0\0\xff\xfe\n{"step": 2, "lo')
     run(data, tmp_path)
     assert [line["step"] for line in entries(str(tmp_path))] == [2, 4]
 

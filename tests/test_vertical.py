@@ -91,6 +91,16 @@ def test_feet(no_grids: None) -> None:
     assert of(CRS("EPSG:32633+6360"), "ellipsoid").factor == pytest.approx(1200 / 3937)
 
 
+def test_units_as_people_write_them(no_grids: None, caplog: pytest.LogCaptureFixture) -> None:
+    foot = 1200 / 3937
+    for unit, factor in (("US_Feet", foot), ("us-ft", foot), (" Foot_US ", foot),
+                         ("Feet", 0.3048), ("Meters", 1.0), ("", 1.0)):  # fmt: skip
+        assert of(UTM, unit=unit).factor == pytest.approx(factor, rel=1e-12)
+    assert "isn't known" not in caplog.text
+    assert of(UTM, unit="furlong").factor == 1
+    assert "heights in 'furlong', a unit that isn't known: taken as metres" in caplog.text
+
+
 def test_what_says_nothing_is_assumed_and_said() -> None:
     assert of(UTM).assumed
     assert of(UTM).name == "ellipsoid"

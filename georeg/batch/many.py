@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,13 +15,14 @@ from georeg.batch.run import BatchResult, Check, Tell, run_batch
 from georeg.batch.stack import run_stack
 from georeg.errors import SettingsError
 from georeg.settings import OutputSettings, Settings
+from georeg.textfile import Name, kind_of, name_of
 from georeg.writers.place import is_virtual
 
 
 def align_many(
-    jobs: str | Sequence[str | Mapping[str, Any]],
-    output_dir: str,
-    reference: str | None = None,
+    jobs: Name | Sequence[Name | Mapping[str, Any]],
+    output_dir: Name,
+    reference: Name | None = None,
     settings: Settings | None = None,
     output_settings: OutputSettings | None = None,
     *,
@@ -29,7 +30,7 @@ def align_many(
     stack: bool = False,
     neighbours: int = 2,
     items: bool = False,
-    state: str | None = None,
+    state: Name | None = None,
     tell: Tell | None = None,
     check: Check | None = None,
 ) -> BatchResult:
@@ -64,11 +65,18 @@ def align_many(
     def resolve(options: Mapping[str, Any]) -> tuple[Settings, OutputSettings]:
         return _changed(base, wanted, options)
 
-    named = [jobs] if isinstance(jobs, str) else list(jobs)
+    output_dir = name_of(output_dir, "folder")
+    reference = None if reference is None else name_of(reference, "raster")
+    state = None if state is None else name_of(state, "folder")
+    if not isinstance(jobs, str | os.PathLike | Iterable):
+        raise SettingsError(f"{kind_of(jobs)} holds no jobs: give a list, or a manifest")
+    named = [jobs] if isinstance(jobs, str | os.PathLike) else list(jobs)
     entries: list[Entry] = []
     for number, job in enumerate(named, 1):
-        if isinstance(job, str):
-            entries += read_manifests([job], output_dir=output_dir)
+        if isinstance(job, str | os.PathLike):
+            entries += read_manifests([os.fspath(job)], output_dir=output_dir)
+        elif not isinstance(job, Mapping):
+            raise SettingsError(f"job {number} is {kind_of(job)}: give names or mappings")
         else:
             entries.append(entry_of(job, f"job {number}", ""))
     folder = os.path.abspath(state or output_dir)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "stack"  # below the folder of the records: tie points of the pairs, fits of the rasters
 _LEAST = 6  # tie points of a pair that counts
+_LONGEST = 100  # bytes of a raster's part in the names of files: two of them and a suffix must fit
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,20 @@ class Stack:
     folder: str
     neighbours: int
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the reference and the rasters, for people; all of them different."""
+        ids = tuple(job.id for job in self.jobs)
+        first = "reference"
+        while first in ids:
+            first = f"fixed {first}"
+        return (first, *ids)
+
+    @cached_property
+    def stems(self) -> tuple[str, ...]:
+        """How names of their files begin."""
+        return _stems(self.names)
+
     @property
     def reference(self) -> str:
         """The raster that stays."""
@@ -61,9 +79,9 @@ class Stack:
             found += [(n, n + step) for n in range(1, count + 1 - step)]
         return found
 
-    def name(self, number: int) -> str:
-        """Of a raster, for people."""
-        return "reference" if number == 0 else self.jobs[number - 1].id
+    def fit_path(self, number: int) -> str:
+        """Where a raster's fit is kept."""
+        return os.path.join(self.folder, f"{self.stems[number]}.fit.json")
 
     def pair_job(self, one: int, other: int) -> Job:
         """Measures a pair, and keeps its tie points."""
@@ -79,16 +97,36 @@ class Stack:
                     for name in ("bands", "modality", "nodata", "crs")
                 },
             )
-        name = f"{_flat(self.name(one))}--{_flat(self.name(other))}"
-        output = os.path.join(self.folder, f"{name}.csv")
+        output = os.path.join(self.folder, f"{self.stems[one]}--{self.stems[other]}.csv")
         return Job(
-            f"{self.name(one)} to {self.name(other)}", job.moving, reference, output, output,
+            f"{self.names[one]} to {self.names[other]}", job.moving, reference, output, output,
             settings, action=PAIR, source=job.source, problem=job.problem,
         )  # fmt: skip
 
 
-def _flat(name: str) -> str:
-    return name.replace("/", "_")
+def _stems(names: Sequence[str]) -> tuple[str, ...]:
+    """File names without suffix, a different one for each name, whatever others are called.
+
+    Ids may have folders in them (a/b beside a_b), and be as long as names of files can be.
+    """
+    flat = [name.replace("/", "_") for name in names]
+    times = Counter(flat)
+    return tuple(
+        text
+        if times[text] == 1 and "--" not in text and len(_bytes(text)) <= _LONGEST
+        else _marked(text, name)
+        for text, name in zip(flat, names, strict=True)
+    )
+
+
+def _marked(text: str, name: str) -> str:
+    """The text, as much of it as fits, with a mark that follows from the name alone."""
+    mark = hashlib.blake2b(_bytes(name), digest_size=5).hexdigest()
+    return f"{_bytes(text)[: _LONGEST - 11].decode(errors='ignore')}~{mark}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")  # ids may come from names that aren't UTF-8
 
 
 def run_stack(
@@ -161,7 +199,7 @@ def _joined(
     metres = (grid.metres_per_pixel() or (float("nan"),))[0]
     further = []
     for number, job in enumerate(stack.jobs, 1):
-        path = os.path.join(stack.folder, f"{_flat(job.id)}.fit.json")
+        path = stack.fit_path(number)
         applied = replace(job, action=APPLY, reference=path)
         if number not in used:
             reason = "no chain of trustworthy pairs leads to the reference"
@@ -265,11 +303,11 @@ def _tables(
 ) -> dict[str, Any]:
     """For the summary: pairs with their residuals, and loops with their closures."""
     pairs = [
-        [stack.name(p.one), stack.name(p.other), len(p.sigma), error, error * metres]
+        [stack.names[p.one], stack.names[p.other], len(p.sigma), error, error * metres]
         for p, error in zip(kept, network.pair_rmse, strict=True)
     ]
     closed = [
-        [" - ".join(map(stack.name, loop.rasters)), loop.rmse_px, loop.rmse_px * metres]
+        [" - ".join(stack.names[n] for n in loop.rasters), loop.rmse_px, loop.rmse_px * metres]
         for loop in loops(kept, network.model)
     ]
     found = {

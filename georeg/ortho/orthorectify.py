@@ -143,7 +143,7 @@ def orthorectify(
         InputError: a file can't be used, the image has no usable RPCs, the DEM doesn't cover it,
             or image and reference don't meet.
         SettingsError: a setting makes no sense or doesn't suit the files.
-        OutputError: an output can't be written; nothing is left behind.
+        OutputError: an output can't be written; nothing half-written is left behind.
     """
     settings = settings or Settings()
     wanted = output_settings or OutputSettings()

@@ -14,7 +14,7 @@ from pyproj import CRS
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
-from georeg.crs import CrsPath, wrap_longitude
+from georeg.crs import CrsPath, turn, wrap_longitude
 from georeg.errors import InputError, SettingsError
 from georeg.footprint import lattice
 from georeg.grid import Grid, outline
@@ -23,10 +23,13 @@ from georeg.ortho.ground import Ground, Level, Terrain
 from georeg.ortho.sensor import Sensor
 from georeg.ortho.stretch import FLAGGED, places, stretch
 from georeg.ortho.vertical import WGS84
+from georeg.outgrid import check_fine_enough
 from georeg.raster import Header, Raster
 from georeg.settings import OrthoSettings
 
 Array = npt.NDArray[np.float64]
+
+_POLAR = {False: 5042, True: 5041}  # UPS south and north, where there is no UTM
 
 
 @contextmanager
@@ -140,14 +143,15 @@ def check_covered(raster: Raster, sensor: Sensor) -> float:
 
 
 def default_crs(sensor: Sensor) -> CRS:
-    """Of an orthoimage that nobody wanted any particular CRS for: the DEM's, or UTM."""
+    """Of an orthoimage that nobody wanted any particular CRS for: the DEM's, UTM, or UPS."""
     own = sensor.ground.crs
     if own is not None and own.is_projected:
         return own
     lon, lat = sensor.rpc.long_off, sensor.rpc.lat_off
+    lon = float(wrap_longitude(np.array([lon]), 0.0, 360.0)[0])
     area = AreaOfInterest(lon, lat, lon, lat)
     zones = query_utm_crs_info(datum_name="WGS 84", area_of_interest=area)
-    return CRS.from_epsg(int(zones[0].code)) if zones else WGS84
+    return CRS.from_epsg(int(zones[0].code) if zones else _POLAR[lat > 0])
 
 
 def detail(ground: Ground, grid: Grid) -> float | None:
@@ -176,8 +180,8 @@ def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
     pixel = lenient.to_pixel(at)
     with np.errstate(invalid="ignore"):
         seen = ((pixel >= 0) & (pixel <= [shape[1], shape[0]])).all(axis=1)
+    _check_meets(lenient, grid, shape)
     if not seen.any():
-        _check_meets(lenient, grid, shape)
         return {"ground": 0.0, "filled": 0.0, "stretched": 0.0, "heights_m": None}
     xy, at = xy[seen], at[seen]
     target = sensor.ground.crs
@@ -195,9 +199,15 @@ def look(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def _check_meets(sensor: Sensor, grid: Grid, shape: tuple[int, int]) -> None:
-    """Raise if an image lies wholly beside a grid."""
-    edge = grid.to_pixel(sensor.to_map(outline(shape[1], shape[0], 21)))
+    """Raise if an image lies wholly beside a grid, or between the centres of its pixels."""
+    edge = sensor.to_map(outline(shape[1], shape[0], 21))
+    full = turn(grid.crs)
+    if full is not None:
+        edge[:, 0] = wrap_longitude(edge[:, 0], float(grid.center[0]), full)
+    edge = grid.to_pixel(edge)
     edge = edge[np.isfinite(edge).all(axis=1)]
     size = [grid.width, grid.height]
     if len(edge) and ((edge.max(axis=0) < 0) | (edge.min(axis=0) > size)).any():
         raise SettingsError("nothing of the image lies in the output's grid: check its bounds")
+    if len(edge):
+        check_fine_enough(edge, grid, "the image")

@@ -31,6 +31,12 @@ def looks_so(text: str) -> bool:
     return "lineNumCoef" in text and "=" in text
 
 
+def is_whole(text: str) -> bool:
+    """Whether GDAL will read a text file as one of these."""
+    ends = re.search(r"^\s*END_GROUP\b.*^\s*END\b", text, re.MULTILINE | re.DOTALL)
+    return looks_so(text) and "BEGIN_GROUP" in text and ends is not None
+
+
 def read(text: str, name: str) -> Rpc:
     """From the file's text.
 

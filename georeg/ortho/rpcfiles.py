@@ -54,6 +54,7 @@ def find_rpc(raster: Raster, given: str | None = None) -> Source | None:
     """
     if given is not None:
         return _from_file(given, raster)
+    _check_rpb(raster)
     tags = rpc_tags(raster)
     if tags:
         rpc = Rpc.from_tags(tags, raster.name)
@@ -110,6 +111,25 @@ def _from_file(path: str, raster: Raster) -> Source:
                 f"{path} has another size than {raster.name}: its RPCs belong to other pixels"
             )
         return Source(Rpc.from_tags(tags, path), path)
+
+
+def _check_rpb(raster: Raster) -> None:
+    """Of an .RPB that it can't read GDAL says nothing, and takes what tags the image has.
+
+    Raises:
+        InputError: it is there, and broken.
+    """
+    stem = os.path.splitext(raster.name)[0]
+    for path in (stem + ".RPB", stem + ".rpb"):
+        if not os.path.isfile(path):
+            continue
+        text = _text(path)
+        if not rpc_rpb.is_whole(text):
+            raise InputError(
+                f"{path} holds no RPCs that can be read, or ends before its end: get it anew or "
+                f"take it away, or name RPCs with --rpc ({raster.name}, if its own are meant)"
+            )
+        rpc_rpb.read(text, path)
 
 
 def _tile(raster: Raster) -> str | None:

@@ -38,10 +38,14 @@ _GRIDS = {
 }
 _CODES = {"5773": "egm96", "3855": "egm2008"}
 _FOLDERS = ("/usr/share/proj", "/usr/local/share/proj")  # where distributions put PROJ's grids
-_FEET = {
-    "ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "international foot": 0.3048,
-    "us survey foot": 1200 / 3937, "ussurveyfeet": 1200 / 3937, "us-ft": 1200 / 3937,
-    "ftus": 1200 / 3937, "cm": 0.01, "dm": 0.1, "km": 1000.0, "mm": 0.001,
+_US_FOOT = 1200 / 3937
+_UNITS = {  # metres by names without blanks, marks and capitals
+    "": 1.0, "m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0,
+    "ft": 0.3048, "foot": 0.3048, "feet": 0.3048,
+    "internationalfoot": 0.3048, "internationalfeet": 0.3048,
+    "ussurveyfoot": _US_FOOT, "ussurveyfeet": _US_FOOT, "usft": _US_FOOT, "ftus": _US_FOOT,
+    "usfoot": _US_FOOT, "usfeet": _US_FOOT, "footus": _US_FOOT, "feetus": _US_FOOT,
+    "mm": 0.001, "cm": 0.01, "dm": 0.1, "km": 1000.0,
 }  # fmt: skip
 
 
@@ -244,7 +248,10 @@ def _factor(part: CRS | None, unit: str | None, name: str) -> float:
     if axes:
         factor = float(axes[0].unit_conversion_factor)
         return -factor if axes[0].direction == "down" else factor
-    factor = _FEET.get((unit or "").strip().lower(), 1.0)
-    if factor != 1.0:
-        log.info("%s: heights in '%s', taken as %g m", name, unit, factor)
-    return factor
+    known = _UNITS.get(_plain(unit or ""))
+    if known is None:
+        log.warning("%s: heights in '%s', a unit that isn't known: taken as metres", name, unit)
+        return 1.0
+    if known != 1.0:
+        log.info("%s: heights in '%s', taken as %g m", name, unit, known)
+    return known

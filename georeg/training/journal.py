@@ -55,16 +55,18 @@ class Journal:
 
 
 def entries(folder: str) -> list[dict[str, Any]]:
-    """What a run told so far; a last line that it could no longer finish doesn't count."""
+    """What a run told so far; lines that a full disk or a loss of power broke don't count."""
     path = os.path.join(folder, _FILE)
     if not os.path.exists(path):
         return []
     found = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
-                found.append(json.loads(line))
-            except ValueError:
+                said = json.loads(line)
+                int(said["step"])
+                found.append(said)
+            except (ValueError, TypeError, KeyError):
                 log.warning("%s: a broken line is left out", path)
     return found
 

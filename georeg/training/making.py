@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
 import cv2
@@ -169,7 +171,7 @@ def prepared(config: DataConfig, folder: str, processes: int = 1) -> list[Scene]
     os.makedirs(folder, exist_ok=True)
     if processes <= 1:
         return [with_aligned(scene, folder) for scene in found]
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent) as pool:
         return list(pool.map(partial(with_aligned, folder=folder), found))
 
 
@@ -193,7 +195,25 @@ def _each(
 _mine: list[tuple[DataConfig, list[Scene]]] = []  # of a worker process
 
 
+def _end_with_parent() -> None:
+    """Have a worker process go when the one that started it does, and be it killed.
+
+    Python's own would wait for work for ever: each holds the other end of all their pipes.
+    """
+    parent = parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="georeg-parent", daemon=True).start()
+
+
 def _start(config: DataConfig, found: list[Scene]) -> None:
+    _end_with_parent()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     _mine[:] = [(config, found)]

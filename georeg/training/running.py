@@ -122,6 +122,10 @@ def _run(
         trainee, steps = train(
             config, sampler, folder, states,
             device=where, workers=0 if where == "cpu" or scenes else processes, until=until,
+            learned=[
+                *({"count": data.index.count, **data.index.recipe} for data in found),
+                *([recipe.data.recipe()] if scenes else []),
+            ],
             progress=lambda share: tell("train", share),
         )  # fmt: skip
     finally:

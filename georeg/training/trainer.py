@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import math
 import os
@@ -83,6 +84,7 @@ def train(
     workers: int = 0,
     keep: int = 500,
     until: int | None = None,
+    learned: Sequence[Mapping[str, Any]] = (),
     progress: Progress | None = None,
 ) -> tuple[Trainee, int]:
     """Train, or go on where a run in the folder was left.
@@ -96,13 +98,15 @@ def train(
         workers: processes that draw training pairs ahead; 0 to do that in between.
         keep: steps between checkpoints.
         until: stop (and keep) after that step, before all are done.
+        learned: what tells the data that it learns from from others, as plain JSON.
         progress: told the share that is done.
 
     Returns:
         The trainee, and the number of steps that it has been trained for.
 
     Raises:
-        SettingsError: the folder holds a run of another configuration, or the loss isn't finite.
+        SettingsError: the folder holds a run of another configuration or on other data, or the loss
+            isn't finite.
         InputError: the checkpoint is damaged.
         OutputError: the folder can't be written.
     """
@@ -110,7 +114,8 @@ def train(
     with joined(device) as team:
         os.makedirs(folder, exist_ok=True)
         trainee = trainees.kind(config.matcher)(states, config.options, team.device)
-        run = _Run(config, trainee, sampler(_seed(config.seed, team.rank)), team, workers)
+        drawn = sampler(_seed(config.seed, team.rank))
+        run = _Run(config, trainee, drawn, team, workers, _plain(learned))
         path = os.path.join(folder, _LAST)
         if os.path.exists(path):
             run.restore(path)
@@ -120,8 +125,8 @@ def train(
         return trainee, run.step
 
 
-def _seed(seed: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
+def _seed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 class _Batches(Dataset[Samples]):
@@ -138,10 +143,16 @@ class _Run:
     """A run, and where it is."""
 
     def __init__(
-        self, config: TrainConfig, trainee: Trainee, sampler: Sampler, team: Team, workers: int
+        self,
+        config: TrainConfig,
+        trainee: Trainee,
+        sampler: Sampler,
+        team: Team,
+        workers: int,
+        learned: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.config, self.trainee, self.sampler, self.team = config, trainee, sampler, team
-        self.workers = workers
+        self.workers, self.learned_from = workers, json.dumps(learned, sort_keys=True)
         self.step = 0
         self.each = config.batch // config.accumulate // team.size
         if self.each < 1:
@@ -196,6 +207,8 @@ class _Run:
     def one(self, batches: Iterator[Samples]) -> dict[str, float]:
         """A step; what its batches tell."""
         config, team = self.config, self.team
+        # Losses that draw at random draw the same ones in a run that was stopped before.
+        torch.manual_seed(_seed(config.seed, team.rank, self.step))
         self.optimiser.zero_grad(set_to_none=True)
         figures: dict[str, list[float]] = defaultdict(list)
         half = torch.autocast(
@@ -239,6 +252,7 @@ class _Run:
         """A checkpoint, whole or not at all."""
         data = {
             "config": _plain(self.config.to_dict()),
+            "data": self.learned_from,
             "step": self.step,
             "net": self.trainee.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -252,7 +266,7 @@ class _Run:
         """Go on where a checkpoint was left.
 
         Raises:
-            SettingsError: it is of another configuration.
+            SettingsError: it is of another configuration, or of other data.
             InputError: it is damaged.
         """
         try:
@@ -261,9 +275,14 @@ class _Run:
                 raise SettingsError(
                     f"{path} belongs to a run of another configuration: give another folder"
                 )
+            if data.get("data", self.learned_from) != self.learned_from:
+                raise SettingsError(
+                    f"{path} belongs to a run that learns from other data: give another folder"
+                )
             self.trainee.net.load_state_dict(data["net"])
             self.optimiser.load_state_dict(data["optimiser"])
-            self.scaler.load_state_dict(data["scaler"])
+            if data["scaler"]:  # without one where a device needed none
+                self.scaler.load_state_dict(data["scaler"])
             self.step = int(data["step"])
         except SettingsError:
             raise

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyogrio.errors
 import shapely
 from pyproj import CRS
 
 from georeg.errors import OutputError
 from georeg.writers.place import placed
-from georeg.writers.points_gpkg import GPKG_ERRORS, without_time, write_layer
+from georeg.writers.points_gpkg import GPKG_ERRORS, reason, without_time, write_layer
 from georeg.writers.styles import batch_style
 
 LAYER = "jobs"
@@ -48,5 +47,5 @@ def write_footprints(
         try:
             write_layer(temporary, LAYER, "Polygon", geometry, fields, CRS.from_epsg(4326))
             write_layer(temporary, "layer_styles", None, None, batch_style(LAYER), None)
-        except (*GPKG_ERRORS, pyogrio.errors.DataSourceError) as error:
-            raise OutputError(f"{path} can't be written: {error}") from None
+        except GPKG_ERRORS as error:
+            raise OutputError(f"{path} can't be written: {reason(error)}") from None

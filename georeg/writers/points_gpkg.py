@@ -15,7 +15,9 @@ The last three are there where the rasters, and the fit, are known; only `points
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -68,7 +70,7 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
                 write_layer(temporary, layer, kind, geometry, fields, ground.crs)
             write_layer(temporary, "layer_styles", None, None, style_rows(), None)
         except GPKG_ERRORS as error:
-            raise OutputError(f"{path} can't be written: {error}") from None
+            raise OutputError(f"{path} can't be written: {reason(error)}") from None
 
 
 def _layers(
@@ -177,6 +179,15 @@ def write_layer(
         layer_options={"FID": "id"} if kind is None else None,  # as QGIS makes its own
         **({} if exists else {"dataset_options": {"VERSION": "1.3"}}),
     )
+
+
+def reason(error: Exception) -> str:
+    """Why a GeoPackage can't be written, without the statement of SQL that failed."""
+    text = str(error)
+    if "disk is full" in text:
+        return os.strerror(errno.ENOSPC)
+    first = (text.strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"^.*\b(?:SQL|sqlite3_\w+)\b.*\)(?: failed)?: ", "SQLite: ", first)
 
 
 @contextmanager

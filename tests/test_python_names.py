@@ -1,0 +1,72 @@
+"""Names as Python has them: strings or path objects; anything else is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import georeg
+import scenes
+from georeg.errors import SettingsError
+
+QUICK = georeg.Settings(transform="shift", max_shift=20, threads=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> scenes.Pair:
+    return scenes.make_pair(tmp_path_factory.mktemp("pair"), scenes.shift(3.3, -2.1), (160, 160))
+
+
+def test_path_objects(pair: scenes.Pair, tmp_path: Path) -> None:
+    moving, reference = Path(pair.moving), Path(pair.reference)
+    found = georeg.align(
+        moving, reference, tmp_path / "a.tif", QUICK,
+        fit_path=tmp_path / "fit.json", report_path=tmp_path / "report.json",
+    )  # fmt: skip
+    assert found.verdict.ok
+    fit = georeg.load_fit(tmp_path / "fit.json")
+    georeg.apply_fit(fit, moving, tmp_path / "b.tif")
+    assert {p.name for p in tmp_path.iterdir()} == {"a.tif", "b.tif", "fit.json", "report.json"}
+    many = georeg.align_many([moving], tmp_path / "many", reference, QUICK)
+    assert many.exit_code == 0, [record.message for record in many.records]
+    assert many.records[0].output == str(tmp_path / "many" / "moving.tif")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda m, r: georeg.align(None, r, "o.tif"), "a NoneType is no raster"),
+        (lambda m, r: georeg.align(m, r.encode(), "o.tif"), "a bytes is no raster"),
+        (lambda m, r: georeg.align(m, r, 5), "an int is no output"),
+        (lambda m, r: georeg.align(m, r, "o.tif", report_path=[3]), "an int is no report"),
+        (lambda m, r: georeg.align(m, r, "o.tif", {"seed": 1}), "a dict isn't Settings"),
+        (lambda m, r: georeg.align(m, r, "o.tif", None, QUICK), "a Settings isn't OutputSettings"),
+        (lambda m, r: georeg.apply_fit("fit.json", m, "o.tif"), "read its file with load_fit"),
+        (lambda m, r: georeg.load_fit(None), "a NoneType is no fit file"),
+        (lambda m, r: georeg.align_many(None, "out"), "a NoneType holds no jobs"),
+        (lambda m, r: georeg.align_many([1], "out", r), "job 1 is an int: give names or mappings"),
+    ],
+)
+def test_what_names_nothing(
+    pair: scenes.Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Any, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=said):
+        call(pair.moving, pair.reference)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        (georeg.Settings, {"max_shift": "800m"}, "--max-shift must be a number, not '800m'"),
+        (georeg.Settings, {"area": (1, 2)}, "--area must be four numbers"),
+        (georeg.OutputSettings, {"bounds": (1, 2, 3)}, "--bounds must be four numbers"),
+        (georeg.OutputSettings, {"resolution": 5}, "--resolution must be one or two numbers"),
+    ],
+)
+def test_settings_of_the_wrong_kind(kind: Any, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        kind(**values)
