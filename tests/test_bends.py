@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scenes
-from test_align import corrected
 
+import scenes
 from georeg import tracking
 from georeg.align import measure
 from georeg.criteria import MORE_TILES
 from georeg.settings import Settings
+from test_align import corrected
 
 
 @pytest.mark.parametrize(
