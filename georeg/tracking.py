@@ -163,6 +163,11 @@ class _Run:
         rows, columns = self.scene.frame.grid.shape
         return self.tiles * USUAL**2 >= _COVERED * rows * columns
 
+    @property
+    def flexible(self) -> bool:
+        """Whether a transform may be fitted that follows what bends."""
+        return not set(models(self.settings)) <= set(_STIFF)
+
     def fine(self, found: Tracked) -> Tracked:
         """What was found so far, and then on every pixel of the working resolution."""
         bent = self.covered and _bends(found)
@@ -175,7 +180,7 @@ class _Run:
             return found
         if _bends(found):
             return self.detail(found)[0]
-        if found.points.dense and _open(found.fit):
+        if found.points.dense and self.flexible and _open(found.fit):
             return self.closely(found)
         return found
 
@@ -203,7 +208,7 @@ class _Run:
             coarse: what was known before that level.
             found: what its tiles tell.
         """
-        if found.fit is None or not self._sparse(found, found.fit):
+        if found.fit is None or not self.flexible or not self._sparse(found, found.fit):
             return found
         more = replace(self, tiles=_MORE * self.tiles)
         if self.settings.max_tiles is not None:

@@ -50,3 +50,14 @@ def test_whoever_limits_the_tiles_is_told_that_it_bends_between_them(tmp_path: P
     result = measure(pair.moving, pair.reference, Settings(max_tiles=6))
     assert MORE_TILES in "; ".join((*result.verdict.warnings, *result.verdict.reasons))
     assert len(result.report["levels"]) == 2
+
+
+def test_no_more_is_looked_at_for_a_transform_that_cannot_bend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "USUAL_TILES", 6)
+    pair = scenes.make_pair(tmp_path, scenes.waves(4.0, 375, 2.0, -3.0), (1100, 1100))
+    result = measure(pair.moving, pair.reference, Settings(transform="affine"))
+    assert not result.verdict.ok
+    assert [level["goal"] for level in result.report["levels"]] == ["track", "refine"]
+    assert MORE_TILES not in "; ".join(result.verdict.reasons)
