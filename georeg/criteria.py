@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from georeg.checking import Check
+from georeg.locating import LEAD
 from georeg.overlaid import Smoothed
 
 LEAST_POINTS = 6  # inliers
@@ -19,7 +20,6 @@ _AREA, _WIDTH = 95.0**2, 40.0
 _FULL = 0.9  # share of an overlap with data that isn't worth a word
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
-_LEAD = 0.3  # margin that chance reaches
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
 _PLAIN = 0.55  # margin of a look without fine detail that contradicts a fit
 MORE_TILES = (
@@ -153,7 +153,7 @@ def confirmed(
     else:
         needed = (
             f"at least {least:.0%}; that share and the confidence at least {total:.2f} in sum, the "
-            f"confidence at least {_LEAD:.2f}"
+            f"confidence at least {LEAD:.2f}"
         )
     reason = (
         f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
@@ -162,10 +162,10 @@ def confirmed(
     advice = "do the rasters show the same place? " + (
         _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
     )
-    if sparse and margin >= _LEAD:
+    if sparse and margin >= LEAD:
         advice = MORE_TILES
-    if margin < _LEAD and check.hits >= least and _LEAD + check.hits >= total:
-        reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {_LEAD:.2f})"
+    if margin < LEAD and check.hits >= least and LEAD + check.hits >= total:
+        reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {LEAD:.2f})"
         advice = (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
@@ -340,7 +340,7 @@ def trusted(margin: float, check: Check) -> bool:
         spread = math.sqrt(check.chance * (1 - check.chance) / max(check.independent, 1.0))
         return check.hits > check.chance + _DEVIATIONS * spread
     least, total = _needed(check)
-    return check.hits >= least and margin >= _LEAD and margin + check.hits >= total
+    return check.hits >= least and margin >= LEAD and margin + check.hits >= total
 
 
 def _needed(check: Check) -> tuple[float, float]:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # Coherence of all gradients from which on they have one direction: rows and furrows have 0.9 and
 # more, of 158 development images the largest is 0.49.
 _COHERENT = 0.8
+LEAD = 0.3  # margin that chance reaches
 _ROUGH = 1.5  # pixels by which noise is smoothed first
 
 

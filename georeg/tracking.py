@@ -18,7 +18,7 @@ from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
 from georeg.folding import BLOCKS
 from georeg.levels import USUAL, Progress, match_level, plan_level
-from georeg.locating import Start
+from georeg.locating import LEAD, Start
 from georeg.matching.team import Team
 from georeg.scene import Scene
 from georeg.settings import USUAL_TILES, Settings
@@ -35,7 +35,7 @@ _COVERED = 0.1  # of the scene in tiles; where less is, what is between them lim
 _AS_GOOD = 0.75  # of the share of templates that tell, for smaller ones to be taken
 _LEAST = 6  # tie points without which it makes no sense to go on
 _MORE = 4  # times as many tiles, where displacements change between them
-_WORTH = 1.3  # times as many must there be
+_WORTH = 1.3  # times as much ground must they show
 _OPEN, _BEYOND = 1.0, 2.0  # frame pixels, and noises, of error at left-out points that tell of that
 _TRIES = 3  # with smaller templates, each through what the one before has found
 _CLEAR = 0.6  # of an error is what it must fall to with smaller parts left out, to count
@@ -164,9 +164,9 @@ class _Run:
         return self.tiles * USUAL**2 >= _COVERED * rows * columns
 
     @property
-    def flexible(self) -> bool:
-        """Whether a transform may be fitted that follows what bends."""
-        return not set(models(self.settings)) <= set(_STIFF)
+    def further(self) -> bool:
+        """Whether to look further at what bends: a transform may, and it isn't chance anyway."""
+        return self.start.margin >= LEAD and not set(models(self.settings)) <= set(_STIFF)
 
     def fine(self, found: Tracked) -> Tracked:
         """What was found so far, and then on every pixel of the working resolution."""
@@ -180,7 +180,7 @@ class _Run:
             return found
         if _bends(found):
             return self.detail(found)[0]
-        if found.points.dense and self.flexible and _open(found.fit):
+        if found.points.dense and self.further and _open(found.fit):
             return self.closely(found)
         return found
 
@@ -208,7 +208,7 @@ class _Run:
             coarse: what was known before that level.
             found: what its tiles tell.
         """
-        if found.fit is None or not self.flexible or not self._sparse(found, found.fit):
+        if found.fit is None or not self.further or not self._sparse(found, found.fit):
             return found
         more = replace(self, tiles=_MORE * self.tiles)
         if self.settings.max_tiles is not None:
@@ -224,8 +224,11 @@ class _Run:
         """Whether displacements change between the tiles, and not all there are were matched."""
         if not _open(fit):
             return False
-        more = replace(self, tiles=_MORE * self.tiles)
-        return len(more.pairs(found, 1.0)) >= _WORTH * len(self.pairs(found, 1.0))
+        few, many = (
+            sum(pair.core.width * pair.core.height for pair in run.pairs(found, 1.0))
+            for run in (self, replace(self, tiles=_MORE * self.tiles))
+        )
+        return many >= _WORTH * few
 
     def pairs(self, before: Tracked, factor: float) -> list[TilePair]:
         """The tiles of a level, through what was found before."""
