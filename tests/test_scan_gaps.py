@@ -89,11 +89,20 @@ def masked(rows: npt.NDArray[np.bool_]) -> torch.Tensor:
 def test_what_is_known_is_told_from_where_a_raster_ends() -> None:
     plan = _dense._Plan(2, 16, 3)
     at = np.arange(120)
-    whole, gaps, half = masked(at >= 0), masked(at % 12 >= 6), masked(at >= 60)
+    whole, gaps, half = masked(at >= 0), masked(at % 12 >= 8), masked(at >= 60)
     island = masked((at < 30) | (at >= 90))  # a gap that is wider than half a template
-    for mask, known in ((whole, 1.0), (gaps, 0.5), (half, 1.0), (island, 1.0)):
+    for mask, known in ((whole, 1.0), (gaps, 1 / 3), (half, 1.0), (island, 1.0)):
         share = _dense._least_share(mask, whole, plan)
         assert float(share) == pytest.approx(0.35 * known, abs=0.02)
     # However little is known, there is something left to be compared.
     few = masked(at % 12 >= 10)
     assert float(_dense._least_share(few, few, plan)) == pytest.approx(800 / 96**2)
+
+
+def test_gaps_that_leave_most_templates_make_nothing_of_the_others() -> None:
+    """A coast beside a masked sea: what shows little of it was matched, and fits were 4 px off."""
+    plan = _dense._Plan(2, 16, 3)
+    at = np.arange(120)
+    whole = masked(at >= 0)
+    for rows in (at % 12 >= 6, (at < 60) | (at % 12 >= 9)):
+        assert float(_dense._least_share(masked(rows), whole, plan)) == pytest.approx(0.35)

@@ -26,6 +26,7 @@ from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _LEAST_PIXELS = 800  # of them, where gaps run through it: as the smallest templates need
+_HIDDEN = 0.5  # of the templates, by such gaps
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 _BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
@@ -236,7 +237,9 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
     """(B, 1, 1, 1, 1) share of a template's cells that must be valid on both sides.
 
     Of what lies inside both rasters: gaps that are narrow against a template (scan lines that
-    failed, small clouds) leave it what lies on all sides of them, and its middle where it is.
+    failed, small clouds) leave it what lies on all sides of them, and its middle where it is. Only
+    where they hide most of the templates, though: along a coast beside a masked sea those that
+    show more of it are better without the others.
 
     Args:
         moving: (B, h, w) mask of valid cells.
@@ -246,7 +249,11 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
     side = plan.size * plan.block
     known = _known(moving, side // 2) * _known(reference, side // 2)
     least = min(_MIN_SHARE, _LEAST_PIXELS / (side * plan.unit) ** 2)
-    return (_MIN_SHARE * known).clamp(min=least)[:, None, None, None, None]
+    share = (_MIN_SHARE * known).clamp(min=least)
+    both = F.avg_pool2d((moving * reference)[:, None], side, plan.block)
+    full, all_ = ((both >= s).sum((1, 2, 3)) for s in (_MIN_SHARE, share[:, None, None, None]))
+    share = torch.where(full < _HIDDEN * all_, share, torch.full_like(share, _MIN_SHARE))
+    return share[:, None, None, None, None]
 
 
 def _known(mask: Tensor, gap: int) -> Tensor:
