@@ -39,7 +39,13 @@ _BLOCKS = 20  # to leave out along the longer side, where it isn't known how far
 
 
 def robust_weights(
-    claimed: Array, true: Array, prior: Array, unit: float = 1.0, block: float = 0.0
+    claimed: Array,
+    true: Array,
+    prior: Array,
+    unit: float = 1.0,
+    block: float = 0.0,
+    *,
+    closely: bool = True,
 ) -> tuple[Array, float]:
     """Weights in [0, 1] by agreement with a smooth model, and the noise along one axis.
 
@@ -49,6 +55,7 @@ def robust_weights(
         prior: (N,) weights by what is known of each point alone.
         unit: as in `fit_transform`.
         block: likewise; 0 if it isn't known how far points overlap.
+        closely: whether less smooth models are tried, too.
 
     Raises:
         PointsError: no consensus at all.
@@ -60,7 +67,7 @@ def robust_weights(
     if n < _SMOOTH_POINTS:
         return _annealed(claimed, true, prior, start, unit, None)
     found = _annealed(claimed, true, prior, start, unit, _SMOOTHING)
-    if float((prior * found[0]).sum()) >= _WELL * float(prior.sum()):
+    if not closely or float((prior * found[0]).sum()) >= _WELL * float(prior.sum()):
         return found
     folding = Folding.over(true, block, math.inf if block > 0 else _BLOCKS)
     splits = folding.splits(true, GAP * block)

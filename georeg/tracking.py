@@ -119,7 +119,12 @@ def track(
         found = run.level(found, factor, goal)
         if found.fit is None:
             return found
-    return run.between(found, run.fine(found))
+    found = run.between(found, run.fine(found))
+    if found.fit is None or _bent(found.fit.transform) or not _open(found.fit):
+        return found
+    # Nothing can follow what neighbours agree on. Then it counts as what the fit is off by, as
+    # long as it isn't far: were they outliers, the error that is stated would be too small.
+    return replace(found, fit=fit_points(found.points, settings, closely=False))
 
 
 def _open(fit: Fit, unit: float = 1.0) -> bool:
@@ -313,6 +318,7 @@ def fit_points(
     predicts: bool = False,
     guess: Transform | None = None,
     support: TiePoints | None = None,
+    closely: bool = True,
 ) -> Fit:
     """The best model for the points.
 
@@ -323,6 +329,7 @@ def fit_points(
         predicts: whether the fit is to predict a finer level, and no more.
         guess: what the level before says of displacements that bend.
         support: points of that level which tell, too; the fit isn't judged by them.
+        closely: see `fit_transform`.
 
     Raises:
         PointsError: they agree on nothing, or are too few.
@@ -337,6 +344,8 @@ def fit_points(
         unit=unit,
         guess=guess,
         own=len(points),
+        own_block=points.block,
+        closely=closely,
     )
     fit = fit_all(blocks=blocks)
     if math.isinf(blocks) or not _open(fit, unit) or not _gapless(points):

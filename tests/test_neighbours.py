@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from georeg.fitting import fit_transform
 from georeg.neighbours import robust_weights
 
 SIDE, COUNT = 1000.0, 2500
@@ -49,3 +50,16 @@ def test_how_far_points_overlap_needs_not_be_known() -> None:
     claimed, true, wrong = scattered(4.0, 400.0, 0.2)
     weights, _ = robust_weights(claimed, true, np.ones(COUNT))
     assert (weights[~wrong] > 0.5).mean() > 0.95
+
+
+def test_what_a_stiff_model_cannot_follow_counts_as_its_error() -> None:
+    """Neighbours agree; where they take no part, the error that is stated is too small."""
+    claimed, true, _ = scattered(2.5, 110.0, 0.0)
+    one = np.ones(COUNT)
+    stated = []
+    for closely in (True, False):
+        fit = fit_transform(claimed, true, one, 0.2 * one, block=20.0, closely=closely)
+        stated.append(np.sqrt((fit.held_out[fit.inlier] ** 2).sum(axis=1).mean()))
+    actual = np.sqrt(((claimed - true) ** 2).sum(axis=1).mean())
+    assert stated[0] < 0.6 * actual
+    assert stated[1] > 0.9 * actual
