@@ -20,6 +20,7 @@ SIDE = 1024  # pixels a side of level 0, at most
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _CANDIDATES = 1_000_000  # cores to choose from, at most
+_BEGIN = 0.8  # of the side with which there would be as many cells as tiles
 _STAGGER = 0.2  # of a cell by which places are off its middle
 _ASTRAY = 0.5  # of its contrast is what a tile at the edge of a cell is less worth
 _FLAT = 0.015  # local contrast (of a full range of 1) below which there is nothing to match
@@ -201,7 +202,8 @@ def _spread(seen: _Seen, most: int) -> npt.NDArray[np.int64]:
     if len(seen.contrast) <= most:
         return seen.corner
     # As many cells as tiles are wanted, over what there is to see and not over the whole frame.
-    side = seen.side * math.sqrt(len(seen.contrast) / most)
+    # Whole numbers of them fit: cells a little larger than a strip's width would waste half of it.
+    side = _BEGIN * seen.side * math.sqrt(len(seen.contrast) / most)
     low, size = seen.corner.min(axis=0), np.ptp(seen.corner, axis=0) + seen.side
     while True:
         count = np.maximum(1, np.floor(size / side))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -113,6 +113,7 @@ def test_lift_and_counts() -> None:
     assert pair.counts(edge).tolist() == [True, False, False]
 
 
+@example(most=21, rows=600, columns=3121)
 @settings(max_examples=30, deadline=None)
 @given(most=st.integers(1, 300), rows=st.integers(600, 4000), columns=st.integers(600, 4000))
 def test_a_budget_is_kept_and_used(most: int, rows: int, columns: int) -> None:
