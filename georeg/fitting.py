@@ -127,7 +127,6 @@ def fit_transform(
     blocks: float = BLOCKS,
     guess: Transform | None = None,
     own: int | None = None,
-    own_block: float | None = None,
     closely: bool = True,
 ) -> Fit:
     """Fit the best of the models.
@@ -150,9 +149,8 @@ def fit_transform(
             from place to place: what disagrees with its neighbourhood is seen beside it.
         own: the result and its errors speak of so many points only, the first ones; the others
             help to fit, and to choose the model. All if None.
-        own_block: `block` of these own points, by which it is judged whether neighbours agree,
-            where that of the others is wider; the same if None.
-        closely: whether neighbourhoods may be smaller than what a stiff model can follow.
+        closely: whether neighbourhoods may be so small that only a local model can follow what
+            they agree on, if there is one among the models.
 
     Raises:
         PointsError: too few points for the stiffest model, or degenerate ones.
@@ -165,9 +163,8 @@ def fit_transform(
     if importance is not None:
         prior = prior * importance
     seen = claimed if guess is None else guess.forward(claimed)
-    local, noise = robust_weights(
-        seen, true, prior, unit, (block if own_block is None else own_block) or 0.0, closely=closely
-    )
+    closely = closely and not set(_LOCAL).isdisjoint(models)
+    local, noise = robust_weights(seen, true, prior, unit, block or 0.0, closely=closely)
     base = prior * local
     mine = slice(own)
     if base[mine].sum() <= 0:

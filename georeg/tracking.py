@@ -124,7 +124,10 @@ def track(
         return found
     # Nothing can follow what neighbours agree on. Then it counts as what the fit is off by, as
     # long as it isn't far: were they outliers, the error that is stated would be too small.
-    return replace(found, fit=fit_points(found.points, settings, closely=False))
+    try:
+        return replace(found, fit=fit_points(found.points, settings, closely=False))
+    except PointsError:
+        return found
 
 
 def _open(fit: Fit, unit: float = 1.0) -> bool:
@@ -344,7 +347,6 @@ def fit_points(
         unit=unit,
         guess=guess,
         own=len(points),
-        own_block=points.block,
         closely=closely,
     )
     fit = fit_all(blocks=blocks)

@@ -58,8 +58,23 @@ def test_what_a_stiff_model_cannot_follow_counts_as_its_error() -> None:
     one = np.ones(COUNT)
     stated = []
     for closely in (True, False):
-        fit = fit_transform(claimed, true, one, 0.2 * one, block=20.0, closely=closely)
+        # Of blocks as wide as the waves are long a field predicts nothing.
+        fit = fit_transform(
+            claimed, true, one, 0.2 * one,
+            models=("shift", "field"), block=20.0, blocks=8, closely=closely,
+        )  # fmt: skip
+        assert fit.transform.name == "shift"
         stated.append(np.sqrt((fit.held_out[fit.inlier] ** 2).sum(axis=1).mean()))
     actual = np.sqrt(((claimed - true) ** 2).sum(axis=1).mean())
     assert stated[0] < 0.6 * actual
     assert stated[1] > 0.9 * actual
+
+
+def test_no_model_that_is_asked_for_need_be_local() -> None:
+    """Then no neighbourhood is smaller than it can follow, whoever asks."""
+    claimed, true, _ = scattered(2.5, 110.0, 0.0)
+    one = np.ones(COUNT)
+    fit = fit_transform(claimed, true, one, 0.2 * one, models=("shift", "affine"), block=20.0)
+    actual = np.sqrt(((claimed - true) ** 2).sum(axis=1).mean())
+    held = np.sqrt((fit.held_out[fit.inlier] ** 2).sum(axis=1).mean())
+    assert held > 0.9 * actual

@@ -304,7 +304,7 @@ def test_a_bend_is_no_other_place() -> None:
     """Half of it lies far on either side of the first look."""
 
     def bent(p: tp.Array) -> tp.Array:
-        return p + 50.0 * np.column_stack([np.sin(2 * np.pi * p[:, 1] / 1000), 0 * p[:, 0]])
+        return p + 60.0 * np.column_stack([np.sin(2 * np.pi * p[:, 1] / 1000), 0 * p[:, 0]])
 
     assert verdict(tp.scattered(bent), "polynomial3", check=GOOD).ok
 

@@ -164,7 +164,7 @@ def _expected(ties: Ties, fit: BiasFit, old: Frame, new: Frame) -> Transform:
     """
     off = ties.true - ties.on_frame(fit.residuals[: len(ties)])
     claimed, true = (new.grid.to_pixel(old.grid.to_map(xy)) for xy in (off, ties.true))
-    weights = robust_weights(claimed, true, ties.score)[0]
+    weights = robust_weights(claimed, true, ties.score, closely=False)[0]  # as stiff as its models
     try:
         return transforms.load("affine").from_points(claimed, true, weights)
     except PointsError:
