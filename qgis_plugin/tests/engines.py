@@ -43,6 +43,11 @@ with open(named['--output'], 'w') as file:
 say('result', 'aligned', ok=True)
 """
 
+ECHO = """
+say('error', json.dumps(sys.argv[1:]))
+sys.exit(2)
+"""
+
 DEAF = """
 child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
 say('progress', str(child.pid), step='match', share=0.1)

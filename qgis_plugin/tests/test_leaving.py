@@ -12,7 +12,8 @@ import pytest
 from georeg_qgis.engine import discovery, running
 from georeg_qgis.gui import tasks
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QCoreApplication, QObject
 from test_engine import alive
 from waiting import until
 
@@ -71,3 +72,21 @@ def test_the_latest_answer_counts(
     panel.ask_engine()
     until(lambda: not at_work() and not panel.waiting)
     assert panel.engine_label.text() == "georeg 2.0"
+
+
+def test_python_has_nothing_of_qt_to_clear_up(plugin: Any, sample: tuple[str, str]) -> None:
+    """What only circles hold is cleared up by any thread that runs Python: not an object of Qt."""
+    QgsProject.instance().addMapLayer(QgsRasterLayer(sample[0], "layer"))
+    plugin.panel.open_models()
+    until(lambda: plugin.panel.models.rows and not plugin.panel.waiting)
+    until(settled)
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        plugin.unload()
+        QCoreApplication.sendPostedEvents(None, 52)
+        gc.collect()
+        left = [o for o in gc.garbage if isinstance(o, QObject) and not sip.isdeleted(o)]
+        assert not [type(o).__name__ for o in left if sip.ispyowned(o)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()

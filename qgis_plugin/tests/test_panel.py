@@ -329,7 +329,7 @@ def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:align")
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    option, *edges = algorithm._area(panel.inputs.values(), context)
+    option, *edges = algorithm._area(panel.inputs.values(), context, reference)
     assert option == "--area"
     found = QgsRectangle(*map(float, edges))
     grown = reference.extent().buffered(0.05 * reference.extent().width())

@@ -164,27 +164,44 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     # Values
 
-    def raster(self, values: dict[str, Any], name: str, context: QgsProcessingContext) -> str:
-        """Name of an input for the engine; empty where none was given.
+    def prepareAlgorithm(
+        self, values: dict[str, Any], context: QgsProcessingContext, _: QgsProcessingFeedback
+    ) -> bool:
+        """Look at layers and the project in the thread that they live in: QGIS begins with this.
+
+        Beside it not even a look is safe: it goes through `QgsProject.layerStore()`, which throws
+        away what the GUI thread may be building for the map just then, and QGIS crashes (3.22).
 
         Raises:
-            QgsProcessingException: the layer can't be used.
+            QgsProcessingException: a layer can't be used.
         """
-        if values.get(name) in (None, ""):
-            return ""
-        layer = self.parameterAsRasterLayer(values, name, context)
-        if layer is None:
-            said = self.invalidRasterError(values, name)
-            raise QgsProcessingException(said)
-        try:
-            return source_of(layer, self.parameterDefinition(name).description())
-        except LayerError as error:
-            raise QgsProcessingException(str(error)) from None
+        self._sources: dict[str, str] = {}
+        self._crs: dict[str, str] = {}
+        reference = None
+        for definition in self.parameterDefinitions():
+            name = definition.name()
+            raster = definition.type() == QgsProcessingParameterRasterLayer.typeName()
+            if not raster or values.get(name) in (None, ""):
+                continue
+            layer = self.parameterAsRasterLayer(values, name, context)
+            if layer is None:
+                raise QgsProcessingException(self.invalidRasterError(values, name))
+            try:
+                self._sources[name] = source_of(layer, definition.description())
+            except LayerError as error:
+                raise QgsProcessingException(str(error)) from None
+            self._crs[name] = crs_set_in_qgis(layer)
+            reference = layer if name == "REFERENCE" else reference
+        self._box = self._area(values, context, reference)
+        return True
+
+    def raster(self, name: str) -> str:
+        """Name of an input for the engine; empty where none was given."""
+        return self._sources.get(name, "")
 
     def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for the two rasters."""
-        moving = self.raster(values, "MOVING", context)
-        names = [moving, "--reference", self.raster(values, "REFERENCE", context)]
+        names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
         return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
 
     def crs(self, values: dict[str, Any], context: QgsProcessingContext, **sides: str) -> list[str]:
@@ -198,10 +215,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         extra = {word.partition("=")[0] for word in self._extra(values, context)}
         found: list[str] = []
         for side, name in sides.items():
-            option = f"--{side.lower()}-crs"
-            if values.get(name) not in (None, "") and option not in extra:
-                crs = crs_set_in_qgis(self.parameterAsRasterLayer(values, name, context))
-                found += [option, crs] if crs else []
+            option, crs = f"--{side.lower()}-crs", self._crs.get(name)
+            found += [option, crs] if crs and option not in extra else []
         return found
 
     def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
@@ -229,13 +244,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 bands = self.parameterAsInts(values, f"{side}_BANDS", context)
                 if values.get(f"{side}_BANDS") and bands:
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
-        return found + self._area(values, context) + self._extra(values, context)
+        return found + self._box + self._extra(values, context)
 
-    def _area(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+    def _area(
+        self, values: dict[str, Any], context: QgsProcessingContext, reference: Any
+    ) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
             return []
-        layer = self.parameterAsRasterLayer(values, "REFERENCE", context)
-        crs = layer.crs() if layer is not None else context.project().crs()
+        crs = reference.crs() if reference is not None else context.project().crs()
         box = self.parameterAsExtent(values, "AREA", context, crs)
         if box.isEmpty():
             return []

@@ -56,7 +56,7 @@ class BatchAlgorithm(EngineAlgorithm):
             raise QgsProcessingException(tr("Give either a manifest or a folder."))
         output = self.parameterAsString(values, "OUTPUT", context)
         arguments = ["batch", manifest or folder, "-o", output]
-        reference = self.raster(values, "REFERENCE", context)
+        reference = self.raster("REFERENCE")
         arguments += ["--reference", reference] if reference else []
         arguments += self.crs(values, context, REFERENCE="REFERENCE")
         outcome = self.run_engine([*arguments, *self.given(values, context)], feedback)

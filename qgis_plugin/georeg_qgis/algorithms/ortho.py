@@ -61,15 +61,15 @@ class OrthoAlgorithm(EngineAlgorithm):
         """Run it."""
         output = self.parameterAsOutputLayer(values, "OUTPUT", context)
         report = report_beside(output)
-        dem = self.raster(values, "DEM", context)
+        dem = self.raster("DEM")
         if not dem and values.get("HEIGHT") is None:
             raise QgsProcessingException(tr("Give a DEM, or a constant height."))
-        arguments = ["ortho", self.raster(values, "MOVING", context), "--output", output]
+        arguments = ["ortho", self.raster("MOVING"), "--output", output]
         arguments += ["--overwrite", "--report", report]
         arguments += ["--dem", dem] if dem else []
         if values.get("HEIGHT") is not None:
             arguments += ["--height", repr(self.parameterAsDouble(values, "HEIGHT", context))]
-        reference = self.raster(values, "REFERENCE", context)
+        reference = self.raster("REFERENCE")
         arguments += ["--reference", reference] if reference else []
         arguments += self.crs(values, context, REFERENCE="REFERENCE")
         rpc = self.parameterAsFile(values, "RPC", context)

@@ -77,7 +77,7 @@ class WarpAlgorithm(EngineAlgorithm):
     ) -> dict[str, Any]:
         """Run it."""
         output = self.parameterAsOutputLayer(values, "OUTPUT", context)
-        raster = self.raster(values, "INPUT", context)
+        raster = self.raster("INPUT")
         fit = self.parameterAsFile(values, "FIT", context)
         points = self.parameterAsFile(values, "POINTS", context)
         if bool(fit) == bool(points):
@@ -118,10 +118,10 @@ class WarpAlgorithm(EngineAlgorithm):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        reference = self.raster(values, "REFERENCE", context)
+        reference = self.raster("REFERENCE")
         if not reference:
             raise QgsProcessingException(tr("Tie points need their reference layer."))
-        moving = self.raster(values, "MOVING", context) or raster
+        moving = self.raster("MOVING") or raster
         side = "MOVING" if moving != raster else "INPUT"
         kept = self.parameterAsFileOutput(values, "FIT_OUTPUT", context)
         fit = kept or os.path.join(folder, "fit.json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
 from ..compat import number
 from ..engine.words import N_
@@ -27,9 +27,9 @@ _BOXES = ("enabled",)
 class PointsModel(QAbstractTableModel):
     """Rows are features of the layer of tie points."""
 
-    def __init__(self) -> None:
-        """Empty."""
-        super().__init__()
+    def __init__(self, parent: QObject) -> None:
+        """Empty. It goes with its parent, in the GUI thread: Python clears up in any thread."""
+        super().__init__(parent)
         self._layer: QgsVectorLayer | None = None
         self._fids: list[int] = []
         self._rows: list[list[Any]] = []

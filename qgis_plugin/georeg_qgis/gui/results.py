@@ -48,7 +48,7 @@ class Results(QWidget):
         self.banner, self.headline = QFrame(), QLabel()
         self.advice = QLabel()
         self._numbers = QGridLayout()
-        self.model = PointsModel()
+        self.model = PointsModel(self)
         self.table = QTableView()
         self.count = QLabel()
         self.zoom = QPushButton(tr("Zoom to"))

@@ -132,9 +132,10 @@ class Function(QObject):
     def __init__(self, function: Callable[..., Any]) -> None:
         """Store; `start` runs it."""
         super().__init__()
-        self._function = function
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="georeg", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(function,), name="georeg", daemon=True
+        )
         self._done.connect(self._is_done)
 
     def start(self) -> None:
@@ -152,16 +153,17 @@ class Function(QObject):
             _silence(signal)
         self.cancel()
 
-    def _run(self) -> None:
+    def _run(self, function: Callable[..., Any]) -> None:
         result, error = None, ""
         try:
-            result = self._function(self.said.emit, self._cancelled.is_set)
+            result = function(self.said.emit, self._cancelled.is_set)
         except Exception as caught:  # told to the user; a thread must not end QGIS
             error = said(caught)
         self.ended.emit(result, error)
         self._done.emit()
 
     def _is_done(self) -> None:
+        self._thread.join()  # it has us and the function until it ends: we mustn't go with it
         _release(self)
 
 
