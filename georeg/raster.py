@@ -49,6 +49,7 @@ Image = npt.NDArray[np.float32]
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
+_NEARLY = 15  # from 0 or 255, by which lossy compression changes a mask
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -218,6 +219,24 @@ class Raster:
         shape = (-(-window.height // factor), -(-window.width // factor))
         self._overview = Overview(window, tuple(bands), *self.read(window, shape, bands))
 
+    def mistaken_alpha(self, window: Window, shape: tuple[int, int]) -> bool:
+        """Whether the alpha band is none: what it holds is mostly neither nothing nor everything.
+
+        Args:
+            window: whole pixels inside the raster.
+            shape: (rows, columns) to look at, at most the window's.
+
+        Raises:
+            InputError: the file can't be decoded.
+        """
+        alpha = self.header.alpha
+        if alpha is None or not self.header.dtypes[alpha - 1].startswith("uint"):
+            return False
+        place = RioWindow(window.x, window.y, window.width, window.height)
+        with decoding(self.name):
+            raw = self.dataset().read(alpha, window=place, out_shape=shape)
+        return _transparent((raw // (np.iinfo(raw.dtype).max // 255)).astype(np.uint8)) == 0
+
     def _reduced(
         self,
         window: Window,
@@ -258,7 +277,7 @@ class Raster:
         valid = self._valid(raw, bands)
         if self.header.masked:
             share = dataset.dataset_mask(out_shape=shape, **options)
-            valid &= share > (127 if shape == window.shape else 0)
+            valid &= share > (_transparent(share) if shape == window.shape else 0)
         return raw, valid
 
     def _valid(self, raw: npt.NDArray[Any], bands: Sequence[int]) -> Mask:
@@ -297,6 +316,16 @@ class Raster:
             valid = valid & _sane(data).all(axis=0)
         data[:, ~valid] = 0
         return Pixels(data, valid)
+
+
+def _transparent(opacity: npt.NDArray[np.uint8]) -> int:
+    """Up to which value of a mask or an alpha band a pixel doesn't count.
+
+    They hold 0 and 255, but for soft edges and lossy compression. What mostly lies in between is
+    no opacity: near infrared after red, green and blue, which GDAL calls alpha unless it is told.
+    """
+    between = np.count_nonzero((opacity > _NEARLY) & (opacity < 255 - _NEARLY))
+    return 0 if between > np.count_nonzero(opacity) / 2 else 127
 
 
 def _sane(data: npt.NDArray[Any]) -> Mask:

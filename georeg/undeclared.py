@@ -1,4 +1,4 @@
-"""Pixels without data that no header tells of, which refuse what would fit without them."""
+"""What headers tell wrongly, or not at all, of pixels without data."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ _WORTH = 0.1
 
 
 def hinted(outcome: Outcome) -> Outcome:
-    """The same; if it was refused, it says where many pixels are exactly 0 and count as data."""
-    if outcome.verdict.ok:
-        return outcome
-    scene = outcome.scene
-    hints = tuple(
-        f"{look.zeros:.0%} of {raster.name} is exactly 0, which counts as data: if there is none, "
-        f"name it with --{side}-nodata 0"
-        for side, raster, look in (
-            ("moving", scene.moving, scene.moving_look),
-            ("reference", scene.reference, scene.reference_look),
-        )
-        if look.zeros >= _WORTH
-    )
-    verdict = replace(outcome.verdict, warnings=(*outcome.verdict.warnings, *hints))
-    return replace(outcome, verdict=verdict)
+    """The same, with warnings: where an alpha band is none, and, if it was refused, where many
+    pixels are exactly 0 and count as data.
+    """
+    scene, refused = outcome.scene, not outcome.verdict.ok
+    hints: list[str] = []
+    for side, raster, look in (
+        ("moving", scene.moving, scene.moving_look),
+        ("reference", scene.reference, scene.reference_look),
+    ):
+        if look.mistaken_alpha:
+            band = raster.header.alpha
+            hints.append(
+                f"band {band} of {raster.name} is declared as alpha, but holds no opacity: what is "
+                "0 there counts as nodata. If it is a band like others (near infrared?), say so "
+                f"with gdal_edit.py -colorinterp_{band} undefined"
+            )
+        if refused and look.zeros >= _WORTH:
+            hints.append(
+                f"{look.zeros:.0%} of {raster.name} is exactly 0, which counts as data: if there "
+                f"is none, name it with --{side}-nodata 0"
+            )
+    warnings = (*outcome.verdict.warnings, *hints)
+    return replace(outcome, verdict=replace(outcome.verdict, warnings=warnings))

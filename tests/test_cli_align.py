@@ -194,3 +194,18 @@ def test_wrong_usage(
     assert said in result.line
     assert snapshot(tmp_path) == {}
     assert snapshot(Path(scene[0]).parent) == before
+
+
+def test_near_infrared_that_is_declared_as_alpha(scene: tuple[str, str], tmp_path: Path) -> None:
+    """Most of it is below half of what a pixel holds: the raster is there nevertheless."""
+    name, output = tmp_path / "rgbn.tif", tmp_path / "a.tif"
+    with rasterio.open(scene[0]) as file:
+        band, profile = file.read(1), file.profile
+    infrared = np.random.default_rng(0).uniform(5e3, 3e4, band.shape).astype(band.dtype)
+    profile.update(count=4, photometric="rgb", alpha="yes")
+    with rasterio.open(name, "w", **profile) as file:
+        file.write(np.stack([band, band, band, infrared]))
+    result = run("align", name, "--reference", scene[1], "--output", output, *FAST)
+    assert result.code == 0, result.err
+    assert "band 4 of" in result.err
+    assert "gdal_edit.py -colorinterp_4 undefined" in result.err

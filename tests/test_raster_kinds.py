@@ -226,6 +226,32 @@ def test_alpha(tmp_path: Path) -> None:
         np.testing.assert_allclose(small.data[0, 0], visible, atol=0.6)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_band_that_is_only_called_alpha(tmp_path: Path, dtype: type) -> None:
+    """GDAL declares a fourth band as alpha unless it is told otherwise: near infrared, mostly."""
+    full = np.iinfo(dtype).max
+    rng = np.random.default_rng(0)
+    infrared = (rng.uniform(0.1, 0.6, (40, 60)) * full).astype(dtype)
+    infrared[:, :5] = 0
+    pixels = np.concatenate([rasters.ramp(bands=3).astype(dtype), infrared[None]])
+    name = rasters.write(tmp_path / "a.tif", pixels, photometric="rgb", alpha="yes")
+    with Raster(name) as raster:
+        assert raster.header.alpha == 4
+        assert raster.mistaken_alpha(whole(raster), (20, 30))
+        read = raster.read(whole(raster), None, (1, 2, 3))
+        np.testing.assert_array_equal(read.mask, infrared > 0)
+    # Soft edges and what lossy compression leaves are an opacity's.
+    soft = np.full((40, 60), full, dtype)
+    soft[:, :20] = 0.04 * full
+    soft[:, 20:24] = np.array([0.1, 0.3, 0.7, 0.9]) * full
+    soft[:, 24:] -= full // 25
+    pixels[3] = soft
+    name = rasters.write(tmp_path / "b.tif", pixels, photometric="rgb", alpha="yes")
+    with Raster(name) as raster:
+        assert not raster.mistaken_alpha(whole(raster), (20, 30))
+        np.testing.assert_array_equal(raster.read(whole(raster)).mask, soft > full // 2)
+
+
 @pytest.mark.parametrize("internal", [True, False])
 def test_mask_band(tmp_path: Path, internal: bool) -> None:
     pixels = rasters.ramp(bands=3)
