@@ -99,9 +99,8 @@ def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:
 
 def _apart(frame: Frame, part: Astray) -> str:
     """What is known of a part that doesn't lie where the fit puts it."""
-    left, top, right, bottom = part.bounds
-    corners = np.array([[left, bottom], [right, top]])
-    corners = frame.grid.to_map(np.clip(corners, 0, [frame.grid.width, frame.grid.height]))
+    (left, top), (right, bottom) = _within(frame, part)
+    corners = frame.grid.to_map(np.array([[left, bottom], [right, top]]))
     area = " ".join(f"{v:.8g}" for v in corners.ravel())
     where = f"{part.share:.0%} of what was looked at, side by side (--area {area})"
     pixels = frame.reference_pixels
@@ -117,6 +116,17 @@ def _apart(frame: Frame, part: Astray) -> str:
         "puts it, all of it alike: a seam of a mosaic, a landslide, relief, or a pattern that "
         "repeats. The error that is stated isn't that of this part; the expected one counts it"
     )
+
+
+def _within(frame: Frame, part: Astray) -> Array:
+    """Least and largest x and y of a part in the frame; some of it, as it is for --area.
+
+    Templates at the frame's edge have their middle beyond it.
+    """
+    size = np.array([frame.grid.width, frame.grid.height], np.float64)
+    least = np.minimum(size, part.where.size if part.where is not None else 1.0)
+    low, high = np.array(part.bounds).reshape(2, 2)
+    return np.stack([np.clip(low, 0, size - least), np.clip(high, least, size)])
 
 
 def _lean(points: TiePoints) -> float:

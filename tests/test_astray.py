@@ -12,6 +12,8 @@ import pytest
 import scenes
 from georeg.align import measure
 from georeg.astray import find_astray
+from georeg.caveats import _within
+from georeg.scene import open_scene
 from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]
@@ -46,6 +48,22 @@ def test_a_part_that_is_displaced_alike_is_found() -> None:
     )
     assert inside.tolist() == [True, True, False, False]
     assert found.where.hold(np.array([[-5.0, 990.0]])).all(), "beyond the last place"
+
+
+def test_its_bounds_are_an_area_that_can_be_looked_at(tmp_path: Path) -> None:
+    """Of a row of templates at the upper edge, whose middles lie beyond it, nothing was left."""
+    rng = np.random.default_rng(0)
+    center = places() - [0.0, 50.0]
+    away = confirmed(len(center), rng)
+    away[center[:, 1] < 0] += [8.0, -4.0]
+    found = find_astray(center, away, SIZE, NEAR)
+    assert found is not None
+    assert found.bounds == (0, -96, 960, 0)
+    pair = scenes.make_pair(tmp_path, lambda xy: xy, (300, 400))
+    with open_scene(pair.moving, pair.reference, Settings()) as scene:
+        frame = scene.frame
+    (left, top), (right, bottom) = _within(frame, found)
+    assert (left, top, right, bottom) == (0, 0, frame.grid.width, 96)
 
 
 def test_a_part_that_nothing_confirms_is_found() -> None:
