@@ -66,7 +66,7 @@ def warnings_of(
     if ok and check.hits < _MOST_HITS:
         warnings.append(
             f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
-            "the tie points that agree"
+            "the tie points that agree with their neighbours"
         )
     part = check.astray
     if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):

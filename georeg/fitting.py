@@ -19,7 +19,7 @@ import numpy.typing as npt
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
-from georeg.neighbours import FLOOR, GAP, NOTHING, robust_weights, weighted_median
+from georeg.neighbours import AGREES, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -94,6 +94,8 @@ class Fit:
         noise: robust standard deviation of the inliers' residuals along one axis.
         ladder: the models that were tried.
         rejected: why points are no inliers.
+        agreeing: (N,) which agree with their neighbours, inliers or not: what the model can't
+            follow is an error of the model there, not of the points. None if that isn't known.
     """
 
     transform: Transform
@@ -106,6 +108,12 @@ class Fit:
     noise: float
     ladder: tuple[Rung, ...]
     rejected: Rejected = Rejected(0, 0, 0)
+    agreeing: Mask | None = None
+
+    @property
+    def counted(self) -> Mask:
+        """(N,) points whose errors are the fit's: inliers, and what agrees with its neighbours."""
+        return self.inlier if self.agreeing is None else self.inlier | self.agreeing
 
     @property
     def error(self) -> float:
@@ -213,6 +221,7 @@ def fit_transform(
         noise,
         tuple(ladder),
         Rejected(int((~alike).sum()), int((alike & ~kept).sum()), int((kept & ~near).sum())),
+        local[mine] >= AGREES,
     )
 
 

@@ -34,6 +34,9 @@ _SMOOTHING = 1.0  # see `transforms.field`; waves of a quarter of the scene's si
 _CLOSER = (1 / 16, 1 / 256)  # of an eighth, and a sixteenth
 _WELL = 0.75  # of all weight: what is explained so well needs no closer look
 _CLEARLY = 0.8  # of the loss at left-out points is what a less smooth model must be below
+# Least weight of a point that agrees with its neighbours as inliers of a model agree with that:
+# within 1.75 scales of the kernel, which are at least 3.5 of the noise.
+AGREES = (1 + 1.75**2) ** -2
 GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
 _BLOCKS = 20  # to leave out along the longer side, where it isn't known how far points overlap
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -379,14 +380,26 @@ def along_the_coast(bend: float) -> tp.Points:
     return tp.scattered(bent, within=places, noise=0.2)
 
 
+def left_open(found: Verdict) -> tuple[float, float]:
+    """What the tie points that the fit follows leave open: in the median, and at the land."""
+    (weighed,) = (c for c in found.criteria if c.name == "error to be expected over the overlap")
+    half, matched = re.findall(r"[\d.]+(?= px)", weighed.found)
+    return float(half), float(matched)
+
+
 def test_a_fit_that_mostly_extrapolates_is_refused() -> None:
     """A real coast with a black sea came out 7 px off, and trusted."""
     land = np.where(STRIP, np.float32(0.1), np.float32(0))
     begin = start(texture=land)
     found = verdict(along_the_coast(3.0), "affine", begin=begin)
     assert "extrapolates over most of the overlap" in reason(found)
+    half, matched = left_open(found)
+    assert half > 2.5 > matched
+    # Bends that an affine transform can't follow are stated besides: 3.9 px RMSE along the coast.
+    assert found.accuracy is not None
+    assert found.accuracy.rmse_px == pytest.approx(3.9, abs=0.4)
     assert found.expected is not None
-    assert found.expected.half_px > 2.5 > found.expected.matched_px
+    assert found.expected.half_px > found.expected.matched_px > 3.9
     # Where the moving raster has no data either nothing is lost.
     assert verdict(along_the_coast(3.0), "affine", begin=dataclasses.replace(begin, shown=STRIP)).ok
     # Nor where what was found can be relied on further away.
@@ -400,9 +413,15 @@ def test_a_fit_that_partly_extrapolates_is_said_to() -> None:
     begin = dataclasses.replace(start(texture=land), shown=shown)
     found = verdict(along_the_coast(1.8), "affine", begin=begin)
     assert found.ok
+    half, matched = left_open(found)
+    assert matched < half < 2.5
+    assert found.accuracy is not None
+    assert found.accuracy.rmse_px == pytest.approx(2.2, abs=0.3)
     assert found.expected is not None
-    assert found.expected.matched_px < found.expected.half_px < 2.5 < found.expected.most_px
-    assert any("extrapolates where nothing can be matched" in w for w in found.warnings)
+    assert 2.2 < found.expected.matched_px < found.expected.half_px < found.expected.most_px
+    (warning,) = (w for w in found.warnings if "extrapolates where nothing can be matched" in w)
+    (most,) = re.findall(r"([\d.]+) px and more over a tenth", warning)
+    assert float(most) > 2.5
 
 
 def test_every_reason_is_said() -> None:

@@ -24,11 +24,12 @@ VERSION = 1
 MOST_POINTS = 2000  # of the tie points that a report lists: more make no plot clearer
 COLUMNS = (
     "frame_x", "frame_y", "before_x", "before_y", "residual_x", "residual_y", "left_out_x",
-    "left_out_y", "score", "inlier",
+    "left_out_y", "score", "inlier", "counted",
 )  # fmt: skip
 """Of the listed tie points: true position in frame pixels; then, in reference pixels and x to the
 right, y downwards: true less claimed position, error of the fit, error of the fit without the
-point's block; probability of being right; whether the fit explains it (1 or 0)."""
+point's block; probability of being right; whether the fit explains it (1 or 0); whether its error
+counts as the fit's, as it is explained or agrees with its neighbours (1 or 0)."""
 
 
 def contents(
@@ -127,12 +128,13 @@ def _points(outcome: Outcome) -> dict[str, Any]:
             unknown if fit is None else fit.held_out * pixels,
             points.score,
             _inlier(outcome),
+            _inlier(outcome) if fit is None else fit.counted,
         ]
     )
     if len(table) > MOST_POINTS:
         drawn = np.random.default_rng(outcome.settings.seed).permutation(len(table))
         table = table[np.sort(drawn[:MOST_POINTS])]
-    rows = [[*row[:-1], int(row[-1])] for row in np.round(table, 3).tolist()]
+    rows = [[*row[:-2], int(row[-2]), int(row[-1])] for row in np.round(table, 3).tolist()]
     return {"count": len(points), "columns": list(COLUMNS), "rows": rows}
 
 

@@ -57,6 +57,8 @@ class Facts:
         residual: (N, 2) error of the fit; NaN without one.
         left_out: (N, 2) the same of the fit without the point's block; NaN where there is none.
         inlier: (N,) whether the fit explains it.
+        counted: (N,) whether its error counts as the fit's: inliers, and what agrees with its
+            neighbours.
         count: number of tie points, of which N are listed.
         width: of the frame, in its pixels.
         height: the same.
@@ -70,6 +72,7 @@ class Facts:
     residual: Array
     left_out: Array
     inlier: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
     count: int
     width: int
     height: int
@@ -89,13 +92,13 @@ class Facts:
 
     @property
     def errors(self) -> Array:
-        """(M, 2) errors of the inliers at left-out points, those that the accuracy is made of."""
+        """(M, 2) errors at left-out points, those that the accuracy is made of."""
         return self.left_out[self.judged]
 
     @property
     def judged(self) -> npt.NDArray[np.bool_]:
-        """(N,) inliers whose error at a left-out point is known."""
-        return np.asarray(self.inlier & np.isfinite(self.left_out).all(axis=1))
+        """(N,) which of those that count have a known error at a left-out point."""
+        return np.asarray(self.counted & np.isfinite(self.left_out).all(axis=1))
 
     @property
     def worth_a_look(self) -> Array | None:
@@ -155,6 +158,7 @@ def gather(report: Mapping[str, Any], pictures: Pictures | None) -> Facts:
             table[:, 4:6],
             table[:, 6:8],
             table[:, 9] > 0,
+            table[:, 10] > 0,
             int(listed["count"]),
             columns,
             rows,
@@ -166,7 +170,7 @@ def gather(report: Mapping[str, Any], pictures: Pictures | None) -> Facts:
 
 
 def _table(listed: Mapping[str, Any]) -> Array:
-    """(N, 10) in the order of `COLUMNS`; null is NaN."""
+    """(N, 11) in the order of `COLUMNS`; null is NaN."""
     order = [listed["columns"].index(name) for name in COLUMNS]
     rows = [[math.nan if v is None else float(v) for v in row] for row in listed["rows"]]
     return np.array(rows, np.float64).reshape(len(rows), len(COLUMNS))[:, order]
