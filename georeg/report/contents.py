@@ -114,6 +114,11 @@ def _inlier(outcome: Outcome) -> npt.NDArray[np.bool_]:
     return np.zeros(count, np.bool_) if outcome.fit is None else outcome.fit.inlier
 
 
+def _counted(outcome: Outcome) -> npt.NDArray[np.bool_]:
+    """Tie points whose errors are the fit's."""
+    return _inlier(outcome) if outcome.fit is None else outcome.fit.counted
+
+
 def _points(outcome: Outcome) -> dict[str, Any]:
     """The tie points, or a random share of them; see `COLUMNS`."""
     points, fit, pixels = outcome.points, outcome.fit, outcome.scene.frame.reference_pixels
@@ -128,7 +133,7 @@ def _points(outcome: Outcome) -> dict[str, Any]:
             unknown if fit is None else fit.held_out * pixels,
             points.score,
             _inlier(outcome),
-            _inlier(outcome) if fit is None else fit.counted,
+            _counted(outcome),
         ]
     )
     if len(table) > MOST_POINTS:
@@ -144,7 +149,7 @@ def _statistics(outcome: Outcome) -> dict[str, Any]:
     if points is None:
         return {}
     pixels, metres, inlier = frame.reference_pixels, frame.metres, _inlier(outcome)
-    used = inlier if inlier.any() else np.ones(len(points), np.bool_)
+    used = _counted(outcome) if inlier.any() else np.ones(len(points), np.bool_)
     offset = (points.true - points.claimed)[used] * pixels
     length = np.hypot(*offset.T)
     mean = offset.mean(axis=0)

@@ -131,10 +131,10 @@ def _left(facts: Facts) -> list[str]:
         return ["There are too few tie points to say how large the error is."]
     ce90 = facts.length(accuracy["ce90_px"])
     if _checked(facts):
-        return [f"That is known to within {ce90} at 90% of the tie points that agree."]
+        return [f"That is known to within {ce90} at 90% of the tie points."]
     return [
-        f"What is left is below {ce90} at 90% of the tie points that agree, each judged by a fit "
-        "made without it."
+        f"What is left is below {ce90} at 90% of the tie points that agree with their neighbours, "
+        "each judged by a fit made without it."
     ]
 
 

@@ -28,7 +28,7 @@ def arrows_on(
     label: str,
     crossed: Array | None = None,
 ) -> svg.Drawing:
-    """Arrows from the tie points that agree.
+    """Arrows from the tie points that agree with their neighbours.
 
     Args:
         facts: whose tie points.
@@ -40,7 +40,7 @@ def arrows_on(
         crossed: (M, 2) frame pixels of tie points to be crossed out.
     """
     at = _map.Map.of(facts)
-    known = facts.inlier & np.isfinite(step).all(axis=1)
+    known = facts.counted & np.isfinite(step).all(axis=1)
     chosen = np.flatnonzero(known)[_map.thinned(facts.frame_xy[known], _CELLS)]
     length = np.hypot(*step[known].T)
     usual = float(np.percentile(length, 90)) if len(length) else 1.0

@@ -66,7 +66,8 @@ def caption(facts: Facts) -> str:
     mean = math.hypot(accuracy["mean_x_px"], accuracy["mean_y_px"])
     shown = facts.some and f" Shown: {facts.some}."
     return (
-        f"90% of the tie points that agree lie within {facts.length(accuracy['ce90_px'])} of where "
-        "a fit without them and their neighbours puts them. The mean error is "
+        "90% of the tie points that agree with their neighbours lie within "
+        f"{facts.length(accuracy['ce90_px'])} of where a fit without these puts them. The mean "
+        "error is "
         f"{facts.length(mean)}.{shown}"
     )

@@ -16,7 +16,7 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
     if not facts.judged.any():
         return None
     label = f"{TITLE}: arrows on the reference. {caption(facts)}"
-    crossed = facts.frame_xy[~facts.inlier]
+    crossed = facts.frame_xy[~facts.counted]
     return arrows_on(
         facts, theme, backdrop(0, "reference"), facts.left_out, "residuals", label, crossed
     )
