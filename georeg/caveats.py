@@ -23,6 +23,7 @@ _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
 _ONE_WAY = 2.0  # times further along than across
 _OPEN = 0.1  # share of the overlap where the fit may extrapolate without a word
+_STIFF = 0.15  # of the tie points that agree with their neighbours; above: a warning
 _FEW = 4.0  # independent errors; of fewer the stated one is known to a third at best: a warning
 
 
@@ -36,6 +37,7 @@ def warnings_of(
     left_open: Expected | None,
     *,
     ok: bool,
+    stiff: float = 0.0,
 ) -> tuple[str, ...]:
     """A sentence for each.
 
@@ -48,6 +50,8 @@ def warnings_of(
         accuracy: at left-out tie points.
         left_open: errors over all of the overlap that the tie points leave open.
         ok: whether the alignment is trusted: of another one only what explains it is said.
+        stiff: share of the tie points that agree with their neighbours and not with the transform,
+            where the user chose it.
     """
     warnings, hit = [], HIT * frame.reference_pixels
     lean = _lean(points) * frame.reference_pixels
@@ -67,6 +71,12 @@ def warnings_of(
         warnings.append(
             f"only {check.hits:.0%} of {check.places} places confirm the fit; the error is that of "
             "the tie points that agree with their neighbours"
+        )
+    if stiff > _STIFF:
+        warnings.append(
+            f"{stiff:.0%} of the tie points agree with their neighbours, and not with the transform "
+            "that was asked for: it can't follow what is shown. --transform auto looks for one that "
+            "does"
         )
     part = check.astray
     if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):

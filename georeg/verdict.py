@@ -219,7 +219,17 @@ def judge(
     return Verdict(
         ok,
         reasons,
-        warnings_of(frame, start, points, covered.share, check, accuracy, left_open, ok=ok),
+        warnings_of(
+            frame,
+            start,
+            points,
+            covered.share,
+            check,
+            accuracy,
+            left_open,
+            ok=ok,
+            stiff=0.0 if settings.transform == "auto" else _not_followed(fit),
+        ),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
         len(points),
@@ -234,6 +244,11 @@ def judge(
         not settings.georef,
         expected,
     )
+
+
+def _not_followed(fit: Fit) -> float:
+    """Share of the tie points that agree with their neighbours and aren't the fit's inliers."""
+    return float((fit.counted & ~fit.inlier).sum()) / max(float(fit.counted.sum()), 1.0)
 
 
 def _nodes(frame: Frame, start: Start, where: npt.NDArray[np.bool_] | None) -> Array:

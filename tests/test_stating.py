@@ -36,3 +36,11 @@ def test_what_a_stiff_transform_cannot_follow_is_its_error(
         accuracy.rmse_px, rel=0.01
     )
     assert facts.judged.sum() > facts.inlier.sum()
+    assert any("--transform auto looks for one" in w for w in result.verdict.warnings)
+
+
+def test_nothing_is_said_of_a_stiff_transform_that_follows(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, lambda xy: xy + [2.0, -3.0], (400, 400))
+    found = measure(pair.moving, pair.reference, Settings(transform="shift")).verdict
+    assert found.ok
+    assert found.warnings == ()
