@@ -74,9 +74,9 @@ def warnings_of(
         )
     if stiff > _STIFF:
         warnings.append(
-            f"{stiff:.0%} of the tie points agree with their neighbours, and not with the transform "
-            "that was asked for: it can't follow what is shown. --transform auto looks for one that "
-            "does"
+            f"{stiff:.0%} of the tie points agree with their neighbours, and not with the "
+            "transform that was asked for: it can't follow what is shown. --transform auto looks "
+            "for one that does"
         )
     part = check.astray
     if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):
