@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from numbers import Real
 from typing import Any
 
+from georeg.environment import threads_left_behind
 from georeg.errors import SettingsError
 
 SEARCHES = ("auto", "normal", "wide")
@@ -28,7 +29,12 @@ BIASES = ("auto", "shift", "drift", "affine")
 
 
 def processors(threads: int | None = None) -> int:
-    """Threads to use: all processors that this process may use if None."""
+    """Threads to use: all processors that this process may use if None.
+
+    One in a fork of a process that has used georeg, see `environment.threads_left_behind`.
+    """
+    if threads_left_behind():
+        return 1
     if threads is not None:
         return threads
     if hasattr(os, "sched_getaffinity"):
