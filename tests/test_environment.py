@@ -68,18 +68,22 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are forks on Unix only")
 @pytest.mark.parametrize("own", [None, "2"])
-def test_forks_of_a_process_that_has_used_georeg_can_use_it(own: str | None, tmp_path: Path) -> None:
+def test_forks_of_a_process_that_has_used_georeg_can_use_it(
+    own: str | None, tmp_path: Path
+) -> None:
     """As multiprocessing makes them. GDAL's threads aren't in them, and it waited for one."""
     name = str(tmp_path / "scene.tif")
     pixels = np.arange(512 * 512, dtype=np.uint16).reshape(1, 512, 512)
     with rasterio.open(
-        name, "w", driver="GTiff", width=512, height=512, count=1, dtype="uint16", compress="deflate",
-        transform=Affine.translation(0.5, 0.5),
+        name, "w", driver="GTiff", width=512, height=512, count=1, dtype="uint16",
+        compress="deflate", transform=Affine.translation(0.5, 0.5),
     ) as dataset:  # fmt: skip
         dataset.write(pixels)
     env = {k: v for k, v in os.environ.items() if k != "GDAL_NUM_THREADS"}
     env |= {"GDAL_NUM_THREADS": own} if own else {}
-    with subprocess.Popen([sys.executable, "-c", FORK, name], env=env, start_new_session=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-c", FORK, name], env=env, start_new_session=True
+    ) as run:
         try:
             assert run.wait(timeout=60) == 0
         finally:
