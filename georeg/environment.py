@@ -29,3 +29,21 @@ def prepare() -> None:
     gc.set_threshold(_COLLECT_AFTER)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+_pools: list[int] = []  # the process in which GDAL and torch first had threads of their own
+
+
+def with_threads() -> None:
+    """Remember that from here on GDAL and torch may start threads, which they keep for later."""
+    if not _pools:
+        _pools.append(os.getpid())
+
+
+def threads_left_behind() -> bool:
+    """Whether this process is a fork of one in which GDAL and torch have started threads.
+
+    A fork has none of them, but both libraries believe that it does: GDAL hands them strips to
+    decode and waits for ever.
+    """
+    return bool(_pools) and _pools[0] != os.getpid()

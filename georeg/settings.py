@@ -9,9 +9,10 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
+from georeg.environment import threads_left_behind
 from georeg.errors import SettingsError
 
 SEARCHES = ("auto", "normal", "wide")
@@ -28,7 +29,12 @@ BIASES = ("auto", "shift", "drift", "affine")
 
 
 def processors(threads: int | None = None) -> int:
-    """Threads to use: all processors that this process may use if None."""
+    """Threads to use: all processors that this process may use if None.
+
+    One in a fork of a process that has used georeg, see `environment.threads_left_behind`.
+    """
+    if threads_left_behind():
+        return 1
     if threads is not None:
         return threads
     if hasattr(os, "sched_getaffinity"):
@@ -125,10 +131,14 @@ class Settings:
         _check_box("--area", self.area)
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
-        if self.max_tiles is not None and self.max_tiles < 1:
-            raise SettingsError(f"--max-tiles must be 1 or more, not {self.max_tiles}")
-        if self.threads is not None and self.threads < 1:
-            raise SettingsError(f"--threads must be 1 or more, not {self.threads}")
+        for name in ("moving_crs", "reference_crs"):
+            _check_crs(name, getattr(self, name))
+        for name in ("moving_nodata", "reference_nodata"):
+            _check_number(name, getattr(self, name))
+        for name in ("max_tiles", "threads"):
+            _check_count(name, getattr(self, name))
+        for name in ("memory", "seed"):
+            _check_whole(name, getattr(self, name))
         if self.memory < 16:
             raise SettingsError(f"--memory must be 16 or more (MB), not {self.memory}")
 
@@ -192,6 +202,12 @@ class OutputSettings:
         if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
             raise SettingsError("--resolution must be one or two numbers above 0")
         _check_box("--bounds", self.bounds)
+        _check_crs("dst_crs", self.dst_crs)
+        _check_number("dst_nodata", self.dst_nodata)
+        if not isinstance(self.creation, Mapping):
+            raise SettingsError(
+                f"creation must be a dict such as {{'COMPRESS': 'LZW'}}, not {self.creation!r}"
+            )
         if self.shift_only and (
             self.resolution or self.bounds or self.dst_crs or self.grid != "auto"
         ):
@@ -207,14 +223,41 @@ class OutputSettings:
             raise SettingsError(f"{option} keeps all pixels as they are: give no --dst-nodata")
 
 
-def _check_above_0(name: str, value: Any) -> None:
-    option = f"--{name.replace('_', '-')}"
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, Real):
+        raise SettingsError(f"{_option(name)} must be a number, not {value!r}")
+
+
+def _check_whole(name: str, value: Any) -> None:
+    if not isinstance(value, Integral):
+        raise SettingsError(f"{_option(name)} must be a whole number, not {value!r}")
+
+
+def _check_count(name: str, value: Any) -> None:
     if value is None:
         return
-    if not isinstance(value, Real):
-        raise SettingsError(f"{option} must be a number, not {value!r}")
-    if not 0 < float(value) < math.inf:
-        raise SettingsError(f"{option} must be above 0, not {value:g}")
+    _check_whole(name, value)
+    if value < 1:
+        raise SettingsError(f"{_option(name)} must be 1 or more, not {value}")
+
+
+def _check_crs(name: str, value: Any) -> None:
+    """Text, which reports and the processes of a batch can be given; no object of a library."""
+    if value is not None and not isinstance(value, str):
+        raise SettingsError(
+            f"{_option(name)} must be text such as 'EPSG:32633', not {type(value).__name__}: "
+            "of a CRS object give its to_wkt()"
+        )
+
+
+def _check_above_0(name: str, value: Any) -> None:
+    _check_number(name, value)
+    if value is not None and not 0 < float(value) < math.inf:
+        raise SettingsError(f"{_option(name)} must be above 0, not {value:g}")
 
 
 def _check_box(option: str, box: Any) -> None:

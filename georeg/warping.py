@@ -20,6 +20,7 @@ from rasterio.env import get_gdal_config, getenv, hasenv
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RioWindow
 
+from georeg.environment import threads_left_behind, with_threads
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
@@ -133,13 +134,17 @@ def gdal_env(threads: int | None = None) -> Iterator[None]:
 
     Sets GDAL_CACHEMAX to 256 MB and GDAL_NUM_THREADS to `threads` (all processors if None), each
     only if neither the process environment nor a surrounding rasterio.Env has set it. Never
-    touches PROJ's network setting.
+    touches PROJ's network setting. In a fork of a process that has been in here GDAL gets no
+    threads, whoever has set them.
     """
+    with_threads()
     wanted: dict[str, Any] = {
         "GDAL_CACHEMAX": _CACHE,
         "GDAL_NUM_THREADS": str(processors(threads)),
     }
     taken = set(os.environ) | (set(getenv()) if hasenv() else set())
+    if threads_left_behind():
+        taken.discard("GDAL_NUM_THREADS")
     with rasterio.Env(**{key: value for key, value in wanted.items() if key not in taken}):
         yield
 

@@ -477,3 +477,22 @@ def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(slots.plan_slots([on("auto")] * 50, None, 0)) == 3  # 4000 MB: 1212 MB for each
     assert len(slots.plan_slots([on("auto")] * 50, 5, 0)) == 5
     assert len(slots.plan_slots([on("auto")], None, 0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ('NETCDF:"/data/scene one.nc":B4', "scene one_B4"),
+        ("netcdf:scene.nc:B4", "scene_B4"),
+        ('HDF5:"/data/scene.h5"://grid/B4', "scene_grid_B4"),
+        ('HDF4_EOS:EOS_GRID:"scene.hdf":grid:B4', "scene_grid_B4"),
+        ('ZARR:"scene.zarr":/B4:0', "scene_B4_0"),
+        ("s3://bucket/scene.tif", "scene"),
+        ("scans/12:30.tif", "12:30"),
+    ],
+)
+def test_jobs_of_subdatasets_are_called_after_file_and_subdataset(name: str, expected: str) -> None:
+    """Not NETCDF:"scene, which all bands of a file had in common."""
+    entry = Entry(name, name)
+    (job,) = jobs_of([entry], "/out", "b.tif", lambda _: (Settings(), OutputSettings()), state="/s")
+    assert (job.id, os.path.basename(job.output)) == (expected, f"{expected}.tif")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 CODE = """
 from georeg_cli.main import main
@@ -40,3 +46,46 @@ def test_python_looks_for_garbage_less_often() -> None:
     enabled, threshold = run.stdout.split()
     assert enabled == "True"
     assert int(threshold) >= 10_000
+
+
+FORK = """
+import os, sys
+from georeg.grid import Window
+from georeg.raster import Raster
+from georeg.warping import gdal_env
+
+def total():
+    with gdal_env(2), Raster(sys.argv[1]) as raster:
+        return int(raster.read(Window(0, 0, 512, 512)).data.sum())
+
+before = total()
+child = os.fork()
+if not child:
+    os._exit(0 if total() == before else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are forks on Unix only")
+@pytest.mark.parametrize("own", [None, "2"])
+def test_forks_of_a_process_that_has_used_georeg_can_use_it(
+    own: str | None, tmp_path: Path
+) -> None:
+    """As multiprocessing makes them. GDAL's threads aren't in them, and it waited for one."""
+    name = str(tmp_path / "scene.tif")
+    pixels = np.arange(512 * 512, dtype=np.uint16).reshape(1, 512, 512)
+    with rasterio.open(
+        name, "w", driver="GTiff", width=512, height=512, count=1, dtype="uint16",
+        compress="deflate", transform=Affine.translation(0.5, 0.5),
+    ) as dataset:  # fmt: skip
+        dataset.write(pixels)
+    env = {k: v for k, v in os.environ.items() if k != "GDAL_NUM_THREADS"}
+    env |= {"GDAL_NUM_THREADS": own} if own else {}
+    with subprocess.Popen(
+        [sys.executable, "-c", FORK, name], env=env, start_new_session=True
+    ) as run:
+        try:
+            assert run.wait(timeout=60) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)

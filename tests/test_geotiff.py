@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 
@@ -366,3 +367,24 @@ def test_shift_only_keeps_metadata(tmp_path):
         assert [b.get(key) for b in before["bands"]] == [b.get(key) for b in after["bands"]]
     assert after["metadata"]["MISSION"] == {"orbit": "33"}
     assert "GEOREG" not in after["metadata"]
+
+
+def test_the_georeference_of_a_netcdf_is_not_carried_along_as_tags(tmp_path):
+    """GDAL tells of a netCDF's attributes as tags; those of its grid mapping are the old place."""
+    name = str(tmp_path / "scene.tif")
+    with rasterio.open(
+        name, "w", driver="GTiff", width=4, height=4, count=1, dtype="uint8",
+        transform=Affine.translation(1, 2),
+    ) as dataset:  # fmt: skip
+        own = {
+            "crs#grid_mapping_name": "transverse_mercator",
+            "crs#GeoTransform": "436767 10 0 1 0 -1",
+            "crs#false_easting": "500000",
+            "NC_GLOBAL#title": "A scene",
+            "B4#long_name": "red",
+        }
+        dataset.update_tags(**own)
+    with Raster(name) as raster:
+        tags = Metadata.of(raster).tags[""]
+    assert not [key for key in tags if key.startswith("crs#")]
+    assert (tags["NC_GLOBAL#title"], tags["B4#long_name"]) == ("A scene", "red")

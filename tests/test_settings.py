@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from typing import Any
 
 import pytest
+from pyproj import CRS
 
 from georeg import __version__
 from georeg.errors import SettingsError
@@ -129,3 +131,25 @@ def test_the_call_that_repeats_a_run() -> None:
         "settings=georeg.Settings(transform='affine', moving_bands=(1,)), "
         "output_settings=georeg.OutputSettings(creation={'COMPRESS': 'LZW'}))"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "said"),
+    [
+        (Settings, {"threads": 1.5}, "--threads must be a whole number, not 1.5"),
+        (Settings, {"threads": "2"}, "--threads must be a whole number, not '2'"),
+        (Settings, {"memory": "512"}, "--memory must be a whole number, not '512'"),
+        (Settings, {"memory": None}, "--memory must be a whole number, not None"),
+        (Settings, {"max_tiles": "9"}, "--max-tiles must be a whole number, not '9'"),
+        (Settings, {"seed": "a"}, "--seed must be a whole number, not 'a'"),
+        (Settings, {"moving_nodata": "0"}, "--moving-nodata must be a number, not '0'"),
+        (Settings, {"reference_crs": CRS(32633)}, "--reference-crs must be text such as"),
+        (OutputSettings, {"dst_crs": 4326}, "--dst-crs must be text such as 'EPSG:32633', not int"),
+        (OutputSettings, {"dst_nodata": "0"}, "--dst-nodata must be a number, not '0'"),
+        (OutputSettings, {"creation": "COMPRESS=LZW"}, "creation must be a dict such as"),
+    ],
+)
+def test_values_of_a_wrong_type_get_one_line(kind: Any, values: Any, said: str) -> None:
+    """They were found amid the work, as errors of Python."""
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        kind(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +18,10 @@ Resolve = Callable[[Mapping[str, Any]], tuple[Settings, OutputSettings]]
 """Options of a job (names as on the command line, values as a file has them) to settings."""
 
 AUTO = "auto"
+# NETCDF:"scene.nc":B4, HDF5:scene.h5://grid/B4, HDF4_EOS:EOS_GRID:"scene.hdf":grid:B4
+_SUBDATASET = re.compile(
+    r'[A-Za-z]\w*:(?!//)(?:(?:\w+:)?"(?P<quoted>[^"]+)"|(?P<plain>[^"]+?\.\w+)):(?P<inner>[^"]+)'
+)
 KNOWN = ("id", "moving", "reference", "output", "datetime", "cloud_cover")
 
 
@@ -156,7 +161,11 @@ def join(folder: str, name: str) -> str:
 
 
 def stem(name: str) -> str:
-    """The file's name without folders, query and suffix."""
+    """The file's name without folders, query and suffix; of a subdataset with what it is called."""
+    parts = None if os.path.lexists(name) else _SUBDATASET.fullmatch(name)
+    if parts:
+        inner = re.sub(r"\W+", "_", parts["inner"]).strip("_")
+        return f"{stem(parts['quoted'] or parts['plain'])}_{inner}".rstrip("_")
     last = name.partition("?")[0].rstrip("/").replace("\\", "/").rpartition("/")[2]
     return os.path.splitext(last)[0] or "raster"
 

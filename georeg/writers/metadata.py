@@ -25,6 +25,8 @@ _DROPPED_DOMAINS = {
     "GEOREG",
 }
 _DROPPED_TAGS = ("STATISTICS_", "LAYOUT")
+# Of a netCDF's variable that holds the georeference: all that it says is dropped.
+_GRID_MAPPING = ("#grid_mapping_name", "#spatial_ref", "#crs_wkt", "#GeoTransform")
 DOMAIN = "GEOREG"
 BAND_DOMAIN = "GEOREG_BAND"
 
@@ -144,11 +146,10 @@ def _tags(dataset: Any, band: int) -> dict[str, Tags]:
         # Domains with a colon (xml:XMP) hold documents, not tags.
         if domain in _DROPPED_DOMAINS or ":" in domain:
             continue
-        tags = {
-            key: value
-            for key, value in dataset.tags(band, ns=domain or None).items()
-            if not key.startswith(_DROPPED_TAGS)
-        }
+        own = dataset.tags(band, ns=domain or None)
+        old = {key.partition("#")[0] + "#" for key in own if key.endswith(_GRID_MAPPING)}
+        dropped = (*_DROPPED_TAGS, *sorted(old))
+        tags = {key: value for key, value in own.items() if not key.startswith(dropped)}
         if tags:
             found[domain] = tags
     return found
