@@ -209,15 +209,18 @@ def _spread(seen: _Seen, most: int) -> npt.NDArray[np.int64]:
         count = np.maximum(1, np.floor(size / side))
         place = (seen.corner + seen.side / 2 - low) / size * count
         column, row = place.astype(np.int64).T
+        number = row * int(count[0]) + column
+        # Counted first: which is the best of each takes much longer, and is asked only once.
+        if np.count_nonzero(np.bincount(number)) > most:
+            side *= 1.03
+            continue
         wanted = 0.5 + _STAGGER * (2 * np.stack([row % 2, column % 2], axis=1) - 1)
         cell = np.stack([column, row], axis=1)
         wanted[(cell == 0) | (cell == count - 1)] = 0.5
         away = 2 * np.abs(place - np.floor(place) - wanted).max(axis=1)  # in half cells
         best_first = np.argsort(seen.contrast * (_ASTRAY * away - 1), kind="stable")
-        _, first = np.unique((row * int(count[0]) + column)[best_first], return_index=True)
-        if len(first) <= most:
-            return np.asarray(seen.corner[np.sort(best_first[first])])
-        side *= 1.03
+        _, first = np.unique(number[best_first], return_index=True)
+        return np.asarray(seen.corner[np.sort(best_first[first])])
 
 
 def _around(xy: Array) -> Window:

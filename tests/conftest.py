@@ -11,10 +11,12 @@ prepare()
 # Files that take longest, with the longest first. Where several processes work on one file each
 # (.ci/run), these must not come last: the others would have nothing to do meanwhile.
 LONG = (
-    "memory", "matchers_contract", "networks_roma", "docs", "align", "batch_faults",
-    "training_runs", "matchers_networks", "training_dataset", "matchers_align", "real_weights",
-    "networks_loftr", "networks_lightglue", "ortho_refined", "searching", "cli_signals",
-    "batch_cloud", "batch_dask", "batch", "geotiff_large", "batch_stack", "place",
+    "memory", "align", "networks_roma", "batch_faults", "docs", "matchers_contract",
+    "training_runs", "real_weights", "warping", "training_dataset", "matchers_align",
+    "matchers_networks", "networks_loftr", "readme", "batch_cloud", "cli_signals", "ortho_refined",
+    "searching", "fit_exports", "networks_lightglue", "batch_stack", "place", "networks_eloftr",
+    "bends", "geotiff", "networks_xoftr", "batch_dask", "batch", "ortho_real", "scan_gaps",
+    "synthesis", "geotiff_large",
 )  # fmt: skip
 
 

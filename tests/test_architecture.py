@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINE, CLI = ROOT / "georeg", ROOT / "cli"
 ROOMS = {path.parent.name for path in ENGINE.glob("*/__init__.py")}
 FILES = sorted([*ENGINE.rglob("*.py"), *CLI.rglob("*.py")])
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Parsed when a test asks: pytest-xdist's other processes import this file, too."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def name_of(path: Path) -> str:
@@ -39,12 +44,13 @@ def is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All that is run, whether on import or later; not what is for type checkers only."""
-    for child in ast.iter_child_nodes(tree):
-        if not is_for_types(child):
-            yield child
-            yield from nodes(child)
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a file that is run, whether on import or later; not what is for type checkers only."""
+    found: list[ast.AST] = [tree_of(path)]
+    for node in found:  # which grows meanwhile
+        found += [child for child in ast.iter_child_nodes(node) if not is_for_types(child)]
+    return tuple(found[1:])
 
 
 def imports(path: Path) -> set[str]:
@@ -52,7 +58,7 @@ def imports(path: Path) -> set[str]:
     own = name_of(path)
     package = own if path.name == "__init__.py" else own.rpartition(".")[0]
     found = set()
-    for node in nodes(TREES[path]):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -64,7 +70,10 @@ def imports(path: Path) -> set[str]:
     return found - {own}
 
 
-GRAPH = {name: imports(path) for name, path in MODULES.items()}
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    """What every module imports."""
+    return {name: imports(path) for name, path in MODULES.items()}
 
 
 def room(name: str) -> str:
@@ -89,7 +98,7 @@ def test_modules_import_downwards() -> None:
     rows = layers()
     wrong = [
         f"{name} imports {other}"
-        for name, others in GRAPH.items()
+        for name, others in graph().items()
         if name.startswith("georeg.") and name != "georeg.__main__"
         for other in others
         if other.startswith("georeg.")
@@ -106,11 +115,11 @@ def test_nothing_goes_in_circles() -> None:
     def visit(name: str, way: tuple[str, ...]) -> None:
         assert name not in way, f"circle: {' -> '.join((*way, name))}"
         if name not in done:
-            for other in GRAPH[name] & MODULES.keys():
+            for other in graph()[name] & MODULES.keys():
                 visit(other, (*way, name))
             done.add(name)
 
-    for name in GRAPH:
+    for name in graph():
         # The package's __init__ and the rooms' import their members when those are asked for.
         visit(name, ())
 
@@ -118,7 +127,7 @@ def test_nothing_goes_in_circles() -> None:
 @pytest.mark.parametrize("strict", ["matching", "synthesis", "transforms"])
 def test_rooms_that_know_only_errors_and_themselves(strict: str) -> None:
     own = f"georeg.{strict}"
-    for name, others in GRAPH.items():
+    for name, others in graph().items():
         if name.startswith(own):
             ours = {other for other in others if other.startswith("georeg")}
             ours -= {"georeg", "georeg.errors"}
@@ -127,21 +136,23 @@ def test_rooms_that_know_only_errors_and_themselves(strict: str) -> None:
 
 def test_weights_know_errors_and_small_files_only() -> None:
     allowed = {"georeg", "georeg.errors", "georeg.settings", "georeg.textfile"}
-    for name, others in GRAPH.items():
+    for name, others in graph().items():
         if name.startswith("georeg.models"):
             ours = {o for o in others if o.startswith("georeg") and o not in allowed}
             assert all(other.startswith("georeg.models") for other in ours), name
 
 
 def test_only_main_looks_up_to_the_command_line() -> None:
-    up = {name for name, others in GRAPH.items() if any(o.startswith("georeg_cli") for o in others)}
+    up = {
+        name for name, others in graph().items() if any(o.startswith("georeg_cli") for o in others)
+    }
     up = {name for name in up if not name.startswith("georeg_cli")}
     assert up == {"georeg.__main__"}
 
 
 def test_command_line_imports_itself_relatively() -> None:
     for path in CLI.rglob("*.py"):
-        for node in nodes(TREES[path]):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
@@ -176,7 +187,7 @@ def test_command_line_imports_itself_relatively() -> None:
 )
 def test_libraries_stay_in_their_rooms(library: str, places: tuple[str, ...]) -> None:
     users = {
-        name for name, others in GRAPH.items() if library in {o.partition(".")[0] for o in others}
+        name for name, others in graph().items() if library in {o.partition(".")[0] for o in others}
     }
     # `georeg --show-versions` asks rasterio for GDAL's version.
     users -= {"georeg_cli.main"} if library == "rasterio" else set()
@@ -186,7 +197,7 @@ def test_libraries_stay_in_their_rooms(library: str, places: tuple[str, ...]) ->
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_habits(path: Path) -> None:
     """No print, no assert, no bare try, no star, nothing done on import."""
-    for node in nodes(TREES[path]):
+    for node in nodes(path):
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         assert not isinstance(node, ast.Assert), where
         if isinstance(node, ast.Call):
@@ -194,7 +205,7 @@ def test_habits(path: Path) -> None:
         if isinstance(node, ast.ImportFrom):
             assert all(alias.name != "*" for alias in node.names), where
     on_import = (ast.For, ast.While, ast.With, ast.Try, ast.Delete, ast.Raise, ast.Match)
-    for node in TREES[path].body:
+    for node in tree_of(path).body:
         where = f"{path.name}:{node.lineno}"
         assert not isinstance(node, on_import), where
         if isinstance(node, ast.Expr):
@@ -206,8 +217,8 @@ def test_habits(path: Path) -> None:
 
 
 def test_dataclasses_are_frozen() -> None:
-    for path, tree in TREES.items():
-        for node in ast.walk(tree):
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 for decorator in map(ast.unparse, node.decorator_list):
                     if decorator.startswith("dataclass"):
@@ -267,7 +278,9 @@ def test_weights_are_listed_without_torch() -> None:
 def test_every_module_imports_on_its_own_without_torch() -> None:
     """But for the matchers, the data engine and training, whose business it is."""
     for_torch = {"torch", "kornia"}
-    users = {n for n, others in GRAPH.items() if {o.partition(".")[0] for o in others} & for_torch}
+    users = {
+        n for n, others in graph().items() if {o.partition(".")[0] for o in others} & for_torch
+    }
     names = sorted(set(MODULES) - users - {"georeg.__main__", "georeg_cli.__main__"})
     rooms = ("georeg.matching.", "georeg.synthesis.", "georeg.training.")
     names = [n for n in names if not n.startswith(rooms)]
@@ -288,7 +301,7 @@ def test_file_names_are_option_values() -> None:
 def test_files_that_are_offered_are_matchers(name: str) -> None:
     defined = {
         target.id
-        for node in TREES[ENGINE / "matching" / f"{name}.py"].body
+        for node in tree_of(ENGINE / "matching" / f"{name}.py").body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ def coast(seed: int, count: int = 60) -> Any:
     return np.random.default_rng(seed).uniform([0, 0], [tp.SIZE, 150], (count, 2))
 
 
+@cache
 def fitted(seed: int, noise: float, model: str) -> tuple[Fit, tp.Points]:
     points = tp.scattered(tp.shift, within=coast(seed), noise=noise, seed=seed)
     return points.fit(model, block=30.0), points

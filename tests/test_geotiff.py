@@ -22,8 +22,10 @@ RGBA = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
 PALETTE = {k: (k * 20, 255 - k * 20, k, 255) for k in range(8)}
 
 
-def sources(folder):
-    """Small rasters of every kind of validity and colour."""
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Small rasters of every kind of validity and colour, to be read only."""
+    folder = tmp_path_factory.mktemp("sources")
     rng = np.random.default_rng(0)
     values = np.stack([texture(700, 800, seed=k) for k in range(4)])
     bad = holes(700, 800)
@@ -53,9 +55,9 @@ KINDS = ["gray", "rgba", "mask", "palette", "float", "complex"]
 
 @pytest.mark.parametrize("driver", ["COG", "GTiff"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_file_holds_what_was_warped(tmp_path, kind, driver):
+def test_file_holds_what_was_warped(tmp_path, sources, kind, driver):
     (tmp_path / "out").mkdir()
-    source = sources(tmp_path)[kind]
+    source = sources[kind]
     output = tmp_path / "out" / "a.tif"
     produce(source, output, driver=driver)
     expected, mask = run(source, (650, 640), wavy)
@@ -99,8 +101,8 @@ def test_many_bands(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_bytes_every_time(tmp_path, kind):
-    source = sources(tmp_path)[kind]
+def test_same_bytes_every_time(tmp_path, sources, kind):
+    source = sources[kind]
     for driver in ("COG", "GTiff"):
         hashes = set()
         # GDAL orders the blocks of a mask band otherwise if it compresses in the same thread.
@@ -304,8 +306,8 @@ def test_missing_blocks_are_noticed(tmp_path):
 
 @pytest.mark.parametrize("driver", ["COG", "GTiff"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_shift_only_keeps_every_bit(tmp_path, kind, driver):
-    source = sources(tmp_path)[kind]
+def test_shift_only_keeps_every_bit(tmp_path, sources, kind, driver):
+    source = sources[kind]
     output = tmp_path / "shifted.tif"
     moved = AT.translation(3.25, -7.5) @ AT
     with Raster(source) as raster:

@@ -15,8 +15,9 @@ import pytest
 
 import scenes
 from georeg import choosing
-from georeg.matching.protocol import Device, Mask, Matcher, Surfaces, TileBatch, TilePoints
+from georeg.matching.protocol import Device, Image, Mask, Matcher, Surfaces, TileBatch, TilePoints
 from georeg.matching.running import one_thread_each
+from georeg.peaks import read_peaks
 from georeg.voting import vote
 from matcher_cases import (
     BUILT_IN,
@@ -54,6 +55,17 @@ def answered(any_one: Subject) -> Answered:
 
 
 @pytest.fixture(scope="module")
+def together(any_one: Subject) -> TilePoints:
+    """Three tile pairs in a batch: the one of `answered`, one without texture, and a noisy one."""
+    dull = (flat((any_one.side,) * 2), flat((any_one.side,) * 2))
+    return points_of(any_one.matcher, any_one.batch([any_one.pair(), dull, noisy(any_one)]))
+
+
+def noisy(subject: Subject) -> tuple[Image, Image]:
+    return subject.pair(seed=3, noise=0.1)
+
+
+@pytest.fixture(scope="module")
 def twin(any_one: Subject) -> Matcher:
     """The same matcher, made once more."""
     return subject(any_one.matcher.name).matcher
@@ -80,14 +92,15 @@ def test_finds_a_shift_between_the_pixels(
     assert np.median(away) < 3 * np.median(points.sigma)
 
 
-def test_answers_in_the_shapes_and_ranges_of_the_protocol(any_one: Subject) -> None:
+def test_answers_in_the_shapes_and_ranges_of_the_protocol(
+    any_one: Subject, together: TilePoints
+) -> None:
     assert any_one.matcher.name
     assert any_one.matcher.tile > 2 * (any_one.matcher.reach + 12)
-    batch = any_one.batch([any_one.pair(seed=1), any_one.pair(seed=2)])
-    points = points_of(any_one.matcher, batch)
+    points = together
     n = len(points)
     assert points.tile.shape == (n,)
-    assert set(points.tile.tolist()) == {0, 1}
+    assert set(points.tile.tolist()) == {0, 2}
     assert points.moving_xy.shape == points.reference_xy.shape == (n, 2)
     for xy in (points.moving_xy, points.reference_xy):
         assert ((xy >= 0) & (xy <= any_one.side)).all()
@@ -193,13 +206,14 @@ def test_tiny_tiles_are_no_error(any_one: Subject, shape: tuple[int, int], goal:
     assert np.isfinite(displacement(points)).all()
 
 
-def test_a_tile_means_the_same_in_any_batch(any_one: Subject) -> None:
-    dull = (flat((any_one.side,) * 2), flat((any_one.side,) * 2))
-    pairs = [any_one.pair(seed=1), dull, any_one.pair(seed=3, noise=0.1)]
-    together = points_of(any_one.matcher, any_one.batch(pairs))
+def test_a_tile_means_the_same_in_any_batch(
+    any_one: Subject, answered: Answered, together: TilePoints
+) -> None:
     assert not (together.tile == 1).any()
-    for number, pair in ((0, pairs[0]), (2, pairs[2])):
-        alone = points_of(any_one.matcher, any_one.batch([pair]))
+    found = answered[2]
+    first = read_peaks(found) if isinstance(found, Surfaces) else found
+    last = points_of(any_one.matcher, any_one.batch([noisy(any_one)]))
+    for number, alone in ((0, first), (2, last)):
         mine = together.tile == number
         assert mine.sum() == len(alone)
         assert together.moving_xy[mine] == pytest.approx(alone.moving_xy, abs=1e-3)
