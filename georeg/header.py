@@ -36,6 +36,7 @@ class Header:
     has_rpcs: bool
     units: tuple[str | None, ...] = ()
     nodata_given: bool = False  # by the user, so that GDAL doesn't know of it
+    mistaken_alpha: int | None = None  # 1-based: a band that is called alpha, and is a picture
     unit_of_crs: str | None = None  # taken by GDAL for that of bands without one: of a vertical CRS
 
     @property

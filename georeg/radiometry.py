@@ -43,7 +43,6 @@ class Radiometry:
             rows -> exaggerated slopes to the east and north; empty but for DEMs.
         why: what speaks for the modality, in words.
         zeros: share of valid pixels that are exactly 0 in all of the bands.
-        mistaken_alpha: whether the raster's alpha band is none.
     """
 
     modality: str
@@ -55,7 +54,6 @@ class Radiometry:
     to_ground: tuple[float, ...] = ()
     why: str = ""
     zeros: float = 0.0
-    mistaken_alpha: bool = False
 
     @property
     def reach(self) -> int:
@@ -137,10 +135,9 @@ def fit_radiometry(
         modality, why = guess_modality(raster.header, chosen, patches)
     _check_contrast(raster.name, whole, patches)
     zeros = float(np.mean(np.concatenate([(d[:, m] == 0).all(axis=0) for d, m in patches])))
-    mistaken = raster.mistaken_alpha(area, whole.mask.shape)
     if modality == "dem":
         look = _relief(raster, chosen[:1], whole, scale, patches)
-        return replace(look, why=why, zeros=zeros, mistaken_alpha=mistaken)
+        return replace(look, why=why, zeros=zeros)
     seen = [whole] if scale == (1.0, 1.0) else [whole, *patches]
     echo = None
     if modality == "sar":
@@ -164,7 +161,6 @@ def fit_radiometry(
         echo,
         why=why,
         zeros=zeros,
-        mistaken_alpha=mistaken,
     )
 
 

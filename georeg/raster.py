@@ -49,6 +49,9 @@ Image = npt.NDArray[np.float32]
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
+_SCALES = {"uint8": 1.0, "uint16": 257.0}  # of alpha bands, to 255
+_LOOK = 32  # pixels a side of the windows in which an alpha band is looked at
+_VARIES = 4.0  # of 255: standard deviation that no opacity has, but for its 0 and 255
 _NEARLY = 15  # from 0 or 255, by which lossy compression changes a mask
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
@@ -93,7 +96,8 @@ class Raster:
         self._overview: Overview | None = None
         try:
             header = read_header(self.name, self.dataset(), nodata, crs)
-            self.header = _with_unit_of_crs(self.name, self.dataset(), header)
+            header = _with_unit_of_crs(self.name, self.dataset(), header)
+            self.header = _without_mistaken_alpha(self.dataset(), header)
         except InputError:
             self.close()
             raise
@@ -219,24 +223,6 @@ class Raster:
         shape = (-(-window.height // factor), -(-window.width // factor))
         self._overview = Overview(window, tuple(bands), *self.read(window, shape, bands))
 
-    def mistaken_alpha(self, window: Window, shape: tuple[int, int]) -> bool:
-        """Whether the alpha band is none: what it holds is mostly neither nothing nor everything.
-
-        Args:
-            window: whole pixels inside the raster.
-            shape: (rows, columns) to look at, at most the window's.
-
-        Raises:
-            InputError: the file can't be decoded.
-        """
-        alpha = self.header.alpha
-        if alpha is None or not self.header.dtypes[alpha - 1].startswith("uint"):
-            return False
-        place = RioWindow(window.x, window.y, window.width, window.height)
-        with decoding(self.name):
-            raw = self.dataset().read(alpha, window=place, out_shape=shape)
-        return _transparent((raw // (np.iinfo(raw.dtype).max // 255)).astype(np.uint8)) == 0
-
     def _reduced(
         self,
         window: Window,
@@ -318,11 +304,37 @@ class Raster:
         return Pixels(data, valid)
 
 
-def _transparent(opacity: npt.NDArray[np.uint8]) -> int:
-    """Up to which value of a mask or an alpha band a pixel doesn't count.
+def _without_mistaken_alpha(dataset: Any, header: Header) -> Header:
+    """The same, unless what it calls alpha varies like a picture: then that is a band like others.
 
-    They hold 0 and 255, but for soft edges and lossy compression. What mostly lies in between is
-    no opacity: near infrared after red, green and blue, which GDAL calls alpha unless it is told.
+    After red, green and blue GDAL declares a fourth band as alpha unless it is told otherwise:
+    near infrared, mostly. Five small windows are looked at.
+    """
+    alpha = 4
+    if header.colorinterp != ("red", "green", "blue", "alpha") or header.dtypes[3] not in _SCALES:
+        return header
+    rows, columns = header.shape
+    height, width = min(_LOOK, rows), min(_LOOK, columns)
+    seen = []
+    for y, x in ((1, 1), (1, 3), (2, 2), (3, 1), (3, 3)):
+        window = RioWindow(x * (columns - width) // 4, y * (rows - height) // 4, width, height)
+        try:
+            raw = dataset.read(alpha, window=window)
+        except GDAL_ERRORS:  # whoever reads it is told
+            return header
+        seen.append(raw.ravel() / _SCALES[header.dtypes[3]])
+    opacity = np.concatenate(seen)
+    if _transparent(opacity) > 0 or opacity[opacity > 0].std() < _VARIES:
+        return header
+    interp = tuple("undefined" if name == "alpha" else name for name in header.colorinterp)
+    return replace(header, colorinterp=interp, masked=False, mistaken_alpha=alpha)
+
+
+def _transparent(opacity: npt.NDArray[Any]) -> int:
+    """Up to which of 255 a pixel of a mask or an alpha band doesn't count.
+
+    They hold 0 and 255, but for soft edges and lossy compression; or half of that everywhere,
+    where a layer that shines through was exported.
     """
     between = np.count_nonzero((opacity > _NEARLY) & (opacity < 255 - _NEARLY))
     return 0 if between > np.count_nonzero(opacity) / 2 else 127

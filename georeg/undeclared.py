@@ -21,11 +21,11 @@ def hinted(outcome: Outcome) -> Outcome:
         ("moving", scene.moving, scene.moving_look),
         ("reference", scene.reference, scene.reference_look),
     ):
-        if look.mistaken_alpha:
-            band = raster.header.alpha
+        band = raster.header.mistaken_alpha
+        if band is not None:
             hints.append(
-                f"band {band} of {raster.name} is declared as alpha, but holds no opacity: what is "
-                "0 there counts as nodata. If it is a band like others (near infrared?), say so "
+                f"band {band} of {raster.name} is declared as alpha, but holds a picture (near "
+                "infrared?): it was taken for a band like others, not for a mask. Say so "
                 f"with gdal_edit.py -colorinterp_{band} undefined"
             )
         if refused and look.zeros >= _WORTH:

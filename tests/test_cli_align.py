@@ -197,15 +197,21 @@ def test_wrong_usage(
 
 
 def test_near_infrared_that_is_declared_as_alpha(scene: tuple[str, str], tmp_path: Path) -> None:
-    """Most of it is below half of what a pixel holds: the raster is there nevertheless."""
-    name, output = tmp_path / "rgbn.tif", tmp_path / "a.tif"
+    """Most of it is below half of what a pixel holds; it is aligned as if it were undeclared."""
     with rasterio.open(scene[0]) as file:
         band, profile = file.read(1), file.profile
     infrared = np.random.default_rng(0).uniform(5e3, 3e4, band.shape).astype(band.dtype)
-    profile.update(count=4, photometric="rgb", alpha="yes")
-    with rasterio.open(name, "w", **profile) as file:
-        file.write(np.stack([band, band, band, infrared]))
-    result = run("align", name, "--reference", scene[1], "--output", output, *FAST)
-    assert result.code == 0, result.err
-    assert "band 4 of" in result.err
-    assert "gdal_edit.py -colorinterp_4 undefined" in result.err
+    infrared[40:60, 40:60] = 0
+    found = []
+    for alpha in ("yes", "no"):
+        name, output = tmp_path / f"rgbn {alpha}.tif", tmp_path / f"{alpha}.tif"
+        profile.update(count=4, photometric="rgb", alpha=alpha)
+        with rasterio.open(name, "w", **profile) as file:
+            file.write(np.stack([band, band, band, infrared]))
+        result = run("align", name, "--reference", scene[1], "--output", output, *FAST)
+        assert result.code == 0, result.err
+        assert ("gdal_edit.py -colorinterp_4 undefined" in result.err) == (alpha == "yes")
+        with rasterio.open(output) as file:
+            found.append((file.read(), file.dataset_mask(), file.colorinterp))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

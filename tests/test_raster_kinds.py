@@ -236,20 +236,25 @@ def test_a_band_that_is_only_called_alpha(tmp_path: Path, dtype: type) -> None:
     pixels = np.concatenate([rasters.ramp(bands=3).astype(dtype), infrared[None]])
     name = rasters.write(tmp_path / "a.tif", pixels, photometric="rgb", alpha="yes")
     with Raster(name) as raster:
-        assert raster.header.alpha == 4
-        assert raster.mistaken_alpha(whole(raster), (20, 30))
-        read = raster.read(whole(raster), None, (1, 2, 3))
-        np.testing.assert_array_equal(read.mask, infrared > 0)
+        assert raster.header.alpha is None
+        assert raster.header.mistaken_alpha == 4
+        assert raster.header.colorinterp[3] == "undefined"
+        assert raster.read(whole(raster), None, (1, 2, 3)).mask.all()
+        assert raster.read(whole(raster), (20, 30), (1, 2, 3)).mask.all()
     # Soft edges and what lossy compression leaves are an opacity's.
     soft = np.full((40, 60), full, dtype)
     soft[:, :20] = 0.04 * full
     soft[:, 20:24] = np.array([0.1, 0.3, 0.7, 0.9]) * full
     soft[:, 24:] -= full // 25
-    pixels[3] = soft
-    name = rasters.write(tmp_path / "b.tif", pixels, photometric="rgb", alpha="yes")
-    with Raster(name) as raster:
-        assert not raster.mistaken_alpha(whole(raster), (20, 30))
-        np.testing.assert_array_equal(raster.read(whole(raster)).mask, soft > full // 2)
+    # And so is a layer that was made transparent as a whole.
+    faint = np.where(soft > full // 2, 0.3 * full, 0).astype(dtype)
+    for name, opacity in (("b.tif", soft), ("c.tif", faint)):
+        pixels[3] = opacity
+        written = rasters.write(tmp_path / name, pixels, photometric="rgb", alpha="yes")
+        with Raster(written) as raster:
+            assert raster.header.alpha == 4
+            assert raster.header.mistaken_alpha is None
+            np.testing.assert_array_equal(raster.read(whole(raster)).mask, soft > full // 2)
 
 
 @pytest.mark.parametrize("internal", [True, False])
