@@ -30,10 +30,10 @@ def command(session: Session, /, **params: Any) -> None:
 
     crs = None if settings.moving_crs is None else parse_crs(settings.moving_crs)
     with Raster(params["raster"], nodata=settings.moving_nodata, crs=crs) as raster:
-        seen = _seen(raster, settings)
+        seen, about = _seen(raster, settings), raster.header.about_alpha(raster.name)
     click.echo(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
-    if seen["problem"]:
-        session.console.event(30, "log", seen["problem"])
+    for warning in filter(None, (about, seen["problem"])):
+        session.console.event(30, "log", warning)
 
 
 def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:

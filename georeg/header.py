@@ -49,6 +49,21 @@ class Header:
         """1-based index of the alpha band."""
         return self.colorinterp.index("alpha") + 1 if "alpha" in self.colorinterp else None
 
+    def about_alpha(self, name: str) -> str:
+        """A word on a band that is called alpha and is none; empty if there isn't one.
+
+        Args:
+            name: of the raster.
+        """
+        band = self.mistaken_alpha
+        if band is None:
+            return ""
+        return (
+            f"band {band} of {name} is declared as alpha, but holds a picture (near infrared?): it "
+            "is taken for a band like others, not for a mask. Say so with gdal_edit.py "
+            f"-colorinterp_{band} undefined"
+        )
+
     @property
     def transparent(self) -> tuple[int, ...]:
         """Colours of the palette that show nothing, ascending."""

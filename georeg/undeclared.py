@@ -21,13 +21,9 @@ def hinted(outcome: Outcome) -> Outcome:
         ("moving", scene.moving, scene.moving_look),
         ("reference", scene.reference, scene.reference_look),
     ):
-        band = raster.header.mistaken_alpha
-        if band is not None:
-            hints.append(
-                f"band {band} of {raster.name} is declared as alpha, but holds a picture (near "
-                "infrared?): it was taken for a band like others, not for a mask. Say so "
-                f"with gdal_edit.py -colorinterp_{band} undefined"
-            )
+        about = raster.header.about_alpha(raster.name)
+        if about:
+            hints.append(about)
         if refused and look.zeros >= _WORTH:
             hints.append(
                 f"{look.zeros:.0%} of {raster.name} is exactly 0, which counts as data: if there "

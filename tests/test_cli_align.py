@@ -208,9 +208,26 @@ def test_near_infrared_that_is_declared_as_alpha(scene: tuple[str, str], tmp_pat
         profile.update(count=4, photometric="rgb", alpha=alpha)
         with rasterio.open(name, "w", **profile) as file:
             file.write(np.stack([band, band, band, infrared]))
-        result = run("align", name, "--reference", scene[1], "--output", output, *FAST)
-        assert result.code == 0, result.err
-        assert ("gdal_edit.py -colorinterp_4 undefined" in result.err) == (alpha == "yes")
+        fit = tmp_path / "fit.json"
+        for command in (
+            (
+                "align",
+                name,
+                "--reference",
+                scene[1],
+                "-o",
+                output,
+                "--fit",
+                fit,
+                "--overwrite",
+                *FAST,
+            ),
+            ("warp", name, "--fit", fit, "-o", tmp_path / "again.tif", "--overwrite"),
+            ("info", name),
+        ):
+            result = run(*command)
+            assert result.code == 0, result.err
+            assert result.err.count("gdal_edit.py -colorinterp_4 undefined") == (alpha == "yes")
         with rasterio.open(output) as file:
             found.append((file.read(), file.dataset_mask(), file.colorinterp))
     for one, other in zip(*found, strict=True):
