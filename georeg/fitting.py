@@ -116,6 +116,11 @@ class Fit:
         return self.inlier if self.agreeing is None else self.inlier | self.agreeing
 
     @property
+    def not_followed(self) -> Mask:
+        """(N,) points that agree with their neighbours, and that the model can't follow."""
+        return self.counted & ~self.inlier
+
+    @property
     def error(self) -> float:
         """Weighted RMSE at left-out points of the chosen model, frame pixels."""
         return next(r.error for r in self.ladder if r.name == self.transform.name)

@@ -29,6 +29,7 @@ from georeg import blocks
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.header import Header, read_header
+from georeg.opacity import transparent, without_mistaken_alpha
 from georeg.overview import Overview
 
 __all__ = [
@@ -49,10 +50,6 @@ Image = npt.NDArray[np.float32]
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
-_SCALES = {"uint8": 1.0, "uint16": 257.0}  # of alpha bands, to 255
-_LOOK = 32  # pixels a side of the windows in which an alpha band is looked at
-_VARIES = 4.0  # of 255: standard deviation that no opacity has, but for its 0 and 255
-_NEARLY = 15  # from 0 or 255, by which lossy compression changes a mask
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -97,7 +94,9 @@ class Raster:
         try:
             header = read_header(self.name, self.dataset(), nodata, crs)
             header = _with_unit_of_crs(self.name, self.dataset(), header)
-            self.header = _without_mistaken_alpha(self.dataset(), header)
+            with suppress(*GDAL_ERRORS):  # whoever reads it is told
+                header = without_mistaken_alpha(self.dataset(), header)
+            self.header = header
         except InputError:
             self.close()
             raise
@@ -263,7 +262,7 @@ class Raster:
         valid = self._valid(raw, bands)
         if self.header.masked:
             share = dataset.dataset_mask(out_shape=shape, **options)
-            valid &= share > (_transparent(share) if shape == window.shape else 0)
+            valid &= share > (transparent(share) if shape == window.shape else 0)
         return raw, valid
 
     def _valid(self, raw: npt.NDArray[Any], bands: Sequence[int]) -> Mask:
@@ -302,42 +301,6 @@ class Raster:
             valid = valid & _sane(data).all(axis=0)
         data[:, ~valid] = 0
         return Pixels(data, valid)
-
-
-def _without_mistaken_alpha(dataset: Any, header: Header) -> Header:
-    """The same, unless what it calls alpha varies like a picture: then that is a band like others.
-
-    After red, green and blue GDAL declares a fourth band as alpha unless it is told otherwise:
-    near infrared, mostly. Five small windows are looked at.
-    """
-    alpha = 4
-    if header.colorinterp != ("red", "green", "blue", "alpha") or header.dtypes[3] not in _SCALES:
-        return header
-    rows, columns = header.shape
-    height, width = min(_LOOK, rows), min(_LOOK, columns)
-    seen = []
-    for y, x in ((1, 1), (1, 3), (2, 2), (3, 1), (3, 3)):
-        window = RioWindow(x * (columns - width) // 4, y * (rows - height) // 4, width, height)
-        try:
-            raw = dataset.read(alpha, window=window)
-        except GDAL_ERRORS:  # whoever reads it is told
-            return header
-        seen.append(raw.ravel() / _SCALES[header.dtypes[3]])
-    opacity = np.concatenate(seen)
-    if _transparent(opacity) > 0 or opacity[opacity > 0].std() < _VARIES:
-        return header
-    interp = tuple("undefined" if name == "alpha" else name for name in header.colorinterp)
-    return replace(header, colorinterp=interp, masked=False, mistaken_alpha=alpha)
-
-
-def _transparent(opacity: npt.NDArray[Any]) -> int:
-    """Up to which of 255 a pixel of a mask or an alpha band doesn't count.
-
-    They hold 0 and 255, but for soft edges and lossy compression; or half of that everywhere,
-    where a layer that shines through was exported.
-    """
-    between = np.count_nonzero((opacity > _NEARLY) & (opacity < 255 - _NEARLY))
-    return 0 if between > np.count_nonzero(opacity) / 2 else 127
 
 
 def _sane(data: npt.NDArray[Any]) -> Mask:

@@ -117,7 +117,7 @@ def expected_of(
     found = [_left_open(fit, points, xy) for xy in places]
     if found[0] is None or found[1] is None:
         return None, None
-    more = _not_followed(fit)
+    more = _added(fit)
     stated = [
         _with_part(np.hypot(errors, more) * allowance(independent), xy, part)
         for errors, xy in zip((found[0], found[1]), places, strict=True)
@@ -131,7 +131,7 @@ def _left_open(fit: Fit, points: TiePoints, xy: Array) -> Array | None:
     return None if found is None else np.nan_to_num(found, nan=math.inf)
 
 
-def _not_followed(fit: Fit) -> float:
+def _added(fit: Fit) -> float:
     """Root mean square that points the model can't follow add to the error of its inliers."""
     inliers, counted = (
         float(np.nanmean((fit.held_out[which] ** 2).sum(axis=1)))

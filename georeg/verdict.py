@@ -216,6 +216,7 @@ def judge(
         weighed.append(criteria.within(accuracy.rmse_px if accuracy else None, settings.max_rmse))
     reasons = _reasons(weighed)
     ok = not reasons
+    stiff = float(fit.not_followed.sum()) / max(float(fit.counted.sum()), 1.0)
     return Verdict(
         ok,
         reasons,
@@ -228,7 +229,7 @@ def judge(
             accuracy,
             left_open,
             ok=ok,
-            stiff=0.0 if settings.transform == "auto" else _not_followed(fit),
+            stiff=stiff if settings.transform != "auto" else 0.0,
         ),
         "refused" if not ok else "already aligned" if already and settings.georef else "aligned",
         accuracy,
@@ -244,11 +245,6 @@ def judge(
         not settings.georef,
         expected,
     )
-
-
-def _not_followed(fit: Fit) -> float:
-    """Share of the tie points that agree with their neighbours and aren't the fit's inliers."""
-    return float((fit.counted & ~fit.inlier).sum()) / max(float(fit.counted.sum()), 1.0)
 
 
 def _nodes(frame: Frame, start: Start, where: npt.NDArray[np.bool_] | None) -> Array:
