@@ -10,6 +10,7 @@ import click
 from georeg.errors import GeoregError
 
 from .command import Command, Session
+from .console import say
 from .options import TALK, argument, options, settings_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def command(session: Session, /, **params: Any) -> None:
     crs = None if settings.moving_crs is None else parse_crs(settings.moving_crs)
     with Raster(params["raster"], nodata=settings.moving_nodata, crs=crs) as raster:
         seen, about = _seen(raster, settings), raster.header.about_alpha(raster.name)
-    click.echo(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
+    say(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
     for warning in filter(None, (about, seen["problem"])):
         session.console.event(30, "log", warning)
 
