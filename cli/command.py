@@ -159,12 +159,15 @@ def _check_log(path: str | None, params: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: the log file is an input or an output, too.
     """
-    if path is None:
-        return
+    if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+        return  # devices and pipes take what several write
     for value in params.values():
         for name in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(name, str) and same_file(name, path):
-                raise SettingsError(f"--log-file {path} is {name}, too: give it another name")
+                raise SettingsError(
+                    f"--log-file {path} is {name}, which the command reads or writes: give it "
+                    "another name"
+                )
 
 
 def usage_line(error: click.ClickException) -> str:

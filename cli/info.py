@@ -69,6 +69,7 @@ def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:
             "crs": None if header.crs is None else crs_name(header.crs),
             "georeference": _georeference(header),
             "rpcs": header.has_rpcs,
+            "geolocation_arrays": header.located_by_arrays,
             "transform": None if grid is None else list(grid.transform)[:6],
             "bounds": None if grid is None else list(grid.bounds()),
             "pixel_size": _pixel_size(header),
@@ -142,11 +143,14 @@ def _size_text(seen: dict[str, Any]) -> str:
 def _text(seen: dict[str, Any]) -> str:
     bounds = seen["bounds"]
     hints = [name for name in ("palette", "mask") if seen[name]]
+    instead = ["RPCs"] if seen["rpcs"] else []
+    if seen["geolocation_arrays"]:
+        instead.append("arrays of longitudes and latitudes, which aren't followed")
     rows = [
         ("file", seen["name"]),
         ("size", f"{seen['width']} x {seen['height']} pixels"),
         ("crs", seen["crs"] or "none"),
-        ("georeference", seen["georeference"] + (", RPCs" if seen["rpcs"] else "")),
+        ("georeference", ", ".join([seen["georeference"], *instead])),
         ("bounds", "unknown" if bounds is None else ", ".join(f"{v:.10g}" for v in bounds)),
         ("pixel size", _size_text(seen)),
         ("bands", f"{len(seen['bands'])}{' with ' + ' and '.join(hints) if hints else ''}"),
