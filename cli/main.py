@@ -165,5 +165,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(fail(Exception("interrupted"), 130, "Stopped", "text"))
     except Exception as error:  # outside of any command: nothing was begun
-        kind = type(error).__name__
-        sys.exit(fail(Exception(f"unexpected {kind}: {error}"), EXIT_UNEXPECTED, kind, "text"))
+        kind, message = type(error).__name__, f"unexpected {type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.filename is None:  # click printed the help
+            message = f"standard output can't be written: {error.strerror}"
+        sys.exit(fail(Exception(message), EXIT_UNEXPECTED, kind, "text"))
