@@ -75,7 +75,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
     folder = os.path.dirname(place) or "."
     try:
         os.stat(place)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         pass
     except OSError as error:  # a name that is too long, a folder that nobody may look into
         raise OutputError(f"{output} can't be written: {error.strerror}") from None
