@@ -10,7 +10,7 @@ import click
 from georeg.errors import RefusedError, SettingsError
 
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .explaining import explained
 from .options import (
     GROUND,
@@ -77,7 +77,7 @@ def command(session: Session, /, **params: Any) -> None:
         from georeg.planning import plan_alignment
 
         plan = plan_alignment(moving, reference, settings)
-        click.echo(json.dumps({**plan, "output": output, "report": reports[0]}, indent=1))
+        say(json.dumps({**plan, "output": output, "report": reports[0]}, indent=1))
         return
     with saying_what_stays([output, *texts.values()]):
         result = engine(
@@ -135,7 +135,7 @@ def _by_sensor(
         raise SettingsError("--explain: RPCs are refined without a record of decisions; see -v")
     run = Run(session, params, ortho, settings, wanted)
     if params["dry_run"]:
-        click.echo(json.dumps(run.plan(params["moving"], params["output"]), indent=1))
+        say(json.dumps(run.plan(params["moving"], params["output"]), indent=1))
         return
     run.one(params["moving"], params["output"], None)
 

@@ -12,7 +12,7 @@ from georeg.batch.options import EXECUTORS, BatchOptions
 from georeg.errors import SettingsError
 
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import (
     INPUTS,
     MATCHING,
@@ -221,4 +221,4 @@ def _dry_run(jobs: list[Job], how: BatchOptions) -> None:
             "id": job.id, "moving": job.moving, "reference": job.reference, "output": job.output,
             "todo": decision.todo, "why": job.problem or decision.why,
         }  # fmt: skip
-        click.echo(json.dumps(known, ensure_ascii=False))
+        say(json.dumps(known, ensure_ascii=False))

@@ -11,6 +11,7 @@ import click
 from georeg.errors import RefusedError, SettingsError
 
 from .command import Command, Session
+from .console import say
 from .explaining import explained
 from .options import INPUTS, MATCHING, RESOURCES, TALK, argument, options, required, settings_of
 from .repeating import command_line
@@ -47,7 +48,7 @@ def command(session: Session, /, **params: Any) -> None:
         numbers = _rasters(session, params)
         text, what = _text(numbers), "the rasters are off by"
         advice = "'georeg align' may correct it"
-    click.echo(json.dumps(numbers, indent=1) if params["as_json"] else text)
+    say(json.dumps(numbers, indent=1) if params["as_json"] else text)
     error = numbers["error"]["rmse_px"]
     session.console.event(20, "result", f"{what} {error:.2f} px RMSE", **numbers)
     if limit is not None and error > limit:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import traceback
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from georeg import __version__
-from georeg.errors import EXIT_UNEXPECTED, GeoregError
+from georeg.errors import EXIT_UNEXPECTED, GeoregError, OutputError, SettingsError
+from georeg.textfile import same_file
 
 from . import config
-from .console import Console, logged, one_line, open_log
+from .console import Console, logged, one_line, open_log, say
 from .stopping import Stopped, Stopping, stoppable
 
 STYLE = "georeg.log_format"  # key in a context's meta
@@ -78,7 +81,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run, and turn whatever goes wrong into one line and an exit code."""
         if ctx.meta.get(_PRINTING):
-            click.echo(config.dump(ctx))
+            say(config.dump(ctx))
             return None
         take = ctx.params.pop
         style, verbosity = take("log_format", "text"), take("verbose", 0) - take("quiet", 0)
@@ -86,6 +89,8 @@ class Command(click.Command):
         with_stdin = take("stop_with_stdin", False)
         with ExitStack() as stack:
             try:
+                _check_folder()
+                _check_log(log_path, ctx.params)
                 log_file = open_log(log_path)
             except GeoregError as error:
                 Console(style).error(str(error), error.exit_code, type(error).__name__)
@@ -134,6 +139,35 @@ class Command(click.Command):
                 console.event(20, "log", f"| {line}" if console.style == "text" else line)
         console.error(message, code, kind)
         return code
+
+
+def _check_folder() -> None:
+    """See that there is a working folder: libraries end the process without one.
+
+    Raises:
+        OutputError: it has been deleted.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise OutputError("the working folder has been deleted: change to another one") from None
+
+
+def _check_log(path: str | None, params: Mapping[str, Any]) -> None:
+    """See that no log is appended to another file of the command.
+
+    Raises:
+        SettingsError: the log file is an input or an output, too.
+    """
+    if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+        return  # devices and pipes take what several write
+    for value in params.values():
+        for name in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(name, str) and same_file(name, path):
+                raise SettingsError(
+                    f"--log-file {path} is {name}, which the command reads or writes: give it "
+                    "another name"
+                )
 
 
 def usage_line(error: click.ClickException) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
@@ -52,7 +53,7 @@ class Console:
         level = 10 if verbosity > 1 else 50 if verbosity < -2 else steps.get(verbosity, default)
         self.threshold = level
         if progress is None:
-            progress = verbosity >= 0 and (style == "json" or sys.stderr.isatty())
+            progress = verbosity >= 0 and (style == "json" or _on_terminal())
         self.bars = Bars() if progress and style == "text" else None
         self.progress_events = progress and style == "json"
         self._last = ("", -1.0, 0.0)
@@ -69,8 +70,7 @@ class Console:
             self._write(self._format(level, event, message, details))
         if self.log_file is not None and level >= min(20, self.threshold):
             line = self._format(level, event, message, details, stamped=True)
-            self.log_file.write(line + "\n")
-            self.log_file.flush()
+            self._log(line)
 
     def error(self, message: str, exit_code: int, kind: str) -> None:
         """The one line about what went wrong."""
@@ -108,14 +108,58 @@ class Console:
         said = message if name == "info" else f"{name}: {message}"
         return f"{_now()} georeg: {said}" if stamped else f"georeg: {said}"
 
+    def _log(self, line: str) -> None:
+        """To the log file, as long as it takes it: a full disk of logs is no reason to stop."""
+        file = self.log_file
+        if file is None:
+            return
+        try:
+            file.write(line + "\n")
+            file.flush()
+        except OSError as error:
+            self.log_file = None
+            with suppress(OSError):
+                file.close()  # what it couldn't take, it would try again at the end
+            self.event(30, "log", f"{file.name} can't be written any more: {error.strerror}")
+
     def _write(self, line: str) -> None:
         # A name that isn't valid UTF-8 must not turn a message into a failure.
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         line = line.encode(encoding, "backslashreplace").decode(encoding)
-        if self.bars is not None and self.bars.live:
-            self.bars.write(line)
-        else:
-            click.echo(line, err=True)
+        try:
+            if self.bars is not None and self.bars.live:
+                self.bars.write(line)
+            else:
+                click.echo(line, err=True)
+        except BrokenPipeError:
+            raise  # nobody wants to know any more
+        except OSError:
+            # A full disk of logs. The work is what counts, and the exit code tells. What is left in
+            # the buffer would be tried again at the end, and change that.
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print what was asked for.
+
+    Args:
+        text: for standard output.
+        nl: whether the line ends.
+
+    Raises:
+        OutputError: it can't be written; a pipe that nobody reads any more is no error of ours.
+    """
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output can't be written: {error.strerror}") from None
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def one_line(text: str) -> str:

@@ -22,7 +22,7 @@ from georeg.errors import InputError, OutputError
 
 from .align import judged
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import RESOURCES, TALK, options, settings_of
 from .repeating import command_line
 
@@ -70,7 +70,7 @@ def command(session: Session, /, **params: Any) -> None:
     if result.fit is None:
         return
     numbers = {"folder": folder, **errors(result.fit, moving, truth)}
-    click.echo(json.dumps(numbers) if params["as_json"] else _text(numbers))
+    say(json.dumps(numbers) if params["as_json"] else _text(numbers))
     session.console.event(RESULT, "result", result.verdict.sentence(), **numbers)
 
 

@@ -12,7 +12,7 @@ import click
 from georeg.errors import SettingsError
 
 from .command import Argument, Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .data import TALKING
 from .options import option, options, settings_of, transforms
 from .values import NameType
@@ -84,7 +84,7 @@ def command(session: Session, /, **params: Any) -> None:
     lines = report.lines(results)
     if params["output"]:
         report.store(results, params["output"])
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
     session.console.event(
         RESULT, "result", f"{len(pairs)} pairs, {len(names)} matchers",
         output=params["output"],

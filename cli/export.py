@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import FILES, TALK, argument, optional, options
 from .values import NameType
 
@@ -73,6 +73,6 @@ def command(session: Session, /, **params: Any) -> None:
     )
     text = export_fit(params["form"], job)
     if text:
-        click.echo(text, nl=False)
+        say(text, nl=False)
     if output is not None:
         session.console.event(RESULT, "result", f"written: {output}", output=output)

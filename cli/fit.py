@@ -14,7 +14,7 @@ from georeg.errors import PointsError
 
 from .align import judged
 from .command import Argument, Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .explaining import explained
 from .options import INPUTS, RESOURCES, TALK, options, required, settings_of
 from .repeating import command_line
@@ -70,7 +70,7 @@ def command(session: Session, /, **params: Any) -> None:
         write_report(path, result)
     explained(session, result.decisions, wanted=params["explain"])
     report = result.report
-    click.echo(json.dumps(_numbers(report)) if params["as_json"] else _text(report))
+    say(json.dumps(_numbers(report)) if params["as_json"] else _text(report))
     judged(session, result, "no fit was written", settings)
     if result.fit is not None:
         result.fit.save(output)

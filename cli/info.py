@@ -10,6 +10,7 @@ import click
 from georeg.errors import GeoregError
 
 from .command import Command, Session
+from .console import say
 from .options import TALK, argument, options, settings_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def command(session: Session, /, **params: Any) -> None:
     crs = None if settings.moving_crs is None else parse_crs(settings.moving_crs)
     with Raster(params["raster"], nodata=settings.moving_nodata, crs=crs) as raster:
         seen, about = _seen(raster, settings), raster.header.about_alpha(raster.name)
-    click.echo(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
+    say(json.dumps(seen, indent=1) if params["as_json"] else _text(seen))
     for warning in filter(None, (about, seen["problem"])):
         session.console.event(30, "log", warning)
 
@@ -68,6 +69,7 @@ def _seen(raster: Raster, settings: Settings) -> dict[str, Any]:
             "crs": None if header.crs is None else crs_name(header.crs),
             "georeference": _georeference(header),
             "rpcs": header.has_rpcs,
+            "geolocation_arrays": header.located_by_arrays,
             "transform": None if grid is None else list(grid.transform)[:6],
             "bounds": None if grid is None else list(grid.bounds()),
             "pixel_size": _pixel_size(header),
@@ -141,11 +143,14 @@ def _size_text(seen: dict[str, Any]) -> str:
 def _text(seen: dict[str, Any]) -> str:
     bounds = seen["bounds"]
     hints = [name for name in ("palette", "mask") if seen[name]]
+    instead = ["RPCs"] if seen["rpcs"] else []
+    if seen["geolocation_arrays"]:
+        instead.append("arrays of longitudes and latitudes, which aren't followed")
     rows = [
         ("file", seen["name"]),
         ("size", f"{seen['width']} x {seen['height']} pixels"),
         ("crs", seen["crs"] or "none"),
-        ("georeference", seen["georeference"] + (", RPCs" if seen["rpcs"] else "")),
+        ("georeference", ", ".join([seen["georeference"], *instead])),
         ("bounds", "unknown" if bounds is None else ", ".join(f"{v:.10g}" for v in bounds)),
         ("pixel size", _size_text(seen)),
         ("bands", f"{len(seen['bands'])}{' with ' + ' and '.join(hints) if hints else ''}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from georeg.environment import prepare
 from georeg.errors import EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, GeoregError
 
 from .command import STYLE, fail
+from .console import say
 from .stopping import Stopped
 from .values import nearest
 
@@ -98,7 +100,7 @@ def cli(ctx: click.Context, version: bool, show_versions: bool, as_json: bool) -
     a batch failed or were refused.
     """
     if version or show_versions:
-        click.echo(_versions(everything=show_versions, as_json=as_json))
+        say(_versions(everything=show_versions, as_json=as_json))
         ctx.exit()
     if as_json:
         raise click.UsageError("--json goes with --version", ctx)
@@ -139,13 +141,31 @@ def _libraries() -> dict[str, str]:
     return {"GDAL": rasterio.__gdal_version__, "PROJ": pyproj.proj_version_str}
 
 
+def _open_streams() -> None:
+    """Give standard streams that were closed (`2>&-`, daemons) to nobody.
+
+    A file that is opened later would get their number, and what libraries print would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            stream = open(number, "w" if number else "r", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
 def main() -> None:
     """The console command `georeg`."""
+    _open_streams()
     prepare()
     try:
         cli.main(prog_name="georeg")
     except KeyboardInterrupt:
         sys.exit(fail(Exception("interrupted"), 130, "Stopped", "text"))
     except Exception as error:  # outside of any command: nothing was begun
-        kind = type(error).__name__
-        sys.exit(fail(Exception(f"unexpected {kind}: {error}"), EXIT_UNEXPECTED, kind, "text"))
+        kind, message = type(error).__name__, f"unexpected {type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.filename is None:  # click printed the help
+            message = f"standard output can't be written: {error.strerror}"
+        sys.exit(fail(Exception(message), EXIT_UNEXPECTED, kind, "text"))

@@ -12,7 +12,7 @@ import click
 from georeg.errors import EXIT_USAGE, GeoregError
 
 from .command import Argument, Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import TALK, options
 from .values import nearest
 
@@ -83,7 +83,7 @@ def list_(session: Session, /, as_json: bool) -> None:
                 "note": entry.note or None,
             }
         )
-    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(_lines(rows)))
+    say(json.dumps(rows, indent=1) if as_json else "\n".join(_lines(rows)))
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -197,13 +197,11 @@ def verify(session: Session, /, names: Sequence[str], as_json: bool) -> None:
             first = first or error
             rows.append({"name": name, "ok": False, "message": str(error)})
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1))
     else:
         for row in rows:
             word = "ok" if row["ok"] else "wrong"
-            click.echo(
-                f"{row['name']}: {word}" + (f" ({row['message']})" if row["message"] else "")
-            )
+            say(f"{row['name']}: {word}" + (f" ({row['message']})" if row["message"] else ""))
     if first is not None:
         raise first
 
@@ -222,7 +220,7 @@ def path(session: Session, /, name: str | None) -> None:
     """Print the folder of the weights, or the file of NAME if it is there."""
     from georeg.models import store
 
-    click.echo(store.folder() if name is None else store.find(name))
+    say(str(store.folder() if name is None else store.find(name)))
 
 
 @command.command("remove", cls=Command)

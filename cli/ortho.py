@@ -11,7 +11,7 @@ import click
 from georeg.errors import BatchError, GeoregError, RefusedError, SettingsError
 
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import (
     FILES,
     GROUND,
@@ -79,7 +79,7 @@ def command(session: Session, /, **params: Any) -> None:
     run = Run(session, params, ortho, settings, wanted)
     if params["dry_run"]:
         plans = [run.plan(moving, target) for moving, target in jobs]
-        click.echo(json.dumps(plans if len(plans) > 1 else plans[0], indent=1))
+        say(json.dumps(plans if len(plans) > 1 else plans[0], indent=1))
         return
     from georeg.ortho.outputs import open_ground
 

@@ -58,7 +58,7 @@ def check_outputs(
         SettingsError: an output is an input or another output, or exists.
         OutputError: it can't be written.
     """
-    taken = {} if raster is None else {os.path.abspath(raster): "--output"}
+    taken = {} if raster is None else {os.path.realpath(raster): "--output"}
     if raster is not None:
         check_output(raster, inputs, overwrite=overwrite)
     for option, path in texts.items():
@@ -66,7 +66,7 @@ def check_outputs(
             continue
         if is_virtual(path):
             raise SettingsError(f"{option} {path}: must be a local file")
-        place = os.path.abspath(path)
+        place = os.path.realpath(path)
         if place in taken:
             raise SettingsError(f"{option} and {taken[place]} are the same file: {path}")
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):

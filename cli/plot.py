@@ -12,7 +12,7 @@ from georeg.errors import InputError, OutputError, SettingsError
 from georeg.textfile import write_bytes
 
 from .command import Command, Session
-from .console import RESULT
+from .console import RESULT, say
 from .options import TALK, argument, options, required
 
 
@@ -50,7 +50,7 @@ def command(session: Session, /, **params: Any) -> None:
     plots = drawn(gather(report, pictures), kind)
     written = _write(plots, kind, params)
     for path in written:
-        click.echo(path)
+        say(path)
     session.console.event(
         RESULT, "result", f"{len(written)} plots: {params['output']}", plots=written
     )

@@ -17,6 +17,9 @@ _SCALE = (0.75, 1.3333)  # of lengths, overall, after a normal search
 # Working pixels that give templates enough for a fit, and the least width of a strip of them:
 # of squares 96 x 96 do and 92 x 92 do not, of strips 50 x 200 and 40 x 400, not 50 x 120, 32 x 400.
 _AREA, _WIDTH = 95.0**2, 40.0
+# Times its width that a strip may be long: with 1024 px along it level 0 has 64 px across. Strips
+# of 20 times still are found (300 x 6000 px), of 24 and 30 times they aren't.
+_LENGTH = 16.0
 _FULL = 0.9  # share of an overlap with data that isn't worth a word
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
@@ -89,6 +92,26 @@ def too_small(
     if finer is not None and enough and not enlarged:
         advice = f"try --working-resolution {finer:.6g} (half of it), or {advice}"
     return reason, advice
+
+
+def too_long(width: float, height: float) -> tuple[str, str] | None:
+    """Reason and advice, where nothing was found in a strip that is too long to be seen as a whole.
+
+    Args:
+        width: of what both rasters cover, working pixels.
+        height: likewise.
+
+    Returns:
+        None if its length isn't the reason.
+    """
+    if max(width, height) <= _LENGTH * min(width, height):
+        return None
+    return (
+        f"the overlap is a strip of {width:.0f} x {height:.0f} working pixels: as a whole it is "
+        "looked at on few pixels, of which so narrow a strip has too few",
+        f"cut MOVING into pieces of at most {_LENGTH:.0f} times their width (gdal_translate "
+        "-srcwin), and align each",
+    )
 
 
 def one_way(along: float) -> tuple[str, str]:

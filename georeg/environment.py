@@ -9,6 +9,9 @@ _DEFAULTS = {
     # GDAL and torch print some messages themselves, past every handler, and GDAL those of threads
     # of ours, too. All that matters reaches us as exceptions.
     "CPL_LOG": os.devnull,
+    # PROJ does, too, that it can't find its database: GDAL asks it for the names of units
+    # (kilometres in a GeoTIFF's CRS) before it is told where that is.
+    "PROJ_DEBUG": "0",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     # OpenMP's threads otherwise wait in a busy loop. Where other processes want the same cores,
     # that makes torch ten times slower. Where nobody does, large networks take as long either way

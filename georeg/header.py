@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,11 @@ from georeg.georef import AffineGeoref, GcpGeoref, Georef
 from georeg.grid import Grid, outline
 
 _FARTHEST = 1e12  # map units: no ground is that far from the origin of its CRS
+# Names of arrays that hold no picture, as CF and HDF-EOS have them.
+_COORDINATES = re.compile(
+    r"x|y|z|lon|lat|(nav_|grid_|geo_)?(longitude|latitude|lon|lat)s?(_\w+)?|time|crs|spatial_ref|"
+    r"[xy]c|(projection_)?[xy](_coordinates?)?|\w+_(bnds|bounds)|transverse_mercator|band|level|height"
+)
 _COLLINEAR = 1e-9  # sine of the angle between columns and rows below which they coincide
 
 
@@ -36,6 +42,7 @@ class Header:
     has_rpcs: bool
     units: tuple[str | None, ...] = ()
     nodata_given: bool = False  # by the user, so that GDAL doesn't know of it
+    located_by_arrays: bool = False  # longitude and latitude of each pixel, which isn't followed
     mistaken_alpha: int | None = None  # 1-based: a band that is called alpha, and is a picture
     unit_of_crs: str | None = None  # taken by GDAL for that of bands without one: of a vertical CRS
 
@@ -97,8 +104,8 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         InputError: no bands, a CRS that PROJ can't read, or a georeference that leads nowhere.
     """
     if dataset.count == 0:
-        subdatasets = list(dataset.subdatasets)
-        hint = f": name one of its subdatasets, e.g. {subdatasets[0]}" if subdatasets else ""
+        subdataset = _subdataset(dataset)
+        hint = f": name one of its subdatasets, e.g. {subdataset}" if subdataset else ""
         raise InputError(f"{name} has no bands{hint}")
     crs = crs if crs is not None else _crs(name, dataset)
     own = tuple(dataset.nodatavals)
@@ -119,8 +126,20 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         masked=any(not band & {"all_valid", "nodata"} for band in flags),
         has_rpcs=rpcs,
         units=tuple(dataset.units),
+        located_by_arrays=bool(dataset.tags(ns="GEOLOCATION")),
         nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
     )
+
+
+def _subdataset(dataset: Any) -> str:
+    """The likeliest one to be meant: not one that only says where the others lie."""
+    names = list(dataset.subdatasets)
+
+    def array(name: str) -> str:
+        return re.split(r"[:/]", name.strip('"'))[-1].lower()
+
+    telling = [name for name in names if not _COORDINATES.fullmatch(array(name))]
+    return str((telling or names or [""])[0])
 
 
 def _equal(one: float | None, other: float | None) -> bool:

@@ -95,7 +95,7 @@ def place_reference(reference: Raster, settings: Settings) -> Georef:
         if settings.georef:
             raise InputError(
                 f"{reference.name} has no georeference"
-                f"{_rpc_hint(reference, 'lay it over a DEM first (georeg ortho)')}: choose "
+                f"{_hint(reference, 'lay it over a DEM first (georeg ortho)')}: choose "
                 "another reference, or --no-georef to align in its pixels"
             )
         # Rows count downwards, map coordinates upwards: so the frame is the reference itself.
@@ -115,7 +115,7 @@ def _moving_georef(
         return _placed(moving, reference, reference_georef), reference.header.crs
     if header.georef is None:
         raise InputError(
-            f"{moving.name} has no georeference{_rpc_hint(moving, 'give --dem')}: "
+            f"{moving.name} has no georeference{_hint(moving, 'give --dem')}: "
             "use --no-georef to search for it in the reference"
         )
     if header.crs is None:
@@ -123,7 +123,10 @@ def _moving_georef(
     return header.georef, header.crs
 
 
-def _rpc_hint(raster: Raster, then: str) -> str:
+def _hint(raster: Raster, then: str) -> str:
+    """What it has instead of a georeference, and what can be done with that."""
+    if raster.header.located_by_arrays:
+        return " but arrays of longitudes and latitudes (lay it on a map with gdalwarp -geoloc)"
     return f" but RPCs, which need the ground: {then}" if raster.header.has_rpcs else ""
 
 

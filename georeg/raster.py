@@ -382,6 +382,12 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else "unknown reason"
 
 
+def _behind(name: str) -> str:
+    """The file that a subdataset's name (DRIVER:FILE:SUBDATASET) is about; empty without one."""
+    file = name.partition(":")[2].rpartition(":")[0].strip('"')
+    return file if file and os.path.exists(file) else ""
+
+
 def _careful(name: str) -> AbstractContextManager[Any]:
     """Files that don't lie on a disk are decoded in one thread of GDAL.
 
@@ -403,7 +409,8 @@ def _open(name: str) -> Any:
     except GDAL_ERRORS as error:
         text = _first_line(error)
         if "No such file" in text or "does not exist" in text:
-            text = "no such file"
+            behind = _behind(name)
+            text = f"{behind} has no such subdataset" if behind else "no such file"
         elif os.path.isdir(name):
             text = "it is a folder"
         elif "not recognized" in text:

@@ -201,6 +201,10 @@ class OutputSettings:
             raise SettingsError("--resolution must be one or two numbers above 0, in a tuple")
         if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
             raise SettingsError("--resolution must be one or two numbers above 0")
+        if not isinstance(self.grid, (str, os.PathLike)) or not os.fspath(self.grid):
+            raise SettingsError(
+                f"--grid must be auto, reference, moving or the name of a raster, not {self.grid!r}"
+            )
         _check_box("--bounds", self.bounds)
         _check_crs("dst_crs", self.dst_crs)
         _check_number("dst_nodata", self.dst_nodata)

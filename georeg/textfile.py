@@ -18,6 +18,8 @@ from georeg.errors import InputError, OutputError, SettingsError
 # Line breaks stand between values only: within strings they are written as \\n.
 _NUMBERS = re.compile(r"\[\n\s*(?:(?:[-+.\deE]+|null),\n\s*)*(?:[-+.\deE]+|null)\n\s*\]")
 
+_LONGEST = 255  # bytes of a file's name, on all usual file systems
+
 Name = str | os.PathLike[str]
 """Of a file, as callers from Python give it."""
 
@@ -156,17 +158,40 @@ def _prepared(path: str, data: bytes, *, overwrite: bool) -> Iterator[None]:
         return
     if not overwrite and os.path.lexists(path):
         raise SettingsError(f"{path} exists: give another name, or --overwrite")
-    temporary = f"{path}.georeg-{os.getpid()}"
+    target = followed(path)
+    temporary = _beside(target, f".georeg-{os.getpid()}")
     try:
         _write(temporary, path, data)
         yield
         try:
-            os.replace(temporary, path)
+            os.replace(temporary, target)
         except OSError as error:
             raise OutputError(f"{path} can't be written: {error.strerror}") from None
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def same_file(one: str, other: str) -> bool:
+    """Whether two names are of one file, whether it is there or not."""
+    try:
+        if os.path.realpath(one) == os.path.realpath(other):
+            return True
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return one == other
+
+
+def followed(path: str) -> str:
+    """What a name leads to where it is a link, which is to stay one; the name itself elsewhere."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def _beside(path: str, suffix: str) -> str:
+    """The path with a suffix; of a name that is too long with it, as much as there is room for."""
+    folder, name = os.path.split(path)
+    room = _LONGEST - len(suffix)
+    return os.path.join(folder, os.fsdecode(os.fsencode(name)[:room]) + suffix)
 
 
 def _is_stream(path: str) -> bool:

@@ -144,7 +144,7 @@ def why_nothing(
     found = criteria.too_small(width, height, share, finer, enlarged=enlarged)
     if found is None and start is not None and start.along is not None:
         return criteria.one_way(start.along)
-    return found or (reason, advice)
+    return found or criteria.too_long(width, height) or (reason, advice)
 
 
 def _reasons(weighed: Sequence[Criterion]) -> tuple[str, ...]:

@@ -165,6 +165,14 @@ def test_too_little_overlap_is_told(tmp_path: Path) -> None:
     assert reason.startswith("the overlap is too small: 64 x 64 working pixels; it takes about 100")
 
 
+def test_too_long_a_strip_is_told(tmp_path: Path) -> None:
+    """It was said to be too flat or mostly invalid."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(4, -2), (56, 2400))
+    (reason,) = measure(pair.moving, pair.reference, Settings()).verdict.reasons
+    assert reason.startswith("the overlap is a strip of 2400 x 56 working pixels")
+    assert "cut MOVING into pieces of at most 16 times their width" in reason
+
+
 def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.shift(2, 1), (240, 240))
     with rasterio.open(pair.moving, "r+") as file:

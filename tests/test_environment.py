@@ -48,6 +48,22 @@ def test_python_looks_for_garbage_less_often() -> None:
     assert int(threshold) >= 10_000
 
 
+def test_proj_says_nothing_past_us(tmp_path: Path) -> None:
+    """It did where a GeoTIFF's CRS counts kilometres, ten lines a run."""
+    path = str(tmp_path / "a.tif")
+    crs = "+proj=laea +lat_0=50 +lon_0=10 +ellps=GRS80 +units=km"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=9, width=9, count=1, dtype="uint8", crs=crs,
+        transform=Affine(1, 0, 100, 0, -1, 100),
+    ) as file:  # fmt: skip
+        file.write(np.arange(81, dtype=np.uint8).reshape(1, 9, 9))
+    env = {k: v for k, v in os.environ.items() if k != "PROJ_DEBUG"}
+    run = subprocess.run(
+        [sys.executable, "-m", "georeg", "info", path], env=env, capture_output=True, text=True
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 FORK = """
 import os, sys
 from georeg.grid import Window

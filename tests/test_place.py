@@ -75,6 +75,64 @@ def test_files_behind_an_input_are_never_overwritten(tmp_path, source):
     assert (tmp_path / "in.tif").read_bytes() == before
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_links_stay_links(tmp_path, source, there):
+    """What they point to is replaced, on its own disk, as by other programs."""
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    disk.mkdir()
+    here.mkdir()
+    target, link = disk / "a.tif", here / "latest.tif"
+    link.symlink_to(target)
+    if there:
+        target.write_text("old")
+    for name in ("here/latest.tif.aux.xml", "disk/a.tif.aux.xml"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(SettingsError, match=r"latest\.tif exists"):
+        produce(source, link)
+    produce(source, link, overwrite=True)
+    assert link.is_symlink()
+    assert entries(here) == ["latest.tif"]
+    assert entries(disk) == ["a.tif"]
+    with rasterio.open(target) as dataset:
+        assert dataset.shape == (650, 650)
+
+
+def test_a_crs_beside_a_link(tmp_path):
+    """GDAL looks for it beside the name that it is given."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "latest.tif").symlink_to(tmp_path / "disk" / "a.tif")
+    with placed(str(tmp_path / "latest.tif"), overwrite=True) as (folder, path):
+        assert os.path.dirname(folder) == str(tmp_path / "disk")
+        for suffix in ("", ".aux.xml"):
+            with open(path + suffix, "w") as file:
+                file.write("x")
+    assert entries(tmp_path) == ["disk", "latest.tif", "latest.tif.aux.xml"]
+    assert entries(tmp_path / "disk") == ["a.tif", "a.tif.aux.xml"]
+
+
+def test_somebody_else_was_faster(tmp_path):
+    """Two runs at the same time: the later one replaced what the other had written."""
+    output = tmp_path / "a.tif"
+
+    def late():
+        with placed(str(output)) as (_, path):
+            for name, text in ((path, "late"), (output, "early")):
+                with open(name, "w") as file:
+                    file.write(text)
+
+    with pytest.raises(SettingsError, match="exists"):
+        late()
+    assert output.read_text() == "early"
+    assert entries(tmp_path) == ["a.tif"]
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    """That was found out after all the work."""
+    with pytest.raises(OutputError, match="File name too long"):
+        check_output(str(tmp_path / ("a" * 252 + ".tif")))
+    check_output(str(tmp_path / ("a" * 251 + ".tif")))
+
+
 def test_sidecars_of_a_predecessor_go(tmp_path, source):
     output = tmp_path / "a.tif"
     for name in ("a.tif", "a.tif.aux.xml", "a.tif.ovr", "a.tif.msk", "b.tif.aux.xml"):

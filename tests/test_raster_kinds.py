@@ -14,12 +14,15 @@ from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.drivers import raster_driver_extensions
 from rasterio.enums import ColorInterp, MaskFlags
+from scipy.io import netcdf_file
 
 import rasters
 from georeg.errors import InputError
 from georeg.georef import AffineGeoref, GcpGeoref
 from georeg.grid import Window
 from georeg.raster import Raster
+from georeg.scene import open_scene
+from georeg.settings import Settings
 
 FORMATS = [
     ("COG", "tif", {}),
@@ -70,6 +73,55 @@ def test_subdataset(tmp_path: Path) -> None:
         assert raster.header.crs is not None
     with pytest.raises(InputError, match=r"(?i)name one of its subdatasets, e\.g\. netcdf"):
         Raster(name)
+
+
+def swath(path: Path) -> str:
+    """A netCDF file with two pictures, and the longitude and latitude of each of their pixels."""
+    with netcdf_file(path, "w") as file:
+        file.Conventions = "CF-1.6"
+        file.createDimension("y", 30)
+        file.createDimension("x", 40)
+        y, x = np.mgrid[:30, :40]
+        for name, unit, values in (
+            ("lat", "degrees_north", 47 - 0.001 * y),
+            ("lon", "degrees_east", 13 + 0.001 * x),
+            ("radiance", "1", x + 3.0 * y),
+            ("quality", "1", x % 2.0 + y),
+        ):
+            variable = file.createVariable(name, "d", ("y", "x"))
+            variable[:] = values
+            variable.units = unit
+            if unit == "1":
+                variable.coordinates = "lon lat"
+    return str(path)
+
+
+def test_a_picture_among_coordinates_is_named(tmp_path: Path) -> None:
+    """The first one was named, and mostly that is a latitude."""
+    with pytest.raises(InputError, match=r"e\.g\. netcdf:.*:radiance$"):
+        Raster(swath(tmp_path / "swath.nc"))
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_no_such_subdataset(tmp_path: Path, quote: str) -> None:
+    """It was "no such file", though the file is there."""
+    name = swath(tmp_path / "swath.nc")
+    with pytest.raises(InputError, match=r"swath\.nc has no such subdataset$"):
+        Raster(f"NETCDF:{quote}{name}{quote}:nosuch")
+    with pytest.raises(InputError, match=r"no such file$"):
+        Raster(f"NETCDF:{quote}{name}x{quote}:radiance")
+
+
+def test_geolocation_arrays_are_named(tmp_path: Path) -> None:
+    """They are a georeference that isn't followed; it was said that there is none."""
+    name = f"NETCDF:{swath(tmp_path / 'swath.nc')}:radiance"
+    with Raster(name) as raster:
+        assert raster.header.located_by_arrays
+        assert raster.header.georef is None
+    reference = rasters.write(tmp_path / "reference.tif", rasters.ramp())
+    for pair in ((name, reference), (reference, name)):
+        with pytest.raises(InputError, match="gdalwarp -geoloc"), open_scene(*pair, Settings()):
+            pass
 
 
 def test_zip(tmp_path: Path) -> None:

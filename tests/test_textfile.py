@@ -90,6 +90,28 @@ def test_existing_files_and_links_are_kept(tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
+def test_links_stay_links(tmp_path: Path) -> None:
+    """What they point to is replaced."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    link = tmp_path / "latest.json"
+    link.symlink_to(disk / "a.json")
+    for text in ("one", "two"):
+        write_text(str(link), text)
+        assert link.is_symlink()
+        assert (disk / "a.json").read_text() == text
+    assert names(tmp_path) == ["disk", "latest.json"]
+    assert names(disk) == ["a.json"]
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"])
+def test_long_names(tmp_path: Path, letter: str) -> None:
+    """As long as the disk takes; what is written first has a longer one."""
+    name = letter * (250 // len(letter.encode())) + ".json"
+    write_text(str(tmp_path / name), "x")
+    assert names(tmp_path) == [name]
+
+
 def test_devices_stay_devices() -> None:
     write_text(os.devnull, "x")
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)

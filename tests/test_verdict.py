@@ -172,6 +172,14 @@ def test_what_is_too_small_to_compare(width: float, height: float, small: bool) 
     assert (criteria.too_small(width, height, 1.0, 0.5) is not None) is small
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "long"),
+    [(1000, 1000, False), (1600, 100, False), (1601, 100, True), (60, 3000, True)],
+)
+def test_what_is_too_long_to_be_seen_as_a_whole(width: float, height: float, long: bool) -> None:
+    assert (criteria.too_long(width, height) is not None) is long
+
+
 def test_finer_pixels_are_named_only_where_they_are_enough() -> None:
     for width, finer, told in ((60.0, 2.5, True), (60.0, None, False), (30.0, 2.5, False)):
         found = criteria.too_small(width, width, 1.0, finer)

@@ -15,6 +15,7 @@ import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
 from georeg.raster import GDAL_ERRORS, check_name
+from georeg.textfile import followed, same_file
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
 # left over from a predecessor, these would describe it, or its edits would be played into it.
@@ -56,7 +57,7 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
     """
     for name in inputs:
         check_name(name)  # or an output that is called after it would be blamed
-        if _same(output, name):
+        if same_file(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
     try:
         (output if is_virtual(output) else os.path.abspath(output)).encode()
@@ -70,7 +71,14 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         raise OutputError(f"{output} can't be written: it is a folder")
     if os.path.exists(output) and not stat.S_ISREG(os.stat(output).st_mode):
         raise OutputError(f"{output} can't be written: it is not a regular file")
-    folder = os.path.dirname(output) or "."
+    place = followed(output)
+    folder = os.path.dirname(place) or "."
+    try:
+        os.stat(place)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        raise OutputError(f"{output} can't be written: {error.strerror}") from None
     if not os.path.isdir(folder):
         raise OutputError(f"{output} can't be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -83,15 +91,6 @@ def _exists(output: str) -> SettingsError:
     return SettingsError(f"{output} exists: give another name, or --overwrite")
 
 
-def _same(output: str, name: str) -> bool:
-    if output == name:
-        return True
-    try:
-        return os.path.samefile(output, name)
-    except (OSError, ValueError):
-        return False
-
-
 @contextmanager
 def placed(
     output: str, inputs: Sequence[str] = (), *, overwrite: bool = False
@@ -99,8 +98,9 @@ def placed(
     """A hidden folder to work in, and in it the path that becomes the output on success.
 
     Whatever happens, the folder is removed; nothing else is touched unless all went well. The
-    folder lies beside the output, on the same file system, so that the last step is a rename;
-    outputs that only GDAL can reach are copied from the system's temporary folder.
+    folder lies beside the output, on the same file system, so that the last step is a rename; links
+    stay links, and what they point to is replaced. Outputs that only GDAL can reach are copied from
+    the system's temporary folder.
 
     Yields:
         The folder's path, and the path of the file to write.
@@ -119,6 +119,8 @@ def placed(
             os.mkdir(folder, 0o700)
         path = os.path.join(folder, "output" + os.path.splitext(output)[1])
         yield folder, path
+        if not overwrite and exists(output):  # somebody else was faster
+            raise _exists(output)
         with writing(output):
             if virtual:
                 rasterio.shutil.copyfiles(path, output)
@@ -137,7 +139,7 @@ def placed(
 
 def _workplace(output: str) -> tuple[str, str]:
     """Where an output is made: a folder, and how the hidden folders in it begin."""
-    whole = output if is_virtual(output) else os.path.abspath(output)
+    whole = output if is_virtual(output) else os.path.abspath(followed(output))
     key = hashlib.blake2b(os.fsencode(whole), digest_size=6).hexdigest()
     parent = tempfile.gettempdir() if is_virtual(output) else os.path.dirname(whole)
     return parent, f".georeg-{key}-"
@@ -163,15 +165,20 @@ def abandon() -> None:
 
 
 def _replace(path: str, output: str) -> None:
+    target = followed(output)
     _sync(path)
-    os.replace(path, output)
+    os.replace(path, target)
     for suffix in _SIDECARS:
+        if target != output and os.path.isfile(output + suffix):
+            os.remove(output + suffix)  # GDAL looks beside the link as well as beside its target
         if os.path.isfile(path + suffix):
             # Rare: a CRS that GeoTIFF can't express. Without it the output would have none.
-            os.replace(path + suffix, output + suffix)
-        elif os.path.isfile(output + suffix):
-            os.remove(output + suffix)
-    _sync(os.path.dirname(os.path.abspath(output)))
+            if target != output:
+                shutil.copyfile(path + suffix, output + suffix)
+            os.replace(path + suffix, target + suffix)
+        elif os.path.isfile(target + suffix):
+            os.remove(target + suffix)
+    _sync(os.path.dirname(os.path.abspath(target)))
 
 
 def _sync(path: str) -> None:
