@@ -1,0 +1,69 @@
+"""What the panel says, in the words and numbers of the language that QGIS speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from georeg_qgis.gui import sentences
+from georeg_qgis.gui.inputs import Inputs
+from georeg_qgis.gui.points_table import _COLUMNS
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QLocale
+from qgis.PyQt.QtWidgets import QLabel
+
+REPORT = {
+    "transform": "similarity",
+    "tie_points": {"count": 9, "inliers": 8, "offset_before": {"rmse_px": 12.34}},
+    "verdict": {
+        "ok": True, "status": "aligned", "displacement_px": 4.2, "coverage": 0.5,
+        "accuracy": {"rmse_px": 0.456, "rmse_m": 0.5, "ce90_px": 0.7, "ce90_m": 1.0},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def german(application: Any) -> Iterator[None]:
+    before = QLocale()
+    QLocale.setDefault(QLocale("de_DE"))
+    yield
+    QLocale.setDefault(before)
+
+
+def test_numbers_have_the_comma_of_the_language(german: None) -> None:
+    """QGIS writes lengths so; one line mustn't have both."""
+    told = dict(sentences.numbers(REPORT))
+    assert told["RMSE"] == "0,46 px (0,50 m)"
+    assert told["Off before"] == "12,3 px"
+    assert "4,2" in sentences.headline(REPORT)
+
+
+def test_every_number_says_what_it_means(application: Any) -> None:
+    for name, _ in sentences.numbers(REPORT):
+        assert len(sentences.meaning(name)) > 20, name
+    assert dict(sentences.numbers(REPORT))["Transform"] == "Similarity (shift, rotation, scale)"
+    assert all(tip for name, _, tip in _COLUMNS if name != "id")
+
+
+def test_options_are_called_as_in_the_panel(application: Any) -> None:
+    text = "A larger --max-shift or --search wide may find it; --working-resolution 2, --area 1 2"
+    assert sentences.in_panel(text) == (
+        "A larger 'Largest shift' or 'Search range' wide may find it; --working-resolution 2, "
+        "'Area' 1 2"
+    )
+    inputs = Inputs(QgsMapCanvas())
+    labels = {label.text() for label in inputs.findChildren(QLabel)}
+    labels |= {inputs.moving.lost.text(), "Set Layer CRS"}  # the latter is QGIS' own
+    assert set(sentences._HERE.values()) <= labels
+
+
+def test_every_choice_says_what_it_means(application: Any) -> None:
+    inputs = Inputs(QgsMapCanvas())
+    sides = (inputs.moving, inputs.reference)
+    for field in (
+        inputs.transform, inputs.matcher, inputs.device, inputs.search, inputs.max_shift,
+        inputs.max_rmse, inputs.grid, inputs.resampling, inputs.moving.lost,
+        *(side.modality for side in sides), *(side.bands for side in sides),
+    ):  # fmt: skip
+        assert field.toolTip()
