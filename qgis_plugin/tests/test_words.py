@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from georeg_qgis.gui import sentences
 from georeg_qgis.gui.inputs import Inputs
-from georeg_qgis.gui.points_table import _COLUMNS
+from georeg_qgis.gui.points_table import _COLUMNS, PointsModel
+from qgis.core import QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QLocale
 from qgis.PyQt.QtWidgets import QLabel
@@ -67,3 +69,17 @@ def test_every_choice_says_what_it_means(application: Any) -> None:
         *(side.modality for side in sides), *(side.bands for side in sides),
     ):  # fmt: skip
         assert field.toolTip()
+
+
+def test_points_that_cant_be_changed_are_said(application: Any, tmp_path: Path) -> None:
+    """The tick stayed where it was, without a word."""
+    names = [name for name, _, _ in _COLUMNS]
+    table = tmp_path / "points.csv"
+    table.write_text(",".join(names) + "\n1,1,0.5,0.3,0.4,0.9,1\n")
+    layer = QgsVectorLayer(f"file://{table}?type=csv", "points", "delimitedtext")
+    assert layer.isValid()
+    model, told = PointsModel(layer), []
+    model.failed.connect(told.append)
+    model.show(layer)
+    assert not model.set_enabled([0], False)
+    assert "can't be changed" in told[0]

@@ -132,6 +132,7 @@ class Panel(QgsDockWidget):
         self.setup_button.clicked.connect(self.open_setup)
         self.inputs.models.clicked.connect(self.open_models)
         self.help_button.clicked.connect(lambda: _open(help_page()))
+        self.results.model.failed.connect(self._trouble)
         self.results.refit.connect(self.refit)
         self.results.page.connect(self._open_report)
         self.results.send.connect(self._send_points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, pyqtSignal
 
 from ..compat import number
 from ..engine.words import N_
@@ -29,6 +29,8 @@ _BOXES = ("enabled",)
 
 class PointsModel(QAbstractTableModel):
     """Rows are features of the layer of tie points."""
+
+    failed = pyqtSignal(str)  # to write to the layer
 
     def __init__(self, parent: QObject) -> None:
         """Empty. It goes with its parent, in the GUI thread: Python clears up in any thread."""
@@ -63,6 +65,12 @@ class PointsModel(QAbstractTableModel):
         field = layer.fields().indexOf("enabled")
         changes = {self._fids[row]: {field: enabled} for row in rows}
         if not layer.dataProvider().changeAttributeValues(changes):
+            self.failed.emit(
+                tr(
+                    "The points can't be changed: the GeoPackage is read-only, or another program "
+                    "holds it."
+                )
+            )
             return False
         for row in rows:
             self._rows[row][0] = enabled

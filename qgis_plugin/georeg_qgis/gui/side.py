@@ -63,7 +63,8 @@ class Side(QGroupBox):
             form.addRow("", self.lost)
         add_row(
             form, tr("Shows"), self.modality,
-            tr("What kind of picture it is. Name it where radar or a map is taken for a photograph."),
+            tr("What kind of picture it is. Name it where radar or a map is taken for a "
+               "photograph."),
         )  # fmt: skip
         add_row(
             form, tr("Bands"), self.bands,

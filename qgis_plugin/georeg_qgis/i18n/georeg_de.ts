@@ -801,7 +801,7 @@
     <message>
       <location filename="../gui/inputs.py" />
       <source>How values between pixels are found. Nearest keeps classes as they are.</source>
-      <translation>Wie Werte zwischen den Pixeln entstehen. „Nächster Nachbar“ lässt Klassen, wie sie sind.</translation>
+      <translation>Wie Werte zwischen den Pixeln entstehen. „Nächster“ lässt Klassen, wie sie sind.</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -1103,6 +1103,11 @@ Ersetzen?</translation>
       <location filename="../gui/points_table.py" />
       <source>Whether the point agrees with those around it</source>
       <translation>Ob der Punkt zu denen um ihn herum passt</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
+      <source>The points can't be changed: the GeoPackage is read-only, or another program holds it.</source>
+      <translation>Die Punkte lassen sich nicht ändern: Das GeoPackage ist schreibgeschützt, oder ein anderes Programm hält es fest.</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
