@@ -10,10 +10,12 @@ import pytest
 from georeg_qgis.gui import sentences
 from georeg_qgis.gui.inputs import Inputs
 from georeg_qgis.gui.points_table import _COLUMNS, PointsModel
+from georeg_qgis.gui.shades import SHADES, shade
 from qgis.core import QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QLocale
-from qgis.PyQt.QtWidgets import QLabel
+from qgis.PyQt.QtGui import QColor, QPalette
+from qgis.PyQt.QtWidgets import QApplication, QLabel
 
 REPORT = {
     "transform": "similarity",
@@ -83,3 +85,35 @@ def test_points_that_cant_be_changed_are_said(application: Any, tmp_path: Path) 
     model.show(layer)
     assert not model.set_enabled([0], False)
     assert "can't be changed" in told[0]
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    """As the Web Content Accessibility Guidelines 2.1 define it: 1 to 21."""
+
+    def light(colour: QColor) -> float:
+        parts = (colour.redF(), colour.greenF(), colour.blueF())
+        red, green, blue = (
+            c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("base", "window"), [("#ffffff", "#efefef"), ("#1e1e1e", "#2d2d2d"), ("#323232", "#3c3c3c")]
+)
+def test_texts_can_be_read_in_every_theme(application: Any, base: str, window: str) -> None:
+    """4.5 is what the guidelines want; blue on dark grey had 2.7."""
+    before = QApplication.palette()
+    theme = QPalette(before)
+    theme.setColor(QPalette.ColorRole.Base, QColor(base))
+    theme.setColor(QPalette.ColorRole.Window, QColor(window))
+    QApplication.setPalette(theme)
+    try:
+        for name in SHADES:
+            for ground in (base, window):
+                assert contrast(QColor(shade(name)), QColor(ground)) >= 4.5, (name, ground)
+    finally:
+        QApplication.setPalette(before)

@@ -24,6 +24,7 @@ from ..algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
 from ..engine.words import N_
 from ..texts import tr
 from .area import Area
+from .shades import shade
 from .side import Side, add_row
 
 TRANSFORM_WORDS = {
@@ -68,7 +69,8 @@ class Inputs(QScrollArea):
         self.reference = Side(
             "REFERENCE", tr("Reference (stays)"), tr("The layer that is in place.")
         )
-        for side, colour in ((self.moving, "#d55e00"), (self.reference, "#0072b2")):
+        for side in (self.moving, self.reference):
+            colour = shade(side.name.lower())
             side.setStyleSheet(f"QGroupBox::title {{ color: {colour}; font-weight: bold; }}")
         self.swap = QPushButton("⇅  " + tr("Swap"))
         self.swap.setToolTip(tr("Let the other one move"))

@@ -40,10 +40,8 @@ from .models_dialog import ModelsDialog
 from .results import Results
 from .sentences import in_panel
 from .setup_dialog import SetupDialog
+from .shades import SHADES, shade
 from .tasks import Function, Job
-
-# Others are in the theme's own.
-_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c"}
 
 
 class Panel(QgsDockWidget):
@@ -347,15 +345,15 @@ class Panel(QgsDockWidget):
 
     def _trouble(self, text: str) -> None:
         told = html.escape(in_panel(text))
-        self.stage.setText(f"<span style='color:{_COLOURS['error']}'>{told}</span>")
+        self.stage.setText(f"<span style='color:{shade('error')}'>{told}</span>")
         self._line("error", text)
 
     def _line(self, level: str, text: str) -> None:
-        colour = _COLOURS.get(level, "palette(text)")
+        colour = shade(level) if level in SHADES else "palette(text)"  # the theme's own
         weight = "bold" if level == "stage" else "normal"
         now = time.strftime("%H:%M:%S")
         self.log.append(
-            f"<span style='color:#90a4ae'>{now}</span> "
+            f"<span style='color:{shade('debug')}'>{now}</span> "
             f"<span style='color:{colour}; font-weight:{weight}'>{html.escape(text)}</span>"
         )
 

@@ -12,6 +12,7 @@ from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGroupBox, QL
 from ..engine.words import N_
 from ..layers import LayerError, source_of, without_place
 from ..texts import tr
+from .shades import shade
 
 SHOWN = {
     "auto": N_("Decide by the data"),
@@ -45,7 +46,7 @@ class Side(QGroupBox):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setVisible(False)
-        self.note.setStyleSheet("color: #b04a00;")
+        self.note.setStyleSheet(f"color: {shade('warning')};")
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(tr("Layer"), self.layers)
