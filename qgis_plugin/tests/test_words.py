@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from georeg_qgis.gui import sentences
 from georeg_qgis.gui.inputs import Inputs
+from georeg_qgis.gui.loading import Result
 from georeg_qgis.gui.points_table import _COLUMNS, PointsModel
+from georeg_qgis.gui.results import Results
 from georeg_qgis.gui.shades import SHADES, shade
 from qgis.core import QgsVectorLayer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QLocale
+from qgis.PyQt.QtCore import QCoreApplication, QLocale
 from qgis.PyQt.QtGui import QColor, QPalette
-from qgis.PyQt.QtWidgets import QApplication, QLabel
+from qgis.PyQt.QtWidgets import QApplication, QLabel, QMainWindow
 
 REPORT = {
     "transform": "similarity",
@@ -25,6 +27,20 @@ REPORT = {
         "accuracy": {"rmse_px": 0.456, "rmse_m": 0.5, "ce90_px": 0.7, "ce90_m": 1.0},
     },
 }  # fmt: skip
+
+
+@pytest.fixture
+def canvas(application: Any) -> Iterator[QgsMapCanvas]:
+    """Of a window that takes along what is put into it."""
+    window = QMainWindow()
+    yield QgsMapCanvas(window)
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, 52)
+
+
+def put(widget: Any, canvas: QgsMapCanvas) -> Any:
+    widget.setParent(canvas.parent())
+    return widget
 
 
 @pytest.fixture
@@ -50,20 +66,32 @@ def test_every_number_says_what_it_means(application: Any) -> None:
     assert all(tip for name, _, tip in _COLUMNS if name != "id")
 
 
-def test_options_are_called_as_in_the_panel(application: Any) -> None:
+def test_long_words_leave_the_panel_narrow(canvas: QgsMapCanvas) -> None:
+    results = put(Results(canvas), canvas)
+    results.add(Result("a" * 200, {}, {}, REPORT))
+    assert results.minimumSizeHint().width() <= 340
+
+
+def test_what_had_no_place_was_not_off(application: Any) -> None:
+    placed = {**REPORT, "verdict": {**REPORT["verdict"], "placed": True}}
+    assert "Off before" not in dict(sentences.numbers(placed))
+    assert sentences.headline(placed) == "Aligned: placed by what it shows."
+
+
+def test_options_are_called_as_in_the_panel(canvas: QgsMapCanvas) -> None:
     text = "A larger --max-shift or --search wide may find it; --working-resolution 2, --area 1 2"
     assert sentences.in_panel(text) == (
         "A larger 'Largest shift' or 'Search range' wide may find it; --working-resolution 2, "
         "'Area' 1 2"
     )
-    inputs = Inputs(QgsMapCanvas())
+    inputs = put(Inputs(canvas), canvas)
     labels = {label.text() for label in inputs.findChildren(QLabel)}
     labels |= {inputs.moving.lost.text(), "Set Layer CRS"}  # the latter is QGIS' own
     assert set(sentences._HERE.values()) <= labels
 
 
-def test_every_choice_says_what_it_means(application: Any) -> None:
-    inputs = Inputs(QgsMapCanvas())
+def test_every_choice_says_what_it_means(canvas: QgsMapCanvas) -> None:
+    inputs = put(Inputs(canvas), canvas)
     sides = (inputs.moving, inputs.reference)
     for field in (
         inputs.transform, inputs.matcher, inputs.device, inputs.search, inputs.max_shift,

@@ -205,6 +205,7 @@ class Results(QWidget):
         for row, (name, value) in enumerate(rows):
             label, shown = QLabel(name), QLabel(f"<b>{value}</b>")
             shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            shown.setWordWrap(True)
             for widget in (label, shown):
                 widget.setToolTip(meaning(name))
             self._numbers.addWidget(label, row, 0)

@@ -116,7 +116,7 @@ def numbers(report: dict[str, Any]) -> list[tuple[str, str]]:
                 text += f" ({QgsUnitTypes.formatDistance(accuracy[f'{key}_m'], 2, metres)})"
             found.append((name, text))
     before = (points.get("offset_before") or {}).get("rmse_px")
-    if before is not None:
+    if before is not None and not verdict.get("placed"):  # it wasn't anywhere
         found.append((tr("Off before"), f"{shown(before, 1)} px"))
     if report.get("transform"):
         name = str(report["transform"])
