@@ -39,7 +39,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitFile:
     """A transform, its frame, and where it comes from.
 
@@ -60,6 +60,12 @@ class FitFile:
     moving_shape: tuple[int, int]
     moving_crs: CRS | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line, without the numbers."""
+        rows, columns = self.frame.shape
+        where = f"{columns} x {rows} px in {crs_name(self.frame.crs)}"
+        return f"<FitFile: {self.transform.name}, in a frame of {where}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -207,9 +207,7 @@ class OutputSettings:
             raise SettingsError(f"output format '{self.driver}' is none of {', '.join(DRIVERS)}")
         if not isinstance(self.resolution, tuple):
             raise SettingsError("--resolution must be one or two numbers above 0, in a tuple")
-        if len(self.resolution) > 2 or not all(
-            isinstance(r, Real) and 0 < r < math.inf for r in self.resolution
-        ):
+        if len(self.resolution) > 2 or not all(map(_is_above_0, self.resolution)):
             raise SettingsError("--resolution must be one or two numbers above 0")
         _check_box("--bounds", self.bounds)
         _check_crs("dst_crs", self.dst_crs)
@@ -273,7 +271,7 @@ def _check_flags(settings: Any, names: Sequence[str]) -> None:
 
 def _check_bands(name: str, bands: Any) -> None:
     if not isinstance(bands, tuple) or not all(
-        isinstance(band, Integral) and band >= 1 for band in bands
+        isinstance(band, int) and band >= 1 for band in bands
     ):
         raise SettingsError(
             f"{_option(name)} must be numbers of bands, from 1, such as (3, 2, 1), not {bands!r}"
@@ -315,6 +313,10 @@ def _check_crs(name: str, value: Any) -> None:
             f"{_option(name)} must be text such as 'EPSG:32633', not {type(value).__name__}: "
             "of a CRS object give its to_wkt()"
         )
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 def _check_above_0(name: str, value: Any) -> None:
@@ -368,6 +370,7 @@ class OrthoSettings:
         Raises:
             SettingsError: a value makes no sense.
         """
+        _make_plain(self)
         for name, known in (
             ("dem_datum", DATUMS), ("dem_voids", VOIDS), ("gcps", GCP_ROLES), ("bias", BIASES),
         ):  # fmt: skip

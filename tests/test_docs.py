@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from affine import Affine
 
 import docs_cases as cases
-from georeg import transforms
+import georeg
+from georeg import errors, transforms
 from georeg.grid import apply_affine
 from georeg.report.rereading import read_report
 from georeg_cli.main import cli
@@ -29,7 +31,8 @@ def test_blocks_run_and_find_the_truth(page: str, tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     for block in wanted:
         if block.language == "python":
-            exec(compile(block.text, page, "exec"), names)
+            with cases.inside(tmp_path):
+                exec(compile(block.text, page, "exec"), names)
             continue
         code, said = cases.bash(block.text, tmp_path)
         assert code == 0, f"{block.text}\n{said}"
@@ -88,3 +91,23 @@ def test_every_page_is_in_the_navigation() -> None:
     listed = (cases.ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for path in cases.DOCS.rglob("*.md"):
         assert f"- {path.relative_to(cases.DOCS)}\n" in listed, path
+
+
+def test_what_the_python_page_tells_of_can_be_imported_as_it_says() -> None:
+    """From `georeg`, or from the module that the heading names."""
+    text = (cases.DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    told = re.findall(r"^::: ([\w.]+)(\n    options: .*)?$", text, re.MULTILINE)
+    assert len(told) > 30
+    for path, options in told:
+        if path == "georeg.errors":
+            names = [n for n, e in vars(errors).items() if isinstance(e, type)]
+            assert set(names) - set(georeg.__all__) == {"OutOfDeviceMemoryError"}
+            continue
+        module, _, name = path.rpartition(".")
+        found = getattr(importlib.import_module(module), name)
+        if "show_root_full_path: true" not in options:
+            assert name in georeg.__all__, f"{name}: georeg has none; the page must say where it is"
+            assert getattr(georeg, name) is found
+    assert set(georeg.__all__) - {path.rpartition(".")[2] for path, _ in told} <= {
+        "__version__", *vars(errors),
+    }  # fmt: skip

@@ -72,7 +72,7 @@ def test_what_names_nothing(
         (georeg.OutputSettings, {"bounds": "1 2 3 4"}, "--bounds must be four numbers"),
         (georeg.OutputSettings, {"grid": None}, "--grid must be text, not NoneType"),
         (georeg.OutputSettings, {"overwrite": "no"}, "--overwrite must be True or False, not 'no'"),
-        (georeg.OutputSettings, {"creation": {"COMPRESS": None}}, "option 'COMPRESS' can't be None"),
+        (georeg.OutputSettings, {"creation": {"LEVEL": None}}, "option 'LEVEL' can't be None"),
         (georeg.Settings, {"moving_bands": 3}, r"--moving-bands must be numbers of bands, from 1"),
         (georeg.Settings, {"moving_bands": ("red",)}, r"such as \(3, 2, 1\), not \('red',\)"),
         (georeg.Settings, {"georef": "no"}, "--georef must be True or False, not 'no'"),
@@ -86,7 +86,7 @@ def test_settings_of_the_wrong_kind(kind: Any, values: dict[str, Any], said: str
 
 
 def test_numbers_of_numpy(pair: scenes.Pair, tmp_path: Path) -> None:
-    """As they come out of tables, `bounds` and masks; a page ended in a ValueError after the work."""
+    """As they come out of tables and bounds; a page ended in a ValueError after the work."""
     with rasterio.open(pair.reference) as reference:
         left, bottom, right, top = reference.bounds
     settings = georeg.Settings(
@@ -114,3 +114,34 @@ def test_numbers_of_numpy(pair: scenes.Pair, tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "a.tif") as made:
         assert made.width == 50
         assert made.block_shapes == [(128, 128)]
+
+
+def test_paths_all_along(pair: scenes.Pair, tmp_path: Path) -> None:
+    """A report ended in "PosixPath is not JSON serializable" or an AttributeError."""
+    moving, reference = Path(pair.moving), Path(pair.reference)
+    found = georeg.measure(moving, reference, QUICK)
+    side = georeg.open_side(reference)
+    table = georeg.PointTable.of(
+        found.matches, found.inlier, found.residuals, side.georef, side.crs
+    )
+    georeg.write_points(tmp_path / "points.csv", table)
+    again = georeg.read_points(tmp_path / "points.csv")
+    fitted = georeg.fit_matches(moving, reference, again.matches(side.georef, side.crs), QUICK)
+    for name in ("a.json", "a.html"):
+        georeg.write_report(tmp_path / name, fitted)
+    assert json.loads((tmp_path / "a.json").read_text())["moving"] == pair.moving
+    with pytest.raises(georeg.SettingsError, match="an int is no report"):
+        georeg.write_report(3, fitted)
+
+
+def test_results_show_themselves_in_a_line(pair: scenes.Pair) -> None:
+    """Notebooks and failing tests printed thousands of coefficients and the whole report."""
+    found = georeg.measure(pair.moving, pair.reference, QUICK)
+    side = georeg.open_side(pair.reference)
+    table = georeg.PointTable.of(
+        found.matches, found.inlier, found.residuals, side.georef, side.crs
+    )
+    assert repr(found).startswith("<Alignment: aligned: moved by 3.9 px, error ")
+    assert repr(found).endswith(f"; {len(found.matches)} tie points>")
+    assert repr(found.fit).startswith("<FitFile: shift, in a frame of ")
+    assert repr(table) == f"<PointTable: {len(table)} tie points, {int(table.usable.sum())} usable>"
