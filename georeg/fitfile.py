@@ -102,10 +102,12 @@ class FitFile:
             scale = Affine.scale(self.moving_shape[1] / columns, self.moving_shape[0] / rows)
             return AffineGeoref(self.placement @ scale), self.frame.crs
         crs = self.moving_crs or header.crs
-        if header.georef is None or crs is None:
+        if header.georef is None:
             raise InputError(
                 f"{name} has no georeference, but the fit belongs to a georeferenced raster"
             )
+        if crs is None:
+            raise InputError(f"{name} has no CRS: name it with --moving-crs, e.g. EPSG:32633")
         return header.georef, crs
 
     @property

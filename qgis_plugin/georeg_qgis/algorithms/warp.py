@@ -85,6 +85,7 @@ class WarpAlgorithm(EngineAlgorithm):
             raise QgsProcessingException(tr("Give either a fit or tie points."))
         given = self.given(values, context)
         grid = _without(given, "--transform")
+        grid += self.crs(values, context, MOVING="INPUT")
         if fit:
             return self._warp(raster, fit, output, grid, feedback, (0.0, 100.0))
         written = [report_beside(output)]
