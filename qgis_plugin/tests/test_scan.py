@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,40 @@ def test_a_scan_finds_its_place(
     until(lambda: panel.job is None)
     assert "No coordinates: look everywhere" in panel.stage.text()
     assert "--no-georef" not in panel.stage.text()
+
+
+def test_a_fit_applied_to_a_layer_whose_crs_was_set_in_qgis(
+    plugin: Any, naip: tuple[str, str], tmp_path: Path, python: str
+) -> None:
+    """As a band that came without one."""
+    from osgeo import gdal
+    from qgis.core import (
+        QgsApplication,
+        QgsCoordinateReferenceSystem,
+        QgsProcessingContext,
+        QgsProcessingFeedback,
+    )
+
+    fit, band = tmp_path / "fit.json", str(tmp_path / "band.tif")
+    done = subprocess.run(
+        [python, "-I", "-m", "georeg", "align", naip[0], "--reference", naip[1], "-o",
+         str(tmp_path / "a.tif"), "--fit", str(fit), "--max-tiles", "4"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    copy = gdal.Translate(band, gdal.Open(naip[0]))
+    copy.SetProjection("")
+    del copy
+    layer = QgsRasterLayer(band, "band")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+    QgsProject.instance().addMapLayer(layer)
+    context = QgsProcessingContext()
+    context.setProject(QgsProject.instance())
+    values = {"INPUT": layer, "FIT": str(fit), "OUTPUT": str(tmp_path / "w.tif")}
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:warp")
+    feedback = QgsProcessingFeedback()
+    _, ok = algorithm.run(values, context, feedback)
+    assert ok, feedback.textLog()
+    one, other = gdal.Open(str(tmp_path / "w.tif")), gdal.Open(str(tmp_path / "a.tif"))
+    assert one.GetGeoTransform() == other.GetGeoTransform()
+    assert one.ReadRaster() == other.ReadRaster()
