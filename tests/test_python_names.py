@@ -34,6 +34,7 @@ def test_path_objects(pair: scenes.Pair, tmp_path: Path) -> None:
     assert {p.name for p in tmp_path.iterdir()} == {"a.tif", "b.tif", "fit.json", "report.json"}
     many = georeg.align_many([moving], tmp_path / "many", reference, QUICK)
     assert many.exit_code == 0, [record.message for record in many.records]
+    assert repr(many) == f"<BatchResult: {many.sentence()}; exit code 0>"
     assert many.records[0].output == str(tmp_path / "many" / "moving.tif")
 
 

@@ -53,7 +53,7 @@ Check = Callable[[], None]
 """Called from time to time in the thread that runs the batch; may raise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BatchResult:
     """What came of a batch.
 
@@ -74,6 +74,10 @@ class BatchResult:
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
     trouble: str = ""
+
+    def __repr__(self) -> str:
+        """One line, without the records."""
+        return f"<BatchResult: {self.sentence()}; exit code {self.exit_code}>"
 
     @property
     def counts(self) -> dict[str, int]:
