@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from georeg.applying import apply_fit as apply_fit
     from georeg.batch.many import align_many as align_many
     from georeg.batch.options import BatchOptions as BatchOptions
-    from georeg.batch.run import BatchResult as BatchResult
+    from georeg.batch.result import BatchResult as BatchResult
     from georeg.comparing import compare_fits as compare_fits
     from georeg.errors import BatchError as BatchError
     from georeg.errors import GeoregError as GeoregError
@@ -50,7 +50,7 @@ _WHERE = {
     "Alignment": "alignment",
     "BatchError": "errors",
     "BatchOptions": "batch.options",
-    "BatchResult": "batch.run",
+    "BatchResult": "batch.result",
     "FitFile": "fitfile",
     "GeoregError": "errors",
     "Grid": "grid",
