@@ -12,6 +12,7 @@ from georeg_qgis.gui.inputs import Inputs
 from georeg_qgis.gui.loading import Result
 from georeg_qgis.gui.points_table import _COLUMNS, PointsModel
 from georeg_qgis.gui.results import Results
+from georeg_qgis.gui.setup_dialog import SetupDialog
 from georeg_qgis.gui.shades import SHADES, shade
 from qgis.core import QgsVectorLayer
 from qgis.gui import QgsMapCanvas
@@ -145,3 +146,11 @@ def test_texts_can_be_read_in_every_theme(application: Any, base: str, window: s
                 assert contrast(QColor(shade(name)), QColor(ground)) >= 4.5, (name, ground)
     finally:
         QApplication.setPalette(before)
+
+
+def test_errors_of_the_set_up_are_shown_whole(canvas: QgsMapCanvas) -> None:
+    """What looks like a tag was swallowed, and lines ran together."""
+    setup = SetupDialog(canvas.parent())
+    setup._ended(None, "ImportError: <module 'torch'>\nno space left", "")
+    assert "&lt;module 'torch'&gt;" in setup.status.text().replace("&#x27;", "'")
+    assert "<br>no space left" in setup.status.text()
