@@ -82,10 +82,10 @@ class Command(click.Command):
         except click.NoSuchOption as error:
             names = [name for param in self.get_params(ctx) for name in param.opts]
             begun = [name for name in names if name.startswith(error.option_name)]
-            close = begun[:3] or error.possibilities
-            raise click.NoSuchOption(
-                error.option_name, possibilities=close, ctx=error.ctx
-            ) from None
+            if not begun:
+                raise
+            meant = f"No such option '{error.option_name}'; did you mean {', '.join(begun[:3])}?"
+            raise click.NoSuchOption(error.option_name, meant, ctx=error.ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, and turn whatever goes wrong into one line and an exit code."""

@@ -200,7 +200,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(scene: tuple[str, str], tmp_
         (("--memory", "1"), "16 or more"),
         (("--moving-crs", "EPSG:0"), "is not a CRS"),
         (("--modality", "x-ray"), "x-ray"),
-        (("--ref", "x.tif"), "Did you mean one of: '--reference'"),
+        (("--ref", "x.tif"), "did you mean --reference, --reference-bands"),
     ],
 )
 def test_wrong_usage(
