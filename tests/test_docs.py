@@ -64,6 +64,13 @@ def off(report: dict[str, Any]) -> float:
     return float(np.sqrt(((found - true) ** 2).sum(axis=1).mean()))
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_guides_rasters_are_made_without_a_warning(tmp_path: Path) -> None:
+    """The first command of the guides told of a missing georeference, which is as it should be."""
+    cases.scenes().make(tmp_path, ("old_map.png",))
+    assert (tmp_path / "old_map.png").stat().st_size > 1000
+
+
 def commands(group: click.Group, ctx: click.Context) -> list[click.Command]:
     found: list[click.Command] = []
     for name in group.list_commands(ctx):
