@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from affine import Affine
 
 import docs_cases as cases
 import georeg
+from cli_cases import run
 from georeg import errors, transforms
 from georeg.grid import apply_affine
 from georeg.report.rereading import read_report
@@ -118,3 +120,19 @@ def test_what_the_python_page_tells_of_can_be_imported_as_it_says() -> None:
     assert set(georeg.__all__) - {path.rpartition(".")[2] for path, _ in told} <= {
         "__version__", *vars(errors),
     }  # fmt: skip
+
+
+def test_every_key_of_reports_is_told(tmp_path: Path) -> None:
+    """Programs read them; six of the report's had no word."""
+    told = set(re.findall(r"`(\w+)`", (cases.DOCS / "formats.md").read_text(encoding="utf-8")))
+    cases.prepare(tmp_path, [cases.Block("bash", "", ("2020.tif", "satellite.tif"))])
+    with cases.inside(tmp_path):
+        found = georeg.align("2020.tif", "satellite.tif", report_path="report.json")
+        checked = run("check", "2020.tif", "--reference", "satellite.tif", "--json")
+        assert found.fit is not None
+        found.fit.save("fit.json")
+        compared = run("check", "fit.json", "--reference", "fit.json", "--json")
+    report = read_report(str(tmp_path / "report.json"))
+    numbers, fits = json.loads(checked.out), json.loads(compared.out)
+    keys = {*report, *numbers, *numbers["error"], *fits}
+    assert keys <= told, sorted(keys - told)
