@@ -31,7 +31,8 @@ from .values import BBOX
 
 if TYPE_CHECKING:
     from georeg.batch.job import Job
-    from georeg.batch.run import BatchResult, Event
+    from georeg.batch.result import BatchResult
+    from georeg.batch.run import Event
 
 _JOBS, _STAC, _STACK = "Jobs", "STAC", "Time series"
 

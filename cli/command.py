@@ -78,6 +78,18 @@ class Command(click.Command):
             with formatter.section(name):
                 formatter.write_dl(records)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; a beginning of options' names (--ref) is taken for those before others."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            names = [name for param in self.get_params(ctx) for name in param.opts]
+            begun = [name for name in names if name.startswith(error.option_name)]
+            if not begun:
+                raise
+            meant = f"No such option '{error.option_name}'; did you mean {', '.join(begun[:3])}?"
+            raise click.NoSuchOption(error.option_name, meant, ctx=error.ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run, and turn whatever goes wrong into one line and an exit code."""
         if ctx.meta.get(_PRINTING):

@@ -23,7 +23,7 @@ from .options import (
 @argument("raster")
 @required("--fit", metavar="FIT.json", help="From 'georeg align --fit' or 'georeg fit'.")
 @required("-o", "--output", metavar="OUT", help="The aligned raster.")
-@options(*OUTPUT, "moving-nodata", "threads", "memory", *TALK)
+@options(*OUTPUT, "moving-nodata", "moving-crs", "threads", "memory", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Apply a fit to RASTER: the raster that was aligned, or another band or product of its scene.

@@ -169,9 +169,9 @@ def _for_shift_only(settings: Settings, wanted: OutputSettings) -> Settings:
 
 
 def measure(
-    moving: str,
-    reference: str,
-    settings: Settings,
+    moving: Name,
+    reference: Name,
+    settings: Settings | None = None,
     progress: Progress | None = None,
     *,
     pictures: bool = False,
@@ -188,6 +188,8 @@ def measure(
     Raises:
         InputError, SettingsError: as `align`.
     """
+    settings = settings or Settings()
+    moving, reference = name_of(moving, "raster"), name_of(reference, "raster")
     tell = progress or (lambda step, share: None)
     devices = devices_of(settings)
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
@@ -250,8 +252,8 @@ def _measured(
 
 
 def fit_matches(
-    moving: str,
-    reference: str,
+    moving: Name,
+    reference: Name,
     matches: Matches,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -273,6 +275,7 @@ def fit_matches(
         PointsError: the points are too few, degenerate, or agree on nothing.
     """
     settings = settings or Settings()
+    moving, reference = name_of(moving, "raster"), name_of(reference, "raster")
     tell = progress or (lambda step, share: None)
     with gdal_env(settings.threads), open_scene(moving, reference, settings) as scene:
         tell("fit", 0.0)

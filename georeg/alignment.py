@@ -20,11 +20,11 @@ from georeg.provenance import versions
 from georeg.report.contents import contents
 from georeg.report.facts import gather
 from georeg.report.pictures import Pictures, take_pictures
-from georeg.textfile import is_page, write_json, write_text
+from georeg.textfile import Name, is_page, name_of, write_json, write_text
 from georeg.verdict import Verdict
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Alignment:
     """What came out.
 
@@ -51,6 +51,10 @@ class Alignment:
     tiles: np.ndarray[Any, np.dtype[np.float64]] | None = None
     decisions: tuple[Decision, ...] = ()
     pictures: Pictures | None = None
+
+    def __repr__(self) -> str:
+        """One line: notebooks and logs would show thousands of numbers."""
+        return f"<Alignment: {self.verdict.sentence()}; {len(self.matches)} tie points>"
 
 
 def alignment_of(outcome: Outcome, *, pictures: bool) -> Alignment:
@@ -151,12 +155,13 @@ def told(
     return replace(result, output=output, report={**result.report, **more})
 
 
-def write_report(path: str, result: Alignment) -> None:
+def write_report(path: Name, result: Alignment) -> None:
     """Store a report: a page for people where the name ends in .html, else JSON.
 
     Raises:
         OutputError: it can't be written; nothing is left behind.
     """
+    path = name_of(path, "report")
     if is_page(path):
         from georeg.report.page import page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from affine import Affine
 
@@ -102,7 +103,8 @@ def apply_fit(
         raster: the raster that was aligned, or any other band or product of its scene.
         output: name of the result.
         output_settings: what it looks like.
-        settings: threads and memory.
+        settings: threads and memory, and the raster's nodata value and CRS where they aren't to
+            be its own.
         inputs: further files that must not be overwritten.
         progress: told what is being done.
 
@@ -120,6 +122,8 @@ def apply_fit(
     raster, output = name_of(raster, "raster"), name_of(output, "output")
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
     warp, write = warp_and_write_options(wanted, settings)
+    if settings.moving_crs is not None and parse_crs(settings.moving_crs) != fit.moving_crs:
+        fit = replace(fit, moving_crs=parse_crs(settings.moving_crs))
     tags = raster_tags(fit.info)
     with (
         gdal_env(settings.threads),

@@ -39,7 +39,7 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitFile:
     """A transform, its frame, and where it comes from.
 
@@ -60,6 +60,12 @@ class FitFile:
     moving_shape: tuple[int, int]
     moving_crs: CRS | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """One line, without the numbers."""
+        rows, columns = self.frame.shape
+        where = f"{columns} x {rows} px in {crs_name(self.frame.crs)}"
+        return f"<FitFile: {self.transform.name}, in a frame of {where}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -96,10 +102,12 @@ class FitFile:
             scale = Affine.scale(self.moving_shape[1] / columns, self.moving_shape[0] / rows)
             return AffineGeoref(self.placement @ scale), self.frame.crs
         crs = self.moving_crs or header.crs
-        if header.georef is None or crs is None:
+        if header.georef is None:
             raise InputError(
                 f"{name} has no georeference, but the fit belongs to a georeferenced raster"
             )
+        if crs is None:
+            raise InputError(f"{name} has no CRS: name it with --moving-crs, e.g. EPSG:32633")
         return header.georef, crs
 
     @property

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
 
@@ -119,6 +119,11 @@ class Settings:
         Raises:
             SettingsError: a value makes no sense.
         """
+        _make_plain(self)
+        _check_texts(self, ("matcher", "weights", "transform", "device"))
+        _check_flags(self, ("georef", "symmetric", "subpixel", "force", "compiled"))
+        for name in ("moving_bands", "reference_bands"):
+            _check_bands(name, getattr(self, name))
         if self.search not in SEARCHES:
             raise SettingsError(f"search '{self.search}' is none of {', '.join(SEARCHES)}")
         if self.max_shift_unit not in UNITS:
@@ -191,17 +196,19 @@ class OutputSettings:
         Raises:
             SettingsError: a value makes no sense.
         """
+        _make_plain(self)
+        _check_flags(self, ("overwrite", "shift_only", "embed_gcps"))
         if self.resampling not in RESAMPLINGS:
             raise SettingsError(
                 f"resampling '{self.resampling}' is none of {', '.join(RESAMPLINGS)}"
             )
         if self.driver not in DRIVERS:
             raise SettingsError(f"output format '{self.driver}' is none of {', '.join(DRIVERS)}")
-        if not isinstance(self.resolution, tuple | list):
+        if not isinstance(self.resolution, tuple):
             raise SettingsError("--resolution must be one or two numbers above 0, in a tuple")
-        if len(self.resolution) > 2 or any(not 0 < r < math.inf for r in self.resolution):
+        if len(self.resolution) > 2 or not all(map(_is_above_0, self.resolution)):
             raise SettingsError("--resolution must be one or two numbers above 0")
-        if not isinstance(self.grid, (str, os.PathLike)) or not os.fspath(self.grid):
+        if not isinstance(self.grid, str) or not self.grid:
             raise SettingsError(
                 f"--grid must be auto, reference, moving or the name of a raster, not {self.grid!r}"
             )
@@ -212,6 +219,8 @@ class OutputSettings:
             raise SettingsError(
                 f"creation must be a dict such as {{'COMPRESS': 'LZW'}}, not {self.creation!r}"
             )
+        options = {name: _creation_text(name, value) for name, value in self.creation.items()}
+        object.__setattr__(self, "creation", options)
         if self.shift_only and (
             self.resolution or self.bounds or self.dst_crs or self.grid != "auto"
         ):
@@ -229,6 +238,57 @@ class OutputSettings:
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+def _make_plain(settings: Any) -> None:
+    """NumPy's numbers and arrays, lists and paths become what Python has for them.
+
+    They come from tables, bounds and masks; reports and the processes of a batch can't hold them.
+    """
+    for part in fields(settings):
+        object.__setattr__(settings, part.name, _plain(getattr(settings, part.name)))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # without importing NumPy
+        value = value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_texts(settings: Any, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, str):
+            raise SettingsError(f"{_option(name)} must be text, not {type(value).__name__}")
+
+
+def _check_flags(settings: Any, names: Sequence[str]) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, Integral) or value not in (0, 1):
+            raise SettingsError(f"{_option(name)} must be True or False, not {value!r}")
+        object.__setattr__(settings, name, bool(value))
+
+
+def _check_bands(name: str, bands: Any) -> None:
+    if not isinstance(bands, tuple) or not all(
+        isinstance(band, int) and band >= 1 for band in bands
+    ):
+        raise SettingsError(
+            f"{_option(name)} must be numbers of bands, from 1, such as (3, 2, 1), not {bands!r}"
+        )
+
+
+def _creation_text(name: Any, value: Any) -> str:
+    """A creation option as GDAL takes it; 256 and True come from rasterio's habits."""
+    value = _plain(value)
+    if isinstance(value, bool):
+        return "YES" if value else "NO"
+    if not isinstance(name, str) or not isinstance(value, str | int | float):
+        raise SettingsError(f"creation option {name!r} can't be {value!r}: give a text or a number")
+    return str(value)
 
 
 def _check_number(name: str, value: Any) -> None:
@@ -258,6 +318,10 @@ def _check_crs(name: str, value: Any) -> None:
         )
 
 
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < float(value) < math.inf
+
+
 def _check_above_0(name: str, value: Any) -> None:
     _check_number(name, value)
     if value is not None and not 0 < float(value) < math.inf:
@@ -267,7 +331,7 @@ def _check_above_0(name: str, value: Any) -> None:
 def _check_box(option: str, box: Any) -> None:
     if box is None:
         return
-    if len(box) != 4:
+    if not isinstance(box, tuple) or len(box) != 4 or not all(isinstance(v, Real) for v in box):
         raise SettingsError(f"{option} must be four numbers: LEFT BOTTOM RIGHT TOP")
     left, bottom, right, top = box
     if not (left < right and bottom < top and all(map(math.isfinite, box))):
@@ -309,6 +373,7 @@ class OrthoSettings:
         Raises:
             SettingsError: a value makes no sense.
         """
+        _make_plain(self)
         for name, known in (
             ("dem_datum", DATUMS), ("dem_voids", VOIDS), ("gcps", GCP_ROLES), ("bias", BIASES),
         ):  # fmt: skip

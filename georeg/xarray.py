@@ -238,9 +238,8 @@ def _like(
     elif grid.b == 0 and grid.d == 0:
         coords[x] = grid.c + (np.arange(values.shape[2]) + 0.5) * grid.a
         coords[y] = grid.f + (np.arange(values.shape[1]) + 0.5) * grid.e
-    made = xr.DataArray(
-        values, dims=(first, y, x), coords=coords, name=original.name, attrs=dict(original.attrs)
-    )
+    made = xr.DataArray(values, dims=(first, y, x), coords=coords, attrs=dict(original.attrs))
+    made.name = original.name  # given above, None would become the name of Dask's graph
     made = made.rio.write_transform(grid)
     if like.rio.crs is not None:
         made = made.rio.write_crs(like.rio.crs)

@@ -124,13 +124,14 @@ def bash(text: str, folder: Path) -> tuple[int, str]:
 
 
 def _serve(caller: socket.socket, folder: Path) -> None:
-    with caller, caller.makefile("rw", encoding="utf-8") as stream, _inside(folder):
+    with caller, caller.makefile("rw", encoding="utf-8") as stream, inside(folder):
         result = run(*json.loads(stream.readline()))
         stream.write(json.dumps([result.code, result.out, result.err]) + "\n")
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a folder."""
     before = os.getcwd()
     os.chdir(folder)
     try:

@@ -23,7 +23,8 @@ import scenes
 from georeg.align import align
 from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
-from georeg.batch.run import BatchResult, Event, run_batch
+from georeg.batch.result import BatchResult
+from georeg.batch.run import Event, run_batch
 from georeg.settings import OutputSettings, Settings
 
 pytest.importorskip("distributed", reason="Dask isn't installed")

@@ -24,7 +24,8 @@ from georeg.batch.job import Job
 from georeg.batch.notices import notify
 from georeg.batch.options import BatchOptions
 from georeg.batch.records import FAILED, load_record, record_of
-from georeg.batch.run import BatchResult, Event, run_batch
+from georeg.batch.result import BatchResult
+from georeg.batch.run import Event, run_batch
 from georeg.settings import OutputSettings, Settings
 
 QUICK = Settings(transform="shift", threads=1, device="cpu")

@@ -20,7 +20,8 @@ from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.network import PairPoints, adjust, connected, loops
 from georeg.batch.picking import pick_reference
 from georeg.batch.records import DONE, FAILED, record_of
-from georeg.batch.run import BatchResult, check_jobs
+from georeg.batch.result import BatchResult
+from georeg.batch.run import check_jobs
 from georeg.batch.stack import Stack, run_stack
 from georeg.errors import SettingsError
 from georeg.settings import Settings

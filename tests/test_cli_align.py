@@ -85,6 +85,27 @@ def test_warp_gives_the_same_bytes(
     assert set(snapshot(tmp_path)) == {"w.tif"}
 
 
+def test_warp_of_a_band_without_a_crs(
+    aligned: tuple[Path, Outcome], scene: tuple[str, str], tmp_path: Path
+) -> None:
+    """`align` can be told which it is; a fit of another band that has one is as good."""
+    band = tmp_path / "band.tif"
+    with rasterio.open(scene[0]) as file:
+        crs, pixels = file.crs, file.read()
+        profile = {**file.profile, "crs": None}
+    with rasterio.open(band, "w", **profile) as file:
+        file.write(pixels)
+    call = ("warp", band, "--fit", aligned[0] / "fit.json", "--output", tmp_path / "b.tif")
+    result = run(*call)
+    assert result.code == 4
+    assert "has no CRS: name it with --moving-crs" in result.line
+    result = run(*call, "--moving-crs", crs.to_string())
+    assert result.code == 0, result.err
+    with rasterio.open(tmp_path / "b.tif") as made, rasterio.open(aligned[0] / "a.tif") as file:
+        np.testing.assert_array_equal(made.read(), file.read())
+        assert made.transform == file.transform
+
+
 def test_existing_outputs_are_kept(
     aligned: tuple[Path, Outcome], scene: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -179,6 +200,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(scene: tuple[str, str], tmp_
         (("--memory", "1"), "16 or more"),
         (("--moving-crs", "EPSG:0"), "is not a CRS"),
         (("--modality", "x-ray"), "x-ray"),
+        (("--ref", "x.tif"), "did you mean --reference, --reference-bands"),
     ],
 )
 def test_wrong_usage(

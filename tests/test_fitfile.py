@@ -209,7 +209,7 @@ def test_the_crs_that_was_given_for_the_moving_raster_counts_for_the_others(tmp_
     xy = np.array([[10.0, 20.0]])
     got = fit.corrected(nameless, "x.tif", xy, UTM)
     assert got == pytest.approx(FRAME.to_map(fit.transform.forward(xy)))
-    with pytest.raises(InputError, match=r"x\.tif has no georeference"):
+    with pytest.raises(InputError, match=r"x\.tif has no CRS: name it with --moving-crs"):
         fit_file("shift").corrected(nameless, "x.tif", xy, UTM)
 
 

@@ -58,6 +58,8 @@ def test_dask_is_lazy(pair: scenes.Pair, expected: np.ndarray) -> None:
     found = moving.georeg.align_to(reference, QUICK)
     assert found.chunks is not None
     assert found.shape == expected.shape
+    assert found.name is None  # as the array itself; it was "from-value-" and 32 digits
+    assert moving.rename("red").georeg.align_to(reference, QUICK).name == "red"
     np.testing.assert_array_equal(found.compute(scheduler="synchronous").values, expected)
     nowhere = moving.georeg.align_to(
         reference.copy(data=scenes.texture((160, 160), 77)[None] * 200), QUICK

@@ -10,6 +10,7 @@ error is known and nothing has to be fetched.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
 
 from georeg.training.city import chart, radar
 from georeg.training.city.layout import Layout, random_layout
@@ -137,8 +139,10 @@ def write(path: Path, scene: Scene, image: Image) -> None:
         place = {"crs": CRS, "transform": Affine.translation(*corner) @ Affine.scale(
             scene.gsd, -scene.gsd)}  # fmt: skip
     driver = "PNG" if path.suffix == ".png" else "GTiff"
-    with rasterio.open(path, "w", driver=driver, dtype=scene.depth, **size, **place) as file:
-        file.write(bands.astype(scene.depth))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # old_map.png has no place
+        with rasterio.open(path, "w", driver=driver, dtype=scene.depth, **size, **place) as file:
+            file.write(bands.astype(scene.depth))
 
 
 def make(folder: Path, names: tuple[str, ...] = ()) -> None:

@@ -11,7 +11,8 @@ from georeg.batch.entries import Entry, entry_of, jobs_of, located
 from georeg.batch.manifests import read_manifests
 from georeg.batch.options import BatchOptions
 from georeg.batch.planning import with_reference
-from georeg.batch.run import BatchResult, Check, Tell, run_batch
+from georeg.batch.result import BatchResult
+from georeg.batch.run import Check, Tell, run_batch
 from georeg.batch.stack import run_stack
 from georeg.errors import SettingsError
 from georeg.settings import OutputSettings, Settings

@@ -10,10 +10,8 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from georeg.batch.run import BatchResult
+from georeg.batch.result import BatchResult
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,8 @@ from typing import Any
 from georeg.batch import lock as locking
 from georeg.batch.child import Limits
 from georeg.batch.deciding import Decision, decide
-from georeg.batch.ending import says_no
 from georeg.batch.executors.protocol import Executor, Lost
-from georeg.batch.job import APPLY, PAIR, Job
+from georeg.batch.job import Job
 from georeg.batch.notices import metrics_text, notify
 from georeg.batch.options import BatchOptions
 from georeg.batch.records import (
@@ -29,8 +28,9 @@ from georeg.batch.records import (
     record_of,
     write_durably,
 )
+from georeg.batch.result import BatchResult
 from georeg.batch.summary import NAMES, write_summary
-from georeg.errors import EXIT_BATCH, EXIT_OK, EXIT_UNEXPECTED, OutputError, SettingsError
+from georeg.errors import OutputError, SettingsError
 from georeg.writers.place import check_output, clear_leftovers
 
 log = logging.getLogger(__name__)
@@ -51,67 +51,6 @@ Tell = Callable[[Event], None]
 """Called with what happens, in any thread; may raise in the thread that runs the batch."""
 Check = Callable[[], None]
 """Called from time to time in the thread that runs the batch; may raise."""
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What came of a batch.
-
-    Attributes:
-        run: id of the run.
-        folder: where the summary is.
-        records: of all jobs, in their order.
-        skipped: ids of jobs that had been done before.
-        seconds: that the run took.
-        facts: further results for the summary, of a stack for instance.
-        trouble: why the summary or the metrics couldn't be written; empty if they were.
-    """
-
-    run: str
-    folder: str
-    records: tuple[Record, ...]
-    skipped: frozenset[str]
-    seconds: float
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    trouble: str = ""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many jobs there are of each status."""
-        found = dict.fromkeys((DONE, *BAD, NOT_RUN), 0)
-        for record in self.records:
-            found[record.status] = found.get(record.status, 0) + 1
-        return found
-
-    @property
-    def bad(self) -> tuple[Record, ...]:
-        """Records of jobs that failed, were refused or were not run.
-
-        Pairs that can't be matched don't count where the rasters were placed without them; those
-        that crashed or took too long do, because the next run may do better with them.
-        """
-        joint = any(record.action == APPLY for record in self.records)
-        return tuple(
-            record for record in self.records
-            if record.status != DONE
-            and not (joint and record.action == PAIR and says_no(record))
-        )  # fmt: skip
-
-    @property
-    def exit_code(self) -> int:
-        """0 if all jobs are done, 5 if some aren't, 1 if only the summary couldn't be written."""
-        if self.bad:
-            return EXIT_BATCH
-        return EXIT_UNEXPECTED if self.trouble else EXIT_OK
-
-    def sentence(self) -> str:
-        """In plain words."""
-        parts = [f"{n} {status}" for status, n in self.counts.items() if n and status != DONE]
-        done = f"{self.counts[DONE]} of {len(self.records)} jobs done"
-        skipped = sum(r.status == DONE and r.id in self.skipped for r in self.records)
-        if skipped:
-            done += f" ({skipped} before)"
-        return ", ".join([done, *parts])
 
 
 def run_batch(

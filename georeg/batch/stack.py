@@ -20,7 +20,8 @@ from georeg.batch.job import APPLY, PAIR, Job
 from georeg.batch.network import Network, PairPoints, adjust, connected, loops
 from georeg.batch.options import BatchOptions
 from georeg.batch.records import DONE, Record, write_durably
-from georeg.batch.run import BatchResult, Check, Tell, run_batch
+from georeg.batch.result import BatchResult
+from georeg.batch.run import Check, Tell, run_batch
 from georeg.crs import CrsPath, in_metres, parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile

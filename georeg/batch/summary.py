@@ -9,16 +9,14 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from georeg.batch.records import DONE, Record, write_durably
+from georeg.batch.result import BatchResult
 from georeg.textfile import finite
 from georeg.writers.batch_gpkg import write_footprints
-
-if TYPE_CHECKING:
-    from georeg.batch.run import BatchResult
 
 NAMES = ("summary.html", "summary.gpkg", "summary.csv", "summary.jsonl")
 _TEXTS = (

@@ -50,7 +50,7 @@ from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.scene import Scene, open_scene
 from georeg.settings import OrthoSettings, OutputSettings, Settings
-from georeg.textfile import write_json
+from georeg.textfile import Name, name_of, write_json
 from georeg.verdict import Verdict, no_verdict
 from georeg.warping import gdal_env
 from georeg.writers.geotiff import check_format, write_warped
@@ -105,17 +105,17 @@ class _Found:
 
 
 def orthorectify(
-    moving: str,
-    output: str | None,
+    moving: Name,
+    output: Name | None,
     ortho: OrthoSettings,
     *,
-    reference: str | None = None,
+    reference: Name | None = None,
     settings: Settings | None = None,
     output_settings: OutputSettings | None = None,
     ground: Ground | None = None,
-    report_path: str | Sequence[str] | None = None,
-    rpc_path: str | None = None,
-    image_path: str | None = None,
+    report_path: Name | Sequence[Name] | None = None,
+    rpc_path: Name | None = None,
+    image_path: Name | None = None,
     progress: Progress | None = None,
     command: str = "",
 ) -> Ortho:
@@ -148,7 +148,14 @@ def orthorectify(
     settings = settings or Settings()
     wanted = output_settings or OutputSettings()
     tell = progress or (lambda step, share: None)
-    reports = (report_path,) if isinstance(report_path, str) else tuple(report_path or ())
+    moving = name_of(moving, "raster")
+    reference = None if reference is None else name_of(reference, "raster")
+    output, rpc_path, image_path = (
+        None if path is None else name_of(path, "output") for path in (output, rpc_path, image_path)
+    )
+    if report_path is None or isinstance(report_path, str | os.PathLike):
+        report_path = () if report_path is None else (report_path,)
+    reports = tuple(name_of(path, "report") for path in report_path)
     inputs = tuple(n for n in (moving, reference, ortho.dem, ortho.rpc, ortho.geoid) if n)
     _check(moving, output, ortho, settings, wanted, inputs, rpc_path, image_path, reference)
     reporting.check_reports(reports)

@@ -23,13 +23,14 @@ from georeg.crs import CrsPath, parse_crs
 from georeg.errors import PointsError, SettingsError
 from georeg.georef import Georef
 from georeg.matches import Matches
+from georeg.textfile import Name, name_of
 from georeg.writers.sides import Side, Sides, needed
 
 Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PointTable:
     """N tie points; pixels in GDAL's convention, (0, 0) being the outer corner of the first one.
 
@@ -60,6 +61,10 @@ class PointTable:
     crs: str | None = None
     height: Array | None = None
     apart: float = 0.0
+
+    def __repr__(self) -> str:
+        """One line, without the numbers."""
+        return f"<PointTable: {len(self)} tie points, {int(self.usable.sum())} usable>"
 
     def __len__(self) -> int:
         """Number of tie points, the disabled ones too."""
@@ -257,7 +262,7 @@ def check_suffix(path: str) -> str:
 
 
 def write_points(
-    path: str, table: PointTable, sides: Sides | None = None, *, overwrite: bool = True
+    path: Name, table: PointTable, sides: Sides | None = None, *, overwrite: bool = True
 ) -> None:
     """Write tie points in the format that the suffix says, whole or not at all.
 
@@ -273,11 +278,12 @@ def write_points(
         PointsError: there is no point that the format could hold.
         OutputError: it can't be written.
     """
+    path = name_of(path, "file of tie points")
     module = importlib.import_module(f"georeg.writers.points_{check_suffix(path)}")
     module.write(path, table, sides or Sides(), overwrite=overwrite)
 
 
-def read_points(path: str, sides: Sides | None = None) -> PointTable:
+def read_points(path: Name, sides: Sides | None = None) -> PointTable:
     """Read tie points, own ones or hand-made ones.
 
     Args:
@@ -289,6 +295,7 @@ def read_points(path: str, sides: Sides | None = None) -> PointTable:
         InputError: missing or unreadable.
         PointsError: what is in it makes no sense; names the file and the line.
     """
+    path = name_of(path, "file of tie points")
     module = importlib.import_module(f"georeg.writers.points_{check_suffix(path)}")
     table: PointTable = module.read(path, sides or Sides())
     if table.crs is None:

@@ -17,6 +17,7 @@ from georeg.fitfile import FitFile
 from georeg.georef import AffineGeoref, Georef
 from georeg.grid import outline
 from georeg.raster import Header, Raster
+from georeg.textfile import Name, name_of
 
 Array = npt.NDArray[np.float64]
 
@@ -114,7 +115,7 @@ class Sides:
     tiles: Array | None = None
 
 
-def open_side(name: str, crs: str | None = None) -> Side:
+def open_side(name: Name, crs: str | None = None) -> Side:
     """What a raster's header says.
 
     Args:
@@ -125,6 +126,7 @@ def open_side(name: str, crs: str | None = None) -> Side:
         InputError: it can't be opened.
         SettingsError: that isn't a CRS.
     """
+    name = name_of(name, "raster")
     with Raster(name, crs=None if crs is None else parse_crs(crs)) as raster:
         return Side(name, raster.header)
 

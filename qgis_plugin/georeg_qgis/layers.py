@@ -73,6 +73,15 @@ def crs_set_in_qgis(layer: QgsMapLayer | None) -> str:
     return crs.toWkt(preferred) if not known or known.startswith("USER:") else known
 
 
+def without_place(layer: QgsMapLayer | None) -> bool:
+    """Whether a raster has nothing but its pixels for coordinates, as scans and photographs."""
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+        return False
+    box, size = layer.extent(), (layer.width(), layer.height())
+    at_zero = box.xMinimum() == 0 and 0 in (box.yMinimum(), box.yMaximum())
+    return at_zero and (box.width(), box.height()) == size
+
+
 def _plain(source: str) -> str:
     """A GDAL source without QGIS' additions."""
     parts = QgsProviderRegistry.instance().decodeUri("gdal", source)

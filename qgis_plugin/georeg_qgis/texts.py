@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
 
 CONTEXT = "georeg"
 HERE = os.path.dirname(__file__)
@@ -14,6 +14,12 @@ HERE = os.path.dirname(__file__)
 def tr(text: str) -> str:
     """The text in QGIS' language."""
     return QCoreApplication.translate(CONTEXT, text)
+
+
+def shown(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number as QGIS' language writes it: 0.5 or 0,5."""
+    text = QLocale().toString(float(value), "f", digits)
+    return f"+{text}" if signed and value >= 0 else text
 
 
 def said(error: Exception) -> str:

@@ -286,6 +286,26 @@ def test_refused(panel: Any, tmp_path: Path) -> None:
     assert panel.results.advice.text()
     assert "Refused" in panel.stage.text()
     assert not (tmp_path / "out" / "aligned.tif").exists()
+    # It is no mistake of the program, and what can be tried is called as in the panel.
+    assert "Traceback" not in panel.log.toPlainText()
+    assert "--" not in panel.results.advice.text()
+    # Without a table nothing is torn apart.
+    shown = [panel.results._numbers.itemAt(i).widget() for i in range(4)]
+    assert all(0 < label.height() < 3 * label.fontMetrics().height() for label in shown)
+
+
+def test_a_low_panel_scrolls(panel: Any, tmp_path: Path) -> None:
+    """On a small screen, docked above another one."""
+    result = align(panel)
+    assert result.ok, panel.log.toPlainText()
+    panel.setFloating(True)
+    panel.resize(400, 420)
+    until(lambda: panel.height() < 430)
+    results = panel.results
+    numbers = [results._numbers.itemAt(i).widget() for i in range(results._numbers.count())]
+    assert all(label.height() >= label.fontMetrics().height() for label in numbers)
+    assert results.table.height() > 4 * results.fontMetrics().height()
+    assert all(label.toolTip() for label in numbers)
 
 
 def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:

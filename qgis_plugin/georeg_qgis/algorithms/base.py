@@ -16,6 +16,7 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFileDestination,
@@ -55,16 +56,13 @@ NUMBERS = {
 }
 
 
-class Refused(QgsProcessingException):
-    """No trustworthy alignment was found."""
-
-
 class EngineAlgorithm(QgsProcessingAlgorithm):
     """An algorithm that runs a command of the engine."""
 
     COMMAND = ""
     TITLE = ""
     ABOUT = ""
+    refused = False  # by the last run: no trustworthy alignment was found
 
     def name(self) -> str:
         """Of the command."""
@@ -118,6 +116,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 f"{side}_BANDS", text, None, side, optional=True, allowMultiple=True
             )
             self.add(band, advanced=True)
+
+    def add_lost(self, text: str, advanced: bool = False) -> None:
+        """Whether the layer that moves has no place, or a wrong one."""
+        self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), advanced)
 
     def add_matching(self, transform: bool = True) -> None:
         """How tie points are found."""
@@ -202,7 +204,15 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """Arguments for the two rasters."""
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
+        names += self.lost(values, context)
         return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
+
+    def lost(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
+        """The argument for a layer without a place."""
+        wanted = self.parameterDefinition("NO_GEOREF") is not None and self.parameterAsBool(
+            values, "NO_GEOREF", context
+        )
+        return ["--no-georef"] if wanted else []
 
     def crs(self, values: dict[str, Any], context: QgsProcessingContext, **sides: str) -> list[str]:
         """Arguments for CRSs that were set in QGIS: the engine itself reads those of the files.
@@ -282,8 +292,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             span: of the bar.
 
         Raises:
-            QgsProcessingException: there is no engine, it failed, or refused (Refused).
+            QgsProcessingException: there is no engine, it failed, or refused (`refused`). Not one
+                of its subclasses: QGIS shows the traceback of these, as if this were a mistake.
         """
+        self.refused = False
         feedback.setProgressText(tr(words.stage("")))
         try:
             engine = find_engine(feedback.isCanceled)
@@ -318,8 +330,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         outcome = run.wait(hear, feedback.isCanceled)
         if outcome.cancelled:
             return outcome
+        self.refused = outcome.refused
         if outcome.refused:
-            raise Refused(outcome.message)
+            raise QgsProcessingException(outcome.message)
         if outcome.code == PARTLY:
             feedback.reportError(outcome.message)
         elif not outcome.ok:

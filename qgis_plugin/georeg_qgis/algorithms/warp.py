@@ -22,7 +22,6 @@ from .base import (
     POINT_FILES,
     TRANSFORMS,
     EngineAlgorithm,
-    Refused,
     _choice,
     figures,
     report_beside,
@@ -63,6 +62,8 @@ class WarpAlgorithm(EngineAlgorithm):
         ):
             self.add(QgsProcessingParameterRasterLayer(name, text, None, optional=True))
         self.add(_choice("TRANSFORM", tr("Transform for tie points"), TRANSFORMS))
+        text = tr("The tie points are of a layer without coordinates, or with wrong ones")
+        self.add_lost(text, advanced=True)
         self.add_grid()
         self.add_extra()
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))
@@ -84,6 +85,7 @@ class WarpAlgorithm(EngineAlgorithm):
             raise QgsProcessingException(tr("Give either a fit or tie points."))
         given = self.given(values, context)
         grid = _without(given, "--transform")
+        grid += self.crs(values, context, MOVING="INPUT")
         if fit:
             return self._warp(raster, fit, output, grid, feedback, (0.0, 100.0))
         written = [report_beside(output)]
@@ -98,8 +100,9 @@ class WarpAlgorithm(EngineAlgorithm):
                 if kept:
                     span = (100 * _FITTING, 100.0)
                     warped = self._warp(raster, kept.pop("fit"), output, grid, feedback, span)
-        except Refused:
-            before = {}  # its report says why
+        except QgsProcessingException:
+            if self.refused:
+                before = {}  # its report says why
             raise
         finally:
             if not warped:  # without the raster nothing of the fit is wanted
@@ -129,6 +132,7 @@ class WarpAlgorithm(EngineAlgorithm):
         arguments = ["fit", points, "--moving", moving, "--reference", reference, "--output", fit]
         arguments += ["--overwrite", "--report", report]
         arguments += _only(self.given(values, context), "--transform")
+        arguments += self.lost(values, context)
         arguments += self.crs(values, context, MOVING=side, REFERENCE="REFERENCE")
         found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:

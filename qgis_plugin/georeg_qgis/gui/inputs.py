@@ -24,7 +24,8 @@ from ..algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
 from ..engine.words import N_
 from ..texts import tr
 from .area import Area
-from .side import Side
+from .shades import shade
+from .side import Side, add_row
 
 TRANSFORM_WORDS = {
     "auto": N_("Simplest that predicts well"),
@@ -60,12 +61,16 @@ class Inputs(QScrollArea):
         """Build it."""
         super().__init__()
         self.moving = Side(
-            "MOVING", tr("Layer that moves"), tr("A copy of it is aligned; it stays as it is.")
+            "MOVING",
+            tr("Layer that moves"),
+            tr("A copy of it is aligned; it stays as it is."),
+            can_be_lost=True,
         )
         self.reference = Side(
             "REFERENCE", tr("Reference (stays)"), tr("The layer that is in place.")
         )
-        for side, colour in ((self.moving, "#d55e00"), (self.reference, "#0072b2")):
+        for side in (self.moving, self.reference):
+            colour = shade(side.name.lower())
             side.setStyleSheet(f"QGroupBox::title {{ color: {colour}; font-weight: bold; }}")
         self.swap = QPushButton("⇅  " + tr("Swap"))
         self.swap.setToolTip(tr("Let the other one move"))
@@ -106,7 +111,11 @@ class Inputs(QScrollArea):
         box.addWidget(self.reference)
         basics = _form()
         basics.addRow(tr("Area"), self.area)
-        basics.addRow(tr("Transform"), self.transform)
+        add_row(
+            basics, tr("Transform"), self.transform,
+            tr("How far the layer may be bent to fit. The simplest one that predicts places that "
+               "weren't fitted is found by itself."),
+        )  # fmt: skip
         basics.addRow(tr("Output"), self.output)
         box.addLayout(basics)
         more = QgsCollapsibleGroupBox(tr("More choices"))
@@ -115,13 +124,23 @@ class Inputs(QScrollArea):
         matching = QHBoxLayout()
         matching.addWidget(self.matcher, 1)
         matching.addWidget(self.models)
+        self.matcher.setToolTip(tr("How the same places are recognised in both layers"))
         form.addRow(tr("Matcher"), matching)
-        form.addRow(tr("Device"), self.device)
-        form.addRow(tr("Search range"), self.search)
-        form.addRow(tr("Largest shift"), self.max_shift)
-        form.addRow(tr("Refuse above"), self.max_rmse)
-        form.addRow(tr("Pixel grid"), self.grid)
-        form.addRow(tr("Resampling"), self.resampling)
+        for text, field, tip in (
+            (tr("Device"), self.device, tr("Where the matcher computes")),
+            (tr("Search range"), self.search,
+             tr("Wide finds layers that are turned or of another scale, and takes longer.")),
+            (tr("Largest shift"), self.max_shift,
+             tr("How far off the layer may be: 80 for pixels of the reference, 800m for metres.")),
+            (tr("Refuse above"), self.max_rmse,
+             tr("Write nothing if the error (RMSE) is larger, in pixels of the reference.")),
+            (tr("Pixel grid"), self.grid,
+             tr("Where the pixels of the aligned raster lie. With the reference's, the two can be "
+                "computed with each other.")),
+            (tr("Resampling"), self.resampling,
+             tr("How values between pixels are found. Nearest keeps classes as they are.")),
+        ):  # fmt: skip
+            add_row(form, text, field, tip)
         box.addWidget(more)
         box.addStretch(1)
         self.more = more

@@ -26,7 +26,7 @@ from .. import settings
 from ..compat import number
 from ..engine.protocol import Event
 from ..engine.running import Outcome, Run
-from ..texts import tr
+from ..texts import shown, tr
 from .tasks import Function
 
 
@@ -91,7 +91,7 @@ class ModelsDialog(QDialog):
         self.rows = json.loads(outcome.stdout)
         self.table.setRowCount(len(self.rows))
         for place, row in enumerate(self.rows):
-            size = f"{row['bytes'] / 1e6:.{0 if row['bytes'] > 1e7 else 1}f} MB"
+            size = f"{shown(row['bytes'] / 1e6, 0 if row['bytes'] > 1e7 else 1)} MB"
             here = tr("yes") if row["present"] else tr("no")
             for column, text in enumerate((row["name"], here, size, row["licence"])):
                 item = QTableWidgetItem(text)

@@ -20,6 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QTabWidget,
     QTextEdit,
     QToolButton,
@@ -37,11 +38,10 @@ from .inputs import Inputs, files_beside
 from .loading import Result, group_of, load, take_away
 from .models_dialog import ModelsDialog
 from .results import Results
+from .sentences import in_panel
 from .setup_dialog import SetupDialog
+from .shades import SHADES, shade
 from .tasks import Function, Job
-
-# Others are in the theme's own.
-_COLOURS = {"error": "#c0392b", "warning": "#b04a00", "command": "#0072b2", "debug": "#78909c"}
 
 
 class Panel(QgsDockWidget):
@@ -68,7 +68,11 @@ class Panel(QgsDockWidget):
         self.log.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.tabs = QTabWidget()
         self.tabs.addTab(self.inputs, tr("Align"))
-        self.tabs.addTab(self.results, tr("Result"))
+        self._results_page = QScrollArea()  # a low panel scrolls, rather than squeeze the numbers
+        self._results_page.setWidget(self.results)
+        self._results_page.setWidgetResizable(True)
+        self._results_page.setFrameShape(QFrame.Shape.NoFrame)
+        self.tabs.addTab(self._results_page, tr("Result"))
         self.tabs.addTab(self.log, tr("Log"))
         self.notice, self.notice_text = QFrame(), QLabel()
         self.setup_button = QPushButton(tr("Set up engine…"))
@@ -126,6 +130,7 @@ class Panel(QgsDockWidget):
         self.setup_button.clicked.connect(self.open_setup)
         self.inputs.models.clicked.connect(self.open_models)
         self.help_button.clicked.connect(lambda: _open(help_page()))
+        self.results.model.failed.connect(self._trouble)
         self.results.refit.connect(self.refit)
         self.results.page.connect(self._open_report)
         self.results.send.connect(self._send_points)
@@ -237,6 +242,7 @@ class Panel(QgsDockWidget):
             "REFERENCE": result.values["REFERENCE"],
             "POINTS": result.files["POINTS"],
             "TRANSFORM": self.inputs.transform.currentData(),
+            "NO_GEOREF": result.values.get("NO_GEOREF", False),
             "GRID": result.values.get("GRID", "auto"),
             "RESAMPLING": result.values.get("RESAMPLING", "auto"),
             "OUTPUT": files["OUTPUT"],
@@ -311,7 +317,7 @@ class Panel(QgsDockWidget):
             layers = load(self._title, files, old if isinstance(old, QgsRasterLayer) else None)
         files = {name: path for name, path in files.items() if os.path.isfile(path)}
         self.results.add(Result(self._title, values, files, report, **known, **layers))
-        self.tabs.setCurrentWidget(self.results)
+        self.tabs.setCurrentWidget(self._results_page)
         if error:
             self.stage.setText(tr("Refused: the result says why, and what can be tried."))
 
@@ -338,15 +344,16 @@ class Panel(QgsDockWidget):
         self.bar.setValue(0)
 
     def _trouble(self, text: str) -> None:
-        self.stage.setText(f"<span style='color:{_COLOURS['error']}'>{html.escape(text)}</span>")
+        told = html.escape(in_panel(text))
+        self.stage.setText(f"<span style='color:{shade('error')}'>{told}</span>")
         self._line("error", text)
 
     def _line(self, level: str, text: str) -> None:
-        colour = _COLOURS.get(level, "palette(text)")
+        colour = shade(level) if level in SHADES else "palette(text)"  # the theme's own
         weight = "bold" if level == "stage" else "normal"
         now = time.strftime("%H:%M:%S")
         self.log.append(
-            f"<span style='color:#90a4ae'>{now}</span> "
+            f"<span style='color:{shade('debug')}'>{now}</span> "
             f"<span style='color:{colour}; font-weight:{weight}'>{html.escape(text)}</span>"
         )
 

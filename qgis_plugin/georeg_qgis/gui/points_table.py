@@ -5,27 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, pyqtSignal
 
 from ..compat import number
 from ..engine.words import N_
-from ..texts import tr
+from ..texts import shown, tr
 
-# Field, heading, and how numbers are written.
+# Field, heading, and what it means.
 _COLUMNS = (
-    ("enabled", N_("Use"), ""),
+    ("enabled", N_("Use"), N_("Without the tick, 'Refit and warp again' leaves the point out")),
     ("id", N_("Point"), ""),
-    ("residual_px", N_("Residual"), "{:.2f}"),
-    ("residual_x_px", N_("dx"), "{:+.2f}"),
-    ("residual_y_px", N_("dy"), "{:+.2f}"),
-    ("score", N_("Score"), "{:.2f}"),
-    ("inlier", N_("Agrees"), ""),
-)
+    ("residual_px", N_("Residual"), N_("How far the fit puts the point beside its place, in pixels "
+                                       "of the reference")),
+    ("residual_x_px", N_("dx"), N_("To the right, in pixels of the reference")),
+    ("residual_y_px", N_("dy"), N_("Downwards, in pixels of the reference")),
+    ("score", N_("Score"), N_("How sure the match is, from 0 to 1")),
+    ("inlier", N_("Agrees"), N_("Whether the point agrees with those around it")),
+)  # fmt: skip
+_NUMBERS = ("residual_px", "residual_x_px", "residual_y_px", "score")
+_SIGNED = ("residual_x_px", "residual_y_px")
 _BOXES = ("enabled",)
 
 
 class PointsModel(QAbstractTableModel):
     """Rows are features of the layer of tie points."""
+
+    failed = pyqtSignal(str)  # to write to the layer
 
     def __init__(self, parent: QObject) -> None:
         """Empty. It goes with its parent, in the GUI thread: Python clears up in any thread."""
@@ -60,6 +65,12 @@ class PointsModel(QAbstractTableModel):
         field = layer.fields().indexOf("enabled")
         changes = {self._fids[row]: {field: enabled} for row in rows}
         if not layer.dataProvider().changeAttributeValues(changes):
+            self.failed.emit(
+                tr(
+                    "The points can't be changed: the GeoPackage is read-only, or another program "
+                    "holds it."
+                )
+            )
             return False
         for row in rows:
             self._rows[row][0] = enabled
@@ -86,13 +97,13 @@ class PointsModel(QAbstractTableModel):
         """Headings."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return tr(_COLUMNS[section][1])
-        if role == Qt.ItemDataRole.ToolTipRole and _COLUMNS[section][0].endswith("_px"):
-            return tr("In reference pixels")
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
+            return tr(_COLUMNS[section][2]) or None
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """One value; EditRole gives it for sorting."""
-        name, _, form = _COLUMNS[index.column()]
+        name = _COLUMNS[index.column()][0]
         value = self._rows[index.row()][index.column()]
         if name in _BOXES:
             if role == Qt.ItemDataRole.CheckStateRole:
@@ -103,8 +114,10 @@ class PointsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             if name == "inlier":
                 return tr("yes") if value else tr("no")
-            return form.format(value) if form and isinstance(value, float) else _text(value)
-        if role == Qt.ItemDataRole.TextAlignmentRole and form:
+            if name in _NUMBERS and isinstance(value, float):
+                return shown(value, 2, signed=name in _SIGNED)
+            return _text(value)
+        if role == Qt.ItemDataRole.TextAlignmentRole and name in _NUMBERS:
             return number(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 

@@ -25,7 +25,7 @@ from ..texts import tr
 from .inputs import narrow
 from .loading import Result
 from .points_table import PointsModel
-from .sentences import advice, colour, headline, numbers
+from .sentences import advice, colour, headline, meaning, numbers
 
 
 class Results(QWidget):
@@ -108,6 +108,7 @@ class Results(QWidget):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        self.table.setMinimumHeight(6 * (self.fontMetrics().height() + 8))
         box.addWidget(self.table, 1)
         row = QHBoxLayout()
         for widget in (self.zoom, self.disable, self.enable):
@@ -116,6 +117,7 @@ class Results(QWidget):
         box.addLayout(row)
         box.addWidget(self.count)
         box.addWidget(self.refit_button)
+        box.addStretch()  # takes what is left where there is no table
 
     def _connect(self) -> None:
         self.choice.currentIndexChanged.connect(self._chosen)
@@ -197,10 +199,15 @@ class Results(QWidget):
 
     def _fill_numbers(self, rows: list[Any]) -> None:
         while self._numbers.count():
-            self._numbers.takeAt(0).widget().deleteLater()
+            old = self._numbers.takeAt(0).widget()
+            old.hide()  # it goes later, and would be drawn over the new ones until then
+            old.deleteLater()
         for row, (name, value) in enumerate(rows):
             label, shown = QLabel(name), QLabel(f"<b>{value}</b>")
             shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            shown.setWordWrap(True)
+            for widget in (label, shown):
+                widget.setToolTip(meaning(name))
             self._numbers.addWidget(label, row, 0)
             self._numbers.addWidget(shown, row, 1)
 

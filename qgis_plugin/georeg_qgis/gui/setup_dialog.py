@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 from typing import Any
 
@@ -190,7 +191,8 @@ class SetupDialog(QDialog):
         self.use.setEnabled(True)
         self.install.setEnabled(True)
         if error:
-            self.status.setText(f"<b>{tr('That did not work:')}</b> {error}")
+            told = html.escape(error).replace("\n", "<br>")
+            self.status.setText(f"<b>{tr('That did not work:')}</b> {told}")
             return
         settings.choose_python(python)
         self.status.setText(

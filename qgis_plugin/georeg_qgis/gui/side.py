@@ -7,11 +7,12 @@ from typing import Any
 from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsRasterLayer
 from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
+from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGroupBox, QLabel
 
 from ..engine.words import N_
-from ..layers import LayerError, source_of
+from ..layers import LayerError, source_of, without_place
 from ..texts import tr
+from .shades import shade
 
 SHOWN = {
     "auto": N_("Decide by the data"),
@@ -28,7 +29,7 @@ class Side(QGroupBox):
 
     changed = pyqtSignal()
 
-    def __init__(self, name: str, title: str, tip: str) -> None:
+    def __init__(self, name: str, title: str, tip: str, *, can_be_lost: bool = False) -> None:
         """Build it; `name` is that of the parameters: MOVING or REFERENCE."""
         super().__init__(title)
         self.name, self.title_text = name, title
@@ -45,13 +46,31 @@ class Side(QGroupBox):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setVisible(False)
-        self.note.setStyleSheet("color: #b04a00;")
+        self.note.setStyleSheet(f"color: {shade('warning')};")
         form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(tr("Layer"), self.layers)
         form.addRow(self.note)
-        form.addRow(tr("Shows"), self.modality)
-        form.addRow(tr("Bands"), self.bands)
+        self.lost: QCheckBox | None = None
+        if can_be_lost:
+            self.lost = QCheckBox(tr("No coordinates: look everywhere"))
+            self.lost.setToolTip(
+                tr(
+                    "For scans and photographs without coordinates, or with wrong ones: the layer "
+                    "is looked for all over the reference, at any rotation, and from a quarter to "
+                    "four times the size."
+                )
+            )
+            form.addRow("", self.lost)
+        add_row(
+            form, tr("Shows"), self.modality,
+            tr("What kind of picture it is. Name it where radar or a map is taken for a "
+               "photograph."),
+        )  # fmt: skip
+        add_row(
+            form, tr("Bands"), self.bands,
+            tr("The bands that are compared. All of them are written, whatever is chosen here."),
+        )  # fmt: skip
         self.layers.layerChanged.connect(self._layer_changed)
 
     @property
@@ -90,6 +109,8 @@ class Side(QGroupBox):
             self.name: source_of(self.layer, self.title_text),
             f"{self.name}_MODALITY": self.modality.currentData(),
         }
+        if self.lost is not None and self.lost.isChecked():
+            found["NO_GEOREF"] = True
         bands = [int(band) for band in self.bands.checkedItemsData()]
         if bands:
             found[f"{self.name}_BANDS"] = bands
@@ -102,6 +123,8 @@ class Side(QGroupBox):
                 self.bands.addItemWithCheckState(
                     layer.bandName(band), Qt.CheckState.Unchecked, band
                 )
+        if self.lost is not None:
+            self.lost.setChecked(without_place(layer))
         problem = ""
         if layer is not None:
             try:
@@ -111,3 +134,12 @@ class Side(QGroupBox):
         self.note.setText(problem)
         self.note.setVisible(bool(problem))
         self.changed.emit()
+
+
+def add_row(form: QFormLayout, text: str, field: Any, tip: str) -> None:
+    """A row that says what it means, on its label, too."""
+    label = QLabel(text)
+    label.setBuddy(field)
+    for widget in (label, field):
+        widget.setToolTip(tip)
+    form.addRow(label, field)

@@ -20,6 +20,11 @@
     </message>
     <message>
       <location filename="../algorithms/align.py" />
+      <source>The layer that moves has no coordinates, or wrong ones: look everywhere</source>
+      <translation>Der bewegte Layer hat keine Koordinaten, oder falsche: überall suchen</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/align.py" />
       <source>Tie points</source>
       <translation>Verknüpfungspunkte</translation>
     </message>
@@ -312,6 +317,11 @@
       <location filename="../algorithms/warp.py" />
       <source>Applies a fit that was saved, or tie points, to a raster layer: the one that was aligned, or another band or product of its scene. Nothing is matched again. Tie points are fitted first, which needs the layer that moved and the reference; points with enabled = false are left out.</source>
       <translation>Wendet eine gespeicherte Anpassung oder Verknüpfungspunkte auf einen Rasterlayer an: auf den ausgerichteten, oder auf ein anderes Band oder Produkt seiner Szene. Es wird nichts neu gesucht. Verknüpfungspunkte werden zuerst angepasst, dafür braucht es den bewegten Layer und die Referenz; Punkte mit enabled = false bleiben außen vor.</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/warp.py" />
+      <source>The tie points are of a layer without coordinates, or with wrong ones</source>
+      <translation>Die Verknüpfungspunkte gehören zu einem Layer ohne Koordinaten, oder mit falschen</translation>
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
@@ -725,6 +735,11 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
+      <source>How far the layer may be bent to fit. The simplest one that predicts places that weren't fitted is found by itself.</source>
+      <translation>Wie weit der Layer verbogen werden darf, damit er passt. Die einfachste, die auch nicht angepasste Stellen vorhersagt, findet sich von selbst.</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
       <source>Output</source>
       <translation>Ausgabe</translation>
     </message>
@@ -735,8 +750,33 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
+      <source>How the same places are recognised in both layers</source>
+      <translation>Wie dieselben Stellen in beiden Layern wiedererkannt werden</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
+      <source>Swap</source>
+      <translation>Tauschen</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
+      <source>Where the matcher computes</source>
+      <translation>Wo der Matcher rechnet</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
+      <source>Wide finds layers that are turned or of another scale, and takes longer.</source>
+      <translation>Weit findet gedrehte Layer und solche in anderem Maßstab, und dauert länger.</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
       <source>Largest shift</source>
       <translation>Größte Verschiebung</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
+      <source>How far off the layer may be: 80 for pixels of the reference, 800m for metres.</source>
+      <translation>Wie weit der Layer danebenliegen darf: 80 für Pixel der Referenz, 800m für Meter.</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -745,13 +785,23 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
+      <source>Write nothing if the error (RMSE) is larger, in pixels of the reference.</source>
+      <translation>Nichts schreiben, wenn der Fehler (RMSE) größer ist, in Pixeln der Referenz.</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
       <source>Pixel grid</source>
       <translation>Pixelraster</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>Swap</source>
-      <translation>Tauschen</translation>
+      <source>Where the pixels of the aligned raster lie. With the reference's, the two can be computed with each other.</source>
+      <translation>Wo die Pixel des ausgerichteten Rasters liegen. Mit denen der Referenz lässt sich mit beiden zusammen rechnen.</translation>
+    </message>
+    <message>
+      <location filename="../gui/inputs.py" />
+      <source>How values between pixels are found. Nearest keeps classes as they are.</source>
+      <translation>Wie Werte zwischen den Pixeln entstehen. „Nächster“ lässt Klassen, wie sie sind.</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -996,6 +1046,11 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
+      <source>Without the tick, 'Refit and warp again' leaves the point out</source>
+      <translation>Ohne Haken lässt „Neu anpassen und entzerren“ den Punkt weg</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
       <source>Point</source>
       <translation>Punkt</translation>
     </message>
@@ -1006,8 +1061,18 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
+      <source>How far the fit puts the point beside its place, in pixels of the reference</source>
+      <translation>Wie weit die Anpassung den Punkt neben seinen Platz legt, in Pixeln der Referenz</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
       <source>dx</source>
       <translation>dx</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
+      <source>To the right, in pixels of the reference</source>
+      <translation>Nach rechts, in Pixeln der Referenz</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
@@ -1016,8 +1081,18 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
+      <source>Downwards, in pixels of the reference</source>
+      <translation>Nach unten, in Pixeln der Referenz</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
       <source>Score</source>
       <translation>Güte</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
+      <source>How sure the match is, from 0 to 1</source>
+      <translation>Wie sicher der Punkt erkannt ist, von 0 bis 1</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
@@ -1026,8 +1101,13 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/points_table.py" />
-      <source>In reference pixels</source>
-      <translation>In Referenzpixeln</translation>
+      <source>Whether the point agrees with those around it</source>
+      <translation>Ob der Punkt zu denen um ihn herum passt</translation>
+    </message>
+    <message>
+      <location filename="../gui/points_table.py" />
+      <source>The points can't be changed: the GeoPackage is read-only, or another program holds it.</source>
+      <translation>Die Punkte lassen sich nicht ändern: Das GeoPackage ist schreibgeschützt, oder ein anderes Programm hält es fest.</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
@@ -1111,18 +1191,73 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
+      <source>Shows</source>
+      <translation>Zeigt</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Bands</source>
+      <translation>Bänder</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Set Layer CRS</source>
+      <translation>Layer-KBS setzen</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>No coordinates: look everywhere</source>
+      <translation>Ohne Koordinaten: überall suchen</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Error at tie points that the fit didn't know (root mean square), in pixels of the reference and on the ground. It is measured, but not against the true ground: errors of the reference aren't in it.</source>
+      <translation>Fehler an Verknüpfungspunkten, die die Anpassung nicht kannte (quadratisches Mittel), in Pixeln der Referenz und am Boden. Gemessen wird gegen die Referenz: Deren eigene Fehler sind nicht darin.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>90 % of these errors are smaller.</source>
+      <translation>90 % dieser Fehler sind kleiner.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>How far off the layer was, at the tie points (root mean square).</source>
+      <translation>Wie weit der Layer danebenlag, an den Verknüpfungspunkten (quadratisches Mittel).</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>What moves the layer: the simplest one that predicts well, or your choice.</source>
+      <translation>Was den Layer bewegt: die einfachste, die gut vorhersagt, oder die gewählte.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Places that were recognised in both layers. Those that don't agree with the others were left aside.</source>
+      <translation>Stellen, die in beiden Layern wiedererkannt wurden. Was nicht zu den anderen passt, blieb unbeachtet.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Share of what both layers show that has tie points nearby. Elsewhere the fit is carried on, and may be worse.</source>
+      <translation>Anteil dessen, was beide Layer zeigen, in dessen Nähe Verknüpfungspunkte liegen. Anderswo wird die Anpassung fortgesetzt und kann schlechter sein.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
       <source>No trustworthy alignment: nothing was written.</source>
       <translation>Keine vertrauenswürdige Ausrichtung: nichts wurde geschrieben.</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
-      <source>Aligned: moved by {px:.1f} px.</source>
-      <translation>Ausgerichtet: um {px:.1f} px bewegt.</translation>
+      <source>Aligned: placed by what it shows.</source>
+      <translation>Ausgerichtet: gefunden durch das, was er zeigt.</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
-      <source>Already aligned within {px:.1f} px.</source>
-      <translation>Schon ausgerichtet, auf {px:.1f} px.</translation>
+      <source>Aligned: moved by {px} px.</source>
+      <translation>Ausgerichtet: um {px} px bewegt.</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Already aligned within {px} px.</source>
+      <translation>Schon ausgerichtet, auf {px} px.</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
@@ -1291,13 +1426,18 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/side.py" />
-      <source>Shows</source>
-      <translation>Zeigt</translation>
+      <source>What kind of picture it is. Name it where radar or a map is taken for a photograph.</source>
+      <translation>Was für ein Bild es ist. Angeben, wo Radar oder eine Karte für eine Aufnahme gehalten wird.</translation>
     </message>
     <message>
       <location filename="../gui/side.py" />
-      <source>Bands</source>
-      <translation>Bänder</translation>
+      <source>The bands that are compared. All of them are written, whatever is chosen here.</source>
+      <translation>Die Bänder, die verglichen werden. Geschrieben werden alle, gleich was hier gewählt ist.</translation>
+    </message>
+    <message>
+      <location filename="../gui/side.py" />
+      <source>For scans and photographs without coordinates, or with wrong ones: the layer is looked for all over the reference, at any rotation, and from a quarter to four times the size.</source>
+      <translation>Für Scans und Fotos ohne Koordinaten, oder mit falschen: Der Layer wird überall in der Referenz gesucht, beliebig gedreht und von einem Viertel bis zur vierfachen Größe.</translation>
     </message>
     <message>
       <location filename="../gui/tasks.py" />
