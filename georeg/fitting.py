@@ -19,7 +19,7 @@ import numpy.typing as npt
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
-from georeg.neighbours import AGREES, FLOOR, GAP, NOTHING, robust_weights, weighted_median
+from georeg.neighbours import AGREES, BLOCK, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -188,7 +188,8 @@ def fit_transform(
     ladder: list[Rung] = []
     for name in models:
         try:
-            candidate = _candidate(name, claimed, true, base, splits, tolerant, unit)
+            options = _options(name, claimed, true, base, (block or 0.0) / BLOCK)
+            candidate = _candidate(name, options, claimed, true, base, splits, tolerant, unit)
         except PointsError as why:
             ladder.append(Rung(name, math.inf, str(why)))
             continue
@@ -236,6 +237,7 @@ def _beaten(rung: Rung, old: str, new: str) -> Rung:
 
 def _candidate(
     name: str,
+    options: dict[str, Any],
     claimed: Array,
     true: Array,
     base: Array,
@@ -243,7 +245,6 @@ def _candidate(
     tolerant: bool,
     unit: float,
 ) -> _Candidate:
-    options = _options(name, claimed, true, base)
     weights = base * consensus_weights(name, options, claimed, true, base, tolerant, unit)
     models = tuple(
         _of(apart & (weights > 0), name, options, claimed, true, weights) for _, apart in splits
@@ -309,10 +310,10 @@ def _spread(distance: Array, weights: Array) -> float:
     return weighted_median(distance, weights) / 1.1774
 
 
-def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:
+def _options(name: str, claimed: Array, true: Array, weights: Array, side: float) -> dict[str, Any]:
     """Smoothing is chosen once, on all points, not again in every fold."""
     if name == "field":
-        model = transforms.load(name).from_points(claimed, true, weights)
+        model = transforms.load(name).from_points(claimed, true, weights, side=side)
         return {"smoothing": float(model.to_dict()["smoothing"])}
     if name == "tps":
         return {"smoothing": 1e-3}

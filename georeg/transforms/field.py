@@ -65,6 +65,7 @@ class Field(Continued):
         *,
         smoothing: float | None = None,
         spacing: float | None = None,
+        side: float = 0.0,
         **options: Any,
     ) -> Field:
         """Penalised least squares on top of the weighted affine fit, reference -> moving.
@@ -84,11 +85,13 @@ class Field(Continued):
                 L keeps 1 - (x / (1 + x))^2 of its height, x = smoothing * (side / (4 L))^4, side
                 being the root of the domain's area: 1 takes a quarter off waves of a quarter of
                 the side, 0.0625 off those of an eighth. Independent of the scale of coordinates
-                and weights and of the number of points. None: chosen for the least error at
-                left-out blocks of points.
+                and weights and of the number of points. None: chosen, see `best_smoothing`.
             spacing: distance of the nodes in frame pixels, at most (cells fill the domain
                 exactly). None: 1.25 times the median distance of neighbouring points, at most 48
                 nodes along the longer side.
+            side: of the templates that the points were found by, in frame pixels: where these
+                overlap, points err alike, which the choice of smoothing must know. 0: each errs
+                for itself.
             options: no other.
 
         Raises:
@@ -105,7 +108,7 @@ class Field(Continued):
         rest = moving - (reference @ base[:, :2].T + base[:, 2])
         box = enlarged_box(reference)
         lattice = Lattice(box[0], box[1] - box[0], _cells(reference, box[1] - box[0], spacing))
-        problem = Problem(lattice, reference, rest, w)
+        problem = Problem(lattice, reference, rest, w, side)
         if smoothing is None:
             smoothing = problem.best_smoothing()
         return cls(base, box, problem.solve(smoothing), smoothing)
