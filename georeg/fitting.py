@@ -21,6 +21,7 @@ from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
 from georeg.neighbours import AGREES, BLOCK, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
+from georeg.transforms.field import Field
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -73,6 +74,7 @@ class _Candidate:
 
     name: str
     options: dict[str, Any]
+    base: Array
     weights: Array
     held_out: Array
     fold_models: tuple[Transform | None, ...]
@@ -188,7 +190,7 @@ def fit_transform(
     ladder: list[Rung] = []
     for name in models:
         try:
-            options = _options(name, claimed, true, base, (block or 0.0) / BLOCK)
+            options = _options(name, claimed, true, base)
             candidate = _candidate(name, options, claimed, true, base, splits, tolerant, unit)
         except PointsError as why:
             ladder.append(Rung(name, math.inf, str(why)))
@@ -205,6 +207,10 @@ def fit_transform(
         chosen = candidate
     if chosen is None:
         raise PointsError(ladder[0].note if ladder else "too few tie points")
+    if chosen.name == "field":
+        chosen = _eased(chosen, claimed, true, splits, tolerant, unit, (block or 0.0) / BLOCK)
+        error = _rmse(chosen.held_out[mine], base[mine], noise, unit)
+        ladder = [replace(r, error=error) if r.name == "field" else r for r in ladder]
     weights = chosen.weights
     if weights[mine].sum() <= 0:
         raise PointsError(NOTHING)
@@ -259,7 +265,26 @@ def _candidate(
                 f"{name}: {len(claimed)} tie points are too few to leave some out for a check: add "
                 "more, all over the raster"
             )
-    return _Candidate(name, options, weights, held, models)
+    return _Candidate(name, options, base, weights, held, models)
+
+
+def _eased(
+    chosen: _Candidate,
+    claimed: Array,
+    true: Array,
+    splits: Sequence[tuple[Mask, Mask]],
+    tolerant: bool,
+    unit: float,
+    side: float,
+) -> _Candidate:
+    """The field as it is used: smoother than the one that predicts left-out points best.
+
+    That one tells whether a field is needed at all; this one is nearer to the truth.
+    """
+    options = {
+        "smoothing": Field.eased(claimed, true, chosen.weights, chosen.options["smoothing"], side)
+    }
+    return _candidate(chosen.name, options, claimed, true, chosen.base, splits, tolerant, unit)
 
 
 def _of(
@@ -310,10 +335,10 @@ def _spread(distance: Array, weights: Array) -> float:
     return weighted_median(distance, weights) / 1.1774
 
 
-def _options(name: str, claimed: Array, true: Array, weights: Array, side: float) -> dict[str, Any]:
+def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:
     """Smoothing is chosen once, on all points, not again in every fold."""
     if name == "field":
-        model = transforms.load(name).from_points(claimed, true, weights, side=side)
+        model = transforms.load(name).from_points(claimed, true, weights)
         return {"smoothing": float(model.to_dict()["smoothing"])}
     if name == "tps":
         return {"smoothing": 1e-3}

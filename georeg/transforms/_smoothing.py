@@ -59,8 +59,6 @@ class Problem:
     xy: Array
     values: Array
     weights: Array
-    side: float = 0.0
-    """Width of the squares that the values were seen in: they err alike as far as these overlap."""
 
     def solve(self, smoothing: float) -> Array:
         """(rows, columns, 2) coefficients.
@@ -75,20 +73,24 @@ class Problem:
             raise PointsError("field: the points are degenerate (on a line or equal)")
         return flat.reshape(*self.lattice.shape, 2)
 
-    def best_smoothing(self) -> float:
-        """The smoothing that leaves little error, both where there are points and where none are.
+    def eased(self, predicts: float, side: float) -> float:
+        """More smoothing than what predicts left-out blocks best, for less error everywhere.
 
-        From what predicts left-out blocks best two thirds of the way, in its logarithm, to what is
-        best where the points are. In a block that is left out a wave is bridged, so that smoothing
-        takes more of it than where there are points, and what neighbours have in common, right or
-        wrong, predicts; but beyond the outermost points, and in gaps, that is what counts. Over 16
-        real pairs bent by waves, borders included, this leaves 4 % less error than what predicts
-        best, and in the worst case as much; with points that err for themselves, 7 % less.
+        Two thirds of the way, in its logarithm, to what is best where the points are. In a block
+        that is left out a wave is bridged, so that smoothing takes more of it than where there are
+        points, and what neighbours have in common, right or wrong, predicts; but beyond the
+        outermost points, and in gaps, that is what counts. Over 16 real pairs bent by waves,
+        borders included, this leaves 4 % less error than what predicts best, and in the worst case
+        as much; with points that err for themselves, 7 % less.
+
+        Args:
+            predicts: `best_smoothing`.
+            side: width of the squares that the values were seen in: they err alike as far as these
+                overlap. 0: each errs for itself.
         """
-        predicts = self._predicting()
-        return float(predicts * (self._following(predicts) / predicts) ** (2 / 3))
+        return float(predicts * (self._following(predicts, side) / predicts) ** (2 / 3))
 
-    def _following(self, least: float) -> float:
+    def _following(self, least: float, side: float) -> float:
         """The smoothing that is best where the points are, from the given one on.
 
         The minimum of generalised cross-validation (G. Wahba, "Spline models for observational
@@ -100,7 +102,7 @@ class Problem:
         18 %.
         """
         values = np.minimum(least * 2.0 ** np.arange(STIFFER), STIFFEST)
-        scores = np.log(np.maximum(self._scores(values), 1e-300))
+        scores = np.log(np.maximum(self._scores(values, side), 1e-300))
         best = int(np.argmin(scores))
         if not 0 < best < len(values) - 1:
             return float(values[best])
@@ -108,11 +110,11 @@ class Problem:
         bend = left - 2.0 * middle + right
         return float(values[best] * 2.0 ** (0.5 * (left - right) / bend if bend > 0.0 else 0.0))
 
-    def _scores(self, smoothings: Array) -> Array:
+    def _scores(self, smoothings: Array, side: float) -> Array:
         """Generalised cross-validation's score of each."""
         shares = self.weights / self.weights.sum()
         design, penalty = self.lattice.design(self.xy), self._penalty()
-        errors = self._made_up_errors()
+        errors = self._made_up_errors(side)
         part, rhs = _normal(design, np.hstack([self.values, errors]), shares)
         matrix, axes = _Symmetric.of(part), self.values.shape[1]
         total = float(shares @ (errors**2).sum(axis=1))
@@ -124,12 +126,12 @@ class Problem:
             out.append(rest / max(1.0 - share, 1e-3) ** 2)
         return np.array(out)
 
-    def _made_up_errors(self) -> Array:
+    def _made_up_errors(self, side: float) -> Array:
         """(N, K) made-up errors, as much alike as squares overlap; always the same ones."""
         rng = np.random.default_rng(0)
-        if self.side <= 0.0:
+        if side <= 0.0:
             return rng.normal(size=(len(self.xy), _PROBES))
-        column, row = np.floor(self.xy / (self.side / _GRAIN)).astype(np.int64).T
+        column, row = np.floor(self.xy / (side / _GRAIN)).astype(np.int64).T
         more = np.arange(_GRAIN)
         columns = column[:, None, None] + more
         rows = row[:, None, None] + more[:, None]
@@ -141,7 +143,7 @@ class Problem:
             out += noise[of_cell]
         return out
 
-    def _predicting(self) -> float:
+    def best_smoothing(self) -> float:
         """The smoothing of the smallest error at left-out points, by 5-fold cross-validation.
 
         The folds are made of blocks of a coarse grid: near neighbours, whose errors are often

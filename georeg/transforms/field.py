@@ -65,7 +65,6 @@ class Field(Continued):
         *,
         smoothing: float | None = None,
         spacing: float | None = None,
-        side: float = 0.0,
         **options: Any,
     ) -> Field:
         """Penalised least squares on top of the weighted affine fit, reference -> moving.
@@ -85,13 +84,11 @@ class Field(Continued):
                 L keeps 1 - (x / (1 + x))^2 of its height, x = smoothing * (side / (4 L))^4, side
                 being the root of the domain's area: 1 takes a quarter off waves of a quarter of
                 the side, 0.0625 off those of an eighth. Independent of the scale of coordinates
-                and weights and of the number of points. None: chosen, see `best_smoothing`.
+                and weights and of the number of points. None: chosen for the least error at
+                left-out blocks of points.
             spacing: distance of the nodes in frame pixels, at most (cells fill the domain
                 exactly). None: 1.25 times the median distance of neighbouring points, at most 48
                 nodes along the longer side.
-            side: of the templates that the points were found by, in frame pixels: where these
-                overlap, points err alike, which the choice of smoothing must know. 0: each errs
-                for itself.
             options: no other.
 
         Raises:
@@ -103,15 +100,46 @@ class Field(Continued):
         for option, value in (("smoothing", smoothing), ("spacing", spacing)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise SettingsError(f"field: {option} must be positive, not {value}")
+        base, box, problem = cls._problem(moving_xy, reference_xy, weights, spacing)
+        if smoothing is None:
+            smoothing = problem.best_smoothing()
+        return cls(base, box, problem.solve(smoothing), smoothing)
+
+    @classmethod
+    def eased(
+        cls,
+        moving_xy: Array,
+        reference_xy: Array,
+        weights: Array | None,
+        smoothing: float,
+        side: float,
+    ) -> float:
+        """More smoothing than predicts left-out points best, for less error where the points are.
+
+        Args:
+            moving_xy: as `from_points`.
+            reference_xy: as `from_points`.
+            weights: as `from_points`.
+            smoothing: what `from_points` chooses.
+            side: of the templates that the points were found by, in frame pixels: points err alike
+                as far as these overlap. 0: each errs for itself.
+
+        Raises:
+            PointsError: as `from_points`.
+        """
+        return cls._problem(moving_xy, reference_xy, weights, None)[2].eased(smoothing, side)
+
+    @classmethod
+    def _problem(
+        cls, moving_xy: Array, reference_xy: Array, weights: Array | None, spacing: float | None
+    ) -> tuple[Array, Array, Problem]:
+        """The affine fit, the domain, and what is left of the displacements by that fit."""
         moving, reference, w = checked(moving_xy, reference_xy, weights, cls.min_points, cls.name)
         base = fit_affine(reference, moving, w, cls.name)
         rest = moving - (reference @ base[:, :2].T + base[:, 2])
         box = enlarged_box(reference)
         lattice = Lattice(box[0], box[1] - box[0], _cells(reference, box[1] - box[0], spacing))
-        problem = Problem(lattice, reference, rest, w, side)
-        if smoothing is None:
-            smoothing = problem.best_smoothing()
-        return cls(base, box, problem.solve(smoothing), smoothing)
+        return base, box, Problem(lattice, reference, rest, w)
 
     @property
     def _lattice(self) -> Lattice:
