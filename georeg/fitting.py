@@ -19,8 +19,9 @@ import numpy.typing as npt
 from georeg import transforms
 from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
-from georeg.neighbours import AGREES, FLOOR, GAP, NOTHING, robust_weights, weighted_median
+from georeg.neighbours import AGREES, BLOCK, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
+from georeg.transforms.field import Field
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -73,6 +74,7 @@ class _Candidate:
 
     name: str
     options: dict[str, Any]
+    base: Array
     weights: Array
     held_out: Array
     fold_models: tuple[Transform | None, ...]
@@ -188,7 +190,8 @@ def fit_transform(
     ladder: list[Rung] = []
     for name in models:
         try:
-            candidate = _candidate(name, claimed, true, base, splits, tolerant, unit)
+            options = _options(name, claimed, true, base)
+            candidate = _candidate(name, options, claimed, true, base, splits, tolerant, unit)
         except PointsError as why:
             ladder.append(Rung(name, math.inf, str(why)))
             continue
@@ -204,6 +207,10 @@ def fit_transform(
         chosen = candidate
     if chosen is None:
         raise PointsError(ladder[0].note if ladder else "too few tie points")
+    if chosen.name == "field":
+        chosen = _eased(chosen, claimed, true, splits, tolerant, unit, (block or 0.0) / BLOCK)
+        error = _rmse(chosen.held_out[mine], base[mine], noise, unit)
+        ladder = [replace(r, error=error) if r.name == "field" else r for r in ladder]
     weights = chosen.weights
     if weights[mine].sum() <= 0:
         raise PointsError(NOTHING)
@@ -236,6 +243,7 @@ def _beaten(rung: Rung, old: str, new: str) -> Rung:
 
 def _candidate(
     name: str,
+    options: dict[str, Any],
     claimed: Array,
     true: Array,
     base: Array,
@@ -243,7 +251,6 @@ def _candidate(
     tolerant: bool,
     unit: float,
 ) -> _Candidate:
-    options = _options(name, claimed, true, base)
     weights = base * consensus_weights(name, options, claimed, true, base, tolerant, unit)
     models = tuple(
         _of(apart & (weights > 0), name, options, claimed, true, weights) for _, apart in splits
@@ -258,7 +265,26 @@ def _candidate(
                 f"{name}: {len(claimed)} tie points are too few to leave some out for a check: add "
                 "more, all over the raster"
             )
-    return _Candidate(name, options, weights, held, models)
+    return _Candidate(name, options, base, weights, held, models)
+
+
+def _eased(
+    chosen: _Candidate,
+    claimed: Array,
+    true: Array,
+    splits: Sequence[tuple[Mask, Mask]],
+    tolerant: bool,
+    unit: float,
+    side: float,
+) -> _Candidate:
+    """The field as it is used: smoother than the one that predicts left-out points best.
+
+    That one tells whether a field is needed at all; this one is nearer to the truth.
+    """
+    options = {
+        "smoothing": Field.eased(claimed, true, chosen.weights, chosen.options["smoothing"], side)
+    }
+    return _candidate(chosen.name, options, claimed, true, chosen.base, splits, tolerant, unit)
 
 
 def _of(

@@ -10,11 +10,12 @@ import numpy as np
 from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
 from georeg.matching.team import Team
+from georeg.neighbours import BLOCK
 from georeg.peaks import read_peaks
 from georeg.reading import each_batch
 from georeg.scene import Scene
 from georeg.thinning import CELL, thinned
-from georeg.tiepoints import BLOCK, TiePoints, no_points
+from georeg.tiepoints import TiePoints, no_points
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
 from georeg.voting import vote

@@ -37,6 +37,7 @@ _CLEARLY = 0.8  # of the loss at left-out points is what a less smooth model mus
 # Least weight of a point that agrees with its neighbours as inliers of a model agree with that:
 # within 1.75 scales of the kernel, which are at least 3.5 of the noise.
 AGREES = (1 + 1.75**2) ** -2
+BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 GAP = 0.5  # of the least block side: points closer to a left-out one take no part in its fold
 _BLOCKS = 20  # to leave out along the longer side, where it isn't known how far points overlap
 

@@ -17,7 +17,6 @@ Array = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 COLUMNS = ("claimed", "true", "score", "sigma")  # of tie points
-BLOCK = 0.67  # of a template: points closer than that share most of their pixels
 MANY, PREDICT = 4000, 800  # tie points that are too many to predict with, and that are enough
 
 

@@ -20,10 +20,11 @@ from georeg.fitting import Fit
 from georeg.frame import Frame
 from georeg.independence import independent_errors
 from georeg.locating import Start
+from georeg.neighbours import BLOCK
 from georeg.scene import Scene
 from georeg.settings import Settings
 from georeg.stating import Accuracy, Expected, accuracy_of, expected_of
-from georeg.tiepoints import BLOCK, TiePoints
+from georeg.tiepoints import TiePoints
 from georeg.transforms import Transform
 from georeg.voting import SEPARATE
 

@@ -9,7 +9,7 @@ import pytest
 import tie_points as tp
 from georeg.fitting import Fit
 from georeg.independence import allowance, independent_errors
-from georeg.tiepoints import BLOCK
+from georeg.neighbours import BLOCK
 
 Array = npt.NDArray[np.float64]
 

@@ -74,6 +74,44 @@ def test_chosen_smoothing_is_nearly_the_best(period):
     assert chosen < 1.25 * best
 
 
+@pytest.mark.parametrize("period", [500, 1500, 4000])
+def test_eased_smoothing_is_nearer_to_the_best(period):
+    moving, reference = noisy(lambda xy: waves(xy, 3, period), 4000, 2000, 0.3)
+    xy = inside(4000)
+    truth = xy + waves(xy, 3, period)
+    predicts = Field.from_points(moving, reference).smoothing
+    smoothing = Field.eased(moving, reference, None, predicts, side=0)
+    fields = [Field.from_points(moving, reference, smoothing=s) for s in (predicts, smoothing)]
+    before, chosen = (rms(field.inverse(xy) - truth) for field in fields)
+    ladder = np.geomspace(1e-5, 1e2, 15)
+    best = min(
+        rms(Field.from_points(moving, reference, smoothing=s).inverse(xy) - truth) for s in ladder
+    )
+    assert chosen < before
+    assert chosen < 1.1 * best
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_eased_smoothing_knows_that_neighbours_err_alike(seed):
+    """Templates of 64 px, 32 px apart, err alike by what they share; nothing else tells of it."""
+    x, y = np.meshgrid(np.arange(32.0, 500, 32), np.arange(32.0, 500, 32))
+    reference = np.column_stack([x.ravel(), y.ravel()])
+    shared = np.clip(1 - np.abs(reference[:, None] - reference) / 64, 0, None).prod(axis=2)
+    rng = np.random.default_rng(seed)
+    errors = 0.4 * np.linalg.cholesky(shared) @ rng.normal(size=reference.shape)
+    moving = reference + waves(reference, 4, 300) + errors
+    xy = inside(500)
+    truth = xy + waves(xy, 4, 300)
+    predicts = Field.from_points(moving, reference).smoothing
+    smoothing = Field.eased(moving, reference, None, predicts, side=64)
+    chosen = rms(Field.from_points(moving, reference, smoothing=smoothing).inverse(xy) - truth)
+    ladder = np.geomspace(1e-3, 1e2, 16)
+    best = min(
+        rms(Field.from_points(moving, reference, smoothing=s).inverse(xy) - truth) for s in ladder
+    )
+    assert chosen < 1.08 * best
+
+
 def test_affine_data_give_an_affine_field():
     slope = np.array([[1.02, 0.03], [-0.04, 0.97]])
     moving, reference = noisy(lambda xy: xy @ (slope - np.eye(2)).T + 30.0, 500, 400, 0.0)

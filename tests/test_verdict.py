@@ -22,9 +22,10 @@ from georeg.frame import Frame
 from georeg.georef import AffineGeoref
 from georeg.grid import Grid
 from georeg.locating import Start
+from georeg.neighbours import BLOCK
 from georeg.settings import Settings
 from georeg.textfile import finite
-from georeg.tiepoints import BLOCK, TiePoints
+from georeg.tiepoints import TiePoints
 from georeg.transforms import Transform
 from georeg.verdict import Verdict, judge, no_verdict
 

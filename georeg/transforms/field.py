@@ -100,15 +100,46 @@ class Field(Continued):
         for option, value in (("smoothing", smoothing), ("spacing", spacing)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise SettingsError(f"field: {option} must be positive, not {value}")
+        base, box, problem = cls._problem(moving_xy, reference_xy, weights, spacing)
+        if smoothing is None:
+            smoothing = problem.best_smoothing()
+        return cls(base, box, problem.solve(smoothing), smoothing)
+
+    @classmethod
+    def eased(
+        cls,
+        moving_xy: Array,
+        reference_xy: Array,
+        weights: Array | None,
+        smoothing: float,
+        side: float,
+    ) -> float:
+        """More smoothing than predicts left-out points best, for less error where the points are.
+
+        Args:
+            moving_xy: as `from_points`.
+            reference_xy: as `from_points`.
+            weights: as `from_points`.
+            smoothing: what `from_points` chooses.
+            side: of the templates that the points were found by, in frame pixels: points err alike
+                as far as these overlap. 0: each errs for itself.
+
+        Raises:
+            PointsError: as `from_points`.
+        """
+        return cls._problem(moving_xy, reference_xy, weights, None)[2].eased(smoothing, side)
+
+    @classmethod
+    def _problem(
+        cls, moving_xy: Array, reference_xy: Array, weights: Array | None, spacing: float | None
+    ) -> tuple[Array, Array, Problem]:
+        """The affine fit, the domain, and what is left of the displacements by that fit."""
         moving, reference, w = checked(moving_xy, reference_xy, weights, cls.min_points, cls.name)
         base = fit_affine(reference, moving, w, cls.name)
         rest = moving - (reference @ base[:, :2].T + base[:, 2])
         box = enlarged_box(reference)
         lattice = Lattice(box[0], box[1] - box[0], _cells(reference, box[1] - box[0], spacing))
-        problem = Problem(lattice, reference, rest, w)
-        if smoothing is None:
-            smoothing = problem.best_smoothing()
-        return cls(base, box, problem.solve(smoothing), smoothing)
+        return base, box, Problem(lattice, reference, rest, w)
 
     @property
     def _lattice(self) -> Lattice:
