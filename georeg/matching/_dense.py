@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE
+from georeg.matching.cells import STRIDE, running
 from georeg.matching.correlation import BlockSums, correlate_blocks
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
@@ -197,8 +196,17 @@ def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
 
 
 def _halve(features: Tensor, mask: Tensor) -> Features:
-    coarse = (F.avg_pool2d(mask[:, None], 2)[:, 0] > 0.5).to(features.dtype)
-    return F.avg_pool2d(features, 2) * coarse[:, None], coarse
+    coarse = (_of_four(mask) > 0.5).to(features.dtype)
+    return _of_four(features) * coarse[:, None], coarse
+
+
+def _of_four(x: Tensor) -> Tensor:
+    """(..., h, w) -> (..., h // 2, w // 2) means of 2 x 2 cells, as pooling has them."""
+    rows, columns = x.shape[-2] // 2 * 2, x.shape[-1] // 2 * 2
+    x = x[..., :rows, :columns]
+    upper, lower = x[..., ::2, :], x[..., 1::2, :]
+    total = upper[..., ::2] + upper[..., 1::2]
+    return total.add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
 
 
 def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan) -> BlockSums:
@@ -264,25 +272,8 @@ def _known(mask: Tensor, gap: int) -> Tensor:
     filled = F.pad(mask, (2 * half,) * 4)
     for largest in (torch.maximum, torch.minimum):  # a closing: dilated, then eroded
         for axis in (1, 2):
-            filled = _running(largest, filled, 2 * half + 1, axis)
+            filled = running(largest, filled, 2 * half + 1, axis)
     return mask.sum((1, 2)) / filled.sum((1, 2)).clamp(min=1)
-
-
-def _running(
-    largest: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
-) -> Tensor:
-    """Largest, or least, of each `width` neighbours along an axis, shorter by `width` - 1.
-
-    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
-    thirty times as long.
-    """
-    wide = 1
-    while wide < width:
-        step = min(wide, width - wide)
-        count = x.shape[axis] - step
-        x = largest(x.narrow(axis, 0, count), x.narrow(axis, step, count))
-        wide += step
-    return x
 
 
 def _correlation(sums: BlockSums, plan: _Plan, share: Tensor) -> Tensor:
