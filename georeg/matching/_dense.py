@@ -121,13 +121,10 @@ class DenseMatcher(ABC):
         """
         plan = _plan(batch)
         one = self._put(batch.moving, batch.moving_mask, plan)
-        two = self._put(batch.reference, batch.reference_mask, plan)
         if batch.goal in ("refine", "detail"):
+            two = self._put(batch.reference, batch.reference_mask, plan)
             return self._refine(one, two, batch.radius, plan)
-        look = self.scene_features if batch.goal == "locate" else self.features
-        moving, reference = look(*one), look(*two)
-        if plan.unit > STRIDE:
-            moving, reference = _halve(*moving), _halve(*reference)
+        moving, reference = self._cells(*one, batch.goal, plan), self._reference(batch, plan)
         radius = max(1, math.ceil(batch.radius / plan.unit))
         (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
         least = _least_share(moving[1], reference[1], plan)
@@ -135,6 +132,26 @@ class DenseMatcher(ABC):
         if self.check and batch.goal != "locate":
             back = _look_back(moving, reference, batch.radius, plan)
         return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back, least)
+
+    def _cells(self, images: Tensor, masks: Tensor, goal: str, plan: _Plan) -> Features:
+        """Features of cells of `plan.unit` px."""
+        found = (self.scene_features if goal == "locate" else self.features)(images, masks)
+        return _halve(*found) if plan.unit > STRIDE else found
+
+    def _reference(self, batch: TileBatch, plan: _Plan) -> Features:
+        """Those of the reference, kept where one scene after the other is compared with it.
+
+        Only the last ones, and not on a GPU, where each batch has a stream of its own.
+        """
+        kept = batch.kept if self.device.type == "cpu" else None
+        found: Features | None = None if kept is None else kept.get(plan)
+        if found is None:
+            two = self._put(batch.reference, batch.reference_mask, plan)
+            found = self._cells(*two, batch.goal, plan)
+            if kept is not None:
+                kept.clear()
+                kept[plan] = found
+        return found
 
     def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
