@@ -84,6 +84,7 @@ class Search:
         self.sparse = False
         self.tried = 0
         self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
+        self._kept: dict[Any, Any] = {}
         self.reach = float(pad)
         self.limit = scene.max_shift / self.factor if limited else None
         grid = scene.frame.grid
@@ -151,9 +152,10 @@ class Search:
         reference, reference_mask = self.reference
         found = self.team.match(
             TileBatch(
-                image[None], mask[None], reference[None], reference_mask[None], radius, "locate"
+                image[None], mask[None], reference[None], reference_mask[None], radius, "locate",
+                kept=self._kept,
             )
-        )
+        )  # fmt: skip
         return found, np.array([self.window.x, self.window.y], np.float64)
 
     def _middle(self) -> tuple[float, float]:

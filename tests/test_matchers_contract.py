@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,6 +237,23 @@ def test_swapping_the_sides_turns_the_displacement_round(matcher: Matcher) -> No
     assert len(back) == pytest.approx(len(there), rel=0.25)
     middle = np.median(displacement(there), axis=0) + np.median(displacement(back), axis=0)
     assert middle == pytest.approx((0, 0), abs=0.05)
+
+
+def test_what_is_kept_of_a_reference_changes_nothing(matcher: Matcher) -> None:
+    """Hypotheses are compared with one reference, one after the other; some reach farther."""
+    first = batch_of([shifted((31.0, -22.0), (420, 420))], "locate", 60.0)
+    kept: dict[Any, Any] = {}
+    for moving, radius in ((first.moving, 60.0), (1 - first.moving, 60.0), (first.moving, 95.0)):
+        batch = replace(first, moving=moving, radius=radius)
+        assert_same(matcher.match(replace(batch, kept=kept)), matcher.match(batch))
+
+
+def test_a_reference_is_described_once_for_many_hypotheses() -> None:
+    """What has the same dictionary has the same reference: nobody looks at it again."""
+    batch = replace(batch_of([shifted((31.0, -22.0), (420, 420))], "locate", 60.0), kept={})
+    matcher = choosing.loader("structural")(Device())
+    found = matcher.match(batch)
+    assert_same(matcher.match(replace(batch, reference=np.zeros_like(batch.reference))), found)
 
 
 def test_locates_a_scene_from_afar(matcher: Matcher) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE
+from georeg.matching.cells import STRIDE, running
 from georeg.matching.correlation import BlockSums, correlate_blocks
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
@@ -122,13 +121,10 @@ class DenseMatcher(ABC):
         """
         plan = _plan(batch)
         one = self._put(batch.moving, batch.moving_mask, plan)
-        two = self._put(batch.reference, batch.reference_mask, plan)
         if batch.goal in ("refine", "detail"):
+            two = self._put(batch.reference, batch.reference_mask, plan)
             return self._refine(one, two, batch.radius, plan)
-        look = self.scene_features if batch.goal == "locate" else self.features
-        moving, reference = look(*one), look(*two)
-        if plan.unit > STRIDE:
-            moving, reference = _halve(*moving), _halve(*reference)
+        moving, reference = self._cells(*one, batch.goal, plan), self._reference(batch, plan)
         radius = max(1, math.ceil(batch.radius / plan.unit))
         (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
         least = _least_share(moving[1], reference[1], plan)
@@ -136,6 +132,26 @@ class DenseMatcher(ABC):
         if self.check and batch.goal != "locate":
             back = _look_back(moving, reference, batch.radius, plan)
         return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back, least)
+
+    def _cells(self, images: Tensor, masks: Tensor, goal: str, plan: _Plan) -> Features:
+        """Features of cells of `plan.unit` px."""
+        found = (self.scene_features if goal == "locate" else self.features)(images, masks)
+        return _halve(*found) if plan.unit > STRIDE else found
+
+    def _reference(self, batch: TileBatch, plan: _Plan) -> Features:
+        """Those of the reference, kept where one scene after the other is compared with it.
+
+        Only the last ones, and not on a GPU, where each batch has a stream of its own.
+        """
+        kept = batch.kept if self.device.type == "cpu" else None
+        found: Features | None = None if kept is None else kept.get(plan)
+        if found is None:
+            two = self._put(batch.reference, batch.reference_mask, plan)
+            found = self._cells(*two, batch.goal, plan)
+            if kept is not None:
+                kept.clear()
+                kept[plan] = found
+        return found
 
     def _refine(self, one: Features, two: Features, radius: float, plan: _Plan) -> Surfaces:
         """Every pixel of displacement from features at every other pixel.
@@ -197,8 +213,17 @@ def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
 
 
 def _halve(features: Tensor, mask: Tensor) -> Features:
-    coarse = (F.avg_pool2d(mask[:, None], 2)[:, 0] > 0.5).to(features.dtype)
-    return F.avg_pool2d(features, 2) * coarse[:, None], coarse
+    coarse = (_of_four(mask) > 0.5).to(features.dtype)
+    return _of_four(features) * coarse[:, None], coarse
+
+
+def _of_four(x: Tensor) -> Tensor:
+    """(..., h, w) -> (..., h // 2, w // 2) means of 2 x 2 cells, as pooling has them."""
+    rows, columns = x.shape[-2] // 2 * 2, x.shape[-1] // 2 * 2
+    x = x[..., :rows, :columns]
+    upper, lower = x[..., ::2, :], x[..., 1::2, :]
+    total = upper[..., ::2] + upper[..., 1::2]
+    return total.add_(lower[..., ::2]).add_(lower[..., 1::2]).mul_(0.25)
 
 
 def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan) -> BlockSums:
@@ -264,25 +289,8 @@ def _known(mask: Tensor, gap: int) -> Tensor:
     filled = F.pad(mask, (2 * half,) * 4)
     for largest in (torch.maximum, torch.minimum):  # a closing: dilated, then eroded
         for axis in (1, 2):
-            filled = _running(largest, filled, 2 * half + 1, axis)
+            filled = running(largest, filled, 2 * half + 1, axis)
     return mask.sum((1, 2)) / filled.sum((1, 2)).clamp(min=1)
-
-
-def _running(
-    largest: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
-) -> Tensor:
-    """Largest, or least, of each `width` neighbours along an axis, shorter by `width` - 1.
-
-    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
-    thirty times as long.
-    """
-    wide = 1
-    while wide < width:
-        step = min(wide, width - wide)
-        count = x.shape[axis] - step
-        x = largest(x.narrow(axis, 0, count), x.narrow(axis, step, count))
-        wide += step
-    return x
 
 
 def _correlation(sums: BlockSums, plan: _Plan, share: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ for every pixel, as cells that overlap (`step`): those of one phase are a slice 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -62,13 +63,35 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
         return Canvas(images, None, step)
     count = masks.sum((1, 2)).clamp(min=1)
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
-    invalid = F.pad((~masks).to(images.dtype)[:, None], (_REACH * STRIDE,) * 2 * 2)
-    invalid = F.pad(invalid, (0, STRIDE - step) * 2)
-    size = STRIDE * (2 * _REACH + 1)
-    for kernel, stride in (((size, 1), (step, 1)), ((1, size), (1, step))):
-        invalid = F.max_pool2d(invalid, kernel, stride)
-    valid = 1 - invalid[:, 0, : height // step, : width // step]
+    around = _REACH * STRIDE
+    free = F.pad(masks, (around, around + STRIDE - step) * 2, value=True)
+    for axis in (1, 2):
+        free = running(torch.logical_and, free, STRIDE + 2 * around, axis)
+    valid = free[:, ::step, ::step][:, : height // step, : width // step].to(images.dtype)
     return Canvas(torch.where(masks, images, mean[:, None, None]), valid, step)
+
+
+def running(
+    pairwise: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
+) -> Tensor:
+    """What `pairwise` makes of each `width` neighbours along an axis: shorter by `width` - 1.
+
+    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
+    ten to thirty times as long.
+
+    Args:
+        pairwise: of any two and in any order, twice, too: maximum, minimum, and, or.
+        x: any tensor.
+        width: at least 1.
+        axis: along which they are neighbours.
+    """
+    wide = 1
+    while wide < width:
+        step = min(wide, width - wide)
+        count = x.shape[axis] - step
+        x = pairwise(x.narrow(axis, 0, count), x.narrow(axis, step, count))
+        wide += step
+    return x
 
 
 def pool(x: Tensor, step: int) -> Tensor:

@@ -36,6 +36,9 @@ class TileBatch:
             matcher has some, that are smaller and closer to each other).
         many: whether they are some of the many tiles of a scene: templates needn't be small, then,
             for there to be enough of them.
+        kept: what a matcher may keep of the reference for further batches: all that have this
+            dictionary have the same reference, and go to the same matcher, in several threads. It
+            goes when they do. None if nothing is to be kept.
     """
 
     moving: Image
@@ -45,6 +48,7 @@ class TileBatch:
     radius: float
     goal: str = "track"
     many: bool = False
+    kept: dict[Any, Any] | None = None
 
     def __len__(self) -> int:
         """Number of tile pairs."""

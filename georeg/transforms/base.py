@@ -7,6 +7,7 @@ reference, `inverse` reference -> moving. The file name of a model is its `--tra
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from typing import Any, ClassVar, Protocol, cast
@@ -93,6 +94,7 @@ INNER = {"drift": "_drift"}
 """Models for georeg's own use, and their modules: no values of `--transform`."""
 
 
+@functools.cache  # fits ask hundreds of times, and each would list the files
 def load(name: str) -> type[Transform]:
     """The model class of that name.
 
