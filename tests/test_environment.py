@@ -48,7 +48,6 @@ def test_python_looks_for_garbage_less_often() -> None:
     assert int(threshold) >= 10_000
 
 
-<<<<<<< HEAD
 def test_proj_says_nothing_past_us(tmp_path: Path) -> None:
     """It did where a GeoTIFF's CRS counts kilometres, ten lines a run."""
     path = str(tmp_path / "a.tif")
@@ -63,7 +62,8 @@ def test_proj_says_nothing_past_us(tmp_path: Path) -> None:
         [sys.executable, "-m", "georeg", "info", path], env=env, capture_output=True, text=True
     )
     assert (run.returncode, run.stderr) == (0, "")
-=======
+
+
 def test_python_does_not_look_for_garbage_as_it_ends() -> None:
     """All of it goes with the process; looking through torch's objects takes half a second."""
     lines = ("from georeg.environment import prepare", "import atexit, gc",
@@ -79,7 +79,6 @@ def test_python_does_not_look_for_garbage_as_it_ends() -> None:
     assert not frozen
     assert sought_at_exit < 100
     assert frozen_at_exit > 1000
->>>>>>> speed9
 
 
 FORK = """
