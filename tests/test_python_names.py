@@ -71,7 +71,11 @@ def test_what_names_nothing(
         (georeg.OutputSettings, {"resolution": 5}, "--resolution must be one or two numbers"),
         (georeg.OutputSettings, {"resolution": ("2",)}, "--resolution must be one or two numbers"),
         (georeg.OutputSettings, {"bounds": "1 2 3 4"}, "--bounds must be four numbers"),
-        (georeg.OutputSettings, {"grid": None}, "--grid must be auto, reference, moving or the name of a raster, not None"),
+        (
+            georeg.OutputSettings,
+            {"grid": None},
+            "--grid must be auto, reference, moving or the name of a raster, not None",
+        ),
         (georeg.OutputSettings, {"overwrite": "no"}, "--overwrite must be True or False, not 'no'"),
         (georeg.OutputSettings, {"creation": {"LEVEL": None}}, "option 'LEVEL' can't be None"),
         (georeg.Settings, {"moving_bands": 3}, r"--moving-bands must be numbers of bands, from 1"),
