@@ -112,6 +112,21 @@ def test_eased_smoothing_knows_that_neighbours_err_alike(seed):
     assert chosen < 1.08 * best
 
 
+def test_between_tiles_that_are_far_apart_what_predicts_stays():
+    """Where most of the domain has no points, what is best at these may flatten what lies between."""
+    inner = np.arange(0.0, 320, 40)
+    corner = np.arange(0.0, 8000, 1600)
+    x, y = np.meshgrid((corner[:, None] + inner).ravel(), (corner[:, None] + inner).ravel())
+    reference = np.column_stack([x.ravel(), y.ravel()])
+    moving = reference + waves(reference, 8, 4000)
+    moving += np.random.default_rng(0).normal(0, 0.3, moving.shape)
+    predicts = Field.from_points(moving, reference).smoothing
+    assert Field.eased(moving, reference, None, predicts, side=64) == predicts
+    near = (reference < 320).all(axis=1)
+    predicts = Field.from_points(moving[near], reference[near]).smoothing
+    assert Field.eased(moving[near], reference[near], None, predicts, side=64) >= predicts
+
+
 def test_affine_data_give_an_affine_field():
     slope = np.array([[1.02, 0.03], [-0.04, 0.97]])
     moving, reference = noisy(lambda xy: xy @ (slope - np.eye(2)).T + 30.0, 500, 400, 0.0)

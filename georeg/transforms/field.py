@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from georeg.errors import PointsError, SettingsError
 from georeg.transforms._bspline import Lattice
 from georeg.transforms._leastsquares import fit_affine
 from georeg.transforms._pull import Continued, enlarged_box
 from georeg.transforms._smoothing import Problem
+from georeg.transforms._smoothing import spacing as between
 from georeg.transforms._stored import no_options
 from georeg.transforms.base import Array, Transform, checked
 
@@ -154,11 +154,7 @@ def _cells(xy: Array, size: Array, spacing: float | None) -> tuple[int, int]:
     """(columns, rows) of the lattice."""
     longest = float(size.max())
     if spacing is None:
-        # As complex numbers: NumPy sorts rows many times more slowly.
-        distinct = np.unique(np.ascontiguousarray(xy).view(np.complex128)).view(np.float64)
-        distinct = distinct.reshape(-1, 2)
-        nearest = cKDTree(distinct).query(distinct, k=[2])[0]
-        spacing = max(1.25 * float(np.median(nearest)), longest / (MAX_NODES - 1))
+        spacing = max(1.25 * between(xy), longest / (MAX_NODES - 1))
     elif longest / spacing > MOST_NODES - 1:
         least = longest / (MOST_NODES - 1)
         raise SettingsError(f"field: spacing must be at least {least:.6g} px here, not {spacing}")
