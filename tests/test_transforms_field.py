@@ -113,7 +113,7 @@ def test_eased_smoothing_knows_that_neighbours_err_alike(seed):
 
 
 def test_between_tiles_that_are_far_apart_what_predicts_stays():
-    """Where most of the domain has no points, what is best at these may flatten what lies between."""
+    """Where much has no points, what is best at these may flatten what lies between."""
     inner = np.arange(0.0, 320, 40)
     corner = np.arange(0.0, 8000, 1600)
     x, y = np.meshgrid((corner[:, None] + inner).ravel(), (corner[:, None] + inner).ravel())
