@@ -101,7 +101,7 @@ class Problem:
         Of points that lie anywhere and nowhere more than elsewhere that is 97 %.
         """
         low, size = self.xy.min(axis=0), np.ptp(self.xy, axis=0)
-        squares = np.maximum(np.round(size / (4.0 * spacing(self.xy))), 1.0)
+        squares = np.maximum(np.round(size / (4.0 * typical_distance(self.xy))), 1.0)
         place = np.minimum(np.floor((self.xy - low) / size * squares), squares - 1)
         return len(np.unique(place @ [1.0, squares[0]])) / float(squares.prod())
 
@@ -237,7 +237,7 @@ def _left_out_error(folds: list[_Fold], penalty: _Symmetric, smoothing: float) -
     return error
 
 
-def spacing(xy: Array) -> float:
+def typical_distance(xy: Array) -> float:
     """Median distance from each of the points to the nearest other place that has one."""
     # As complex numbers: NumPy sorts rows many times more slowly.
     distinct = np.unique(np.ascontiguousarray(xy).view(np.complex128)).view(np.float64)

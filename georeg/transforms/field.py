@@ -11,8 +11,7 @@ from georeg.errors import PointsError, SettingsError
 from georeg.transforms._bspline import Lattice
 from georeg.transforms._leastsquares import fit_affine
 from georeg.transforms._pull import Continued, enlarged_box
-from georeg.transforms._smoothing import Problem
-from georeg.transforms._smoothing import spacing as between
+from georeg.transforms._smoothing import Problem, typical_distance
 from georeg.transforms._stored import no_options
 from georeg.transforms.base import Array, Transform, checked
 
@@ -154,7 +153,7 @@ def _cells(xy: Array, size: Array, spacing: float | None) -> tuple[int, int]:
     """(columns, rows) of the lattice."""
     longest = float(size.max())
     if spacing is None:
-        spacing = max(1.25 * between(xy), longest / (MAX_NODES - 1))
+        spacing = max(1.25 * typical_distance(xy), longest / (MAX_NODES - 1))
     elif longest / spacing > MOST_NODES - 1:
         least = longest / (MOST_NODES - 1)
         raise SettingsError(f"field: spacing must be at least {least:.6g} px here, not {spacing}")
