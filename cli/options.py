@@ -100,7 +100,7 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
         "--max-shift", section=_MATCH, type=LENGTH, default=None,
         help="Largest shift to look for, in reference pixels (80) or metres (800m); if "
         "named, what is shifted by more is refused.  "
-        "[default: 5 % of the overlap's diagonal, at least 64 px]",
+        "[default: 5 % of the overlap's diagonal, of a strip at most its width, at least 64 px]",
     ),
     "working-resolution": _setting(
         "working_resolution", "--working-resolution", section=_MATCH, type=float,

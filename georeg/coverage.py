@@ -12,7 +12,7 @@ from georeg.locating import Start
 
 Array = npt.NDArray[np.float64]
 
-_CELLS = 8  # along the longer side
+_CELLS = 8  # along the longer side; more of a strip, where they are as wide as that
 OUTSIDE, BARE, NEAR, HELD = ".o+#"
 
 
@@ -54,7 +54,7 @@ def coverage(true: Array, start: Start) -> Coverage:
         start: whose texture says where there is something to match.
     """
     rows, columns = start.texture.shape
-    side = max(rows, columns) / _CELLS
+    side = max(1.0, min(max(rows, columns) / _CELLS, rows, columns))
     shape = (-int(-rows // side), -int(-columns // side))
     valid = np.zeros(shape, np.bool_)
     y, x = np.nonzero(start.texture > 0)

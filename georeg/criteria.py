@@ -17,9 +17,9 @@ _SCALE = (0.75, 1.3333)  # of lengths, overall, after a normal search
 # Working pixels that give templates enough for a fit, and the least width of a strip of them:
 # of squares 96 x 96 do and 92 x 92 do not, of strips 50 x 200 and 40 x 400, not 50 x 120, 32 x 400.
 _AREA, _WIDTH = 95.0**2, 40.0
-# Times its width that a strip may be long: with 1024 px along it level 0 has 64 px across. Strips
-# of 20 times still are found (300 x 6000 px), of 24 and 30 times they aren't.
-_LENGTH = 16.0
+# Times its width that a strip may be long: level 0 has 82 px across of it, as wide as a template.
+# Strips of 120 times still are found (150 x 18 000 px) where the rasters are much alike.
+_LENGTH = 100.0
 _FULL = 0.9  # share of an overlap with data that isn't worth a word
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0

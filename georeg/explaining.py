@@ -99,7 +99,7 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
         yield Decision("frame", "the moving raster's georeference is ignored", "--no-georef")
     shift = outcome.scene.max_shift
     metres = "" if frame.metres is None else f" ({in_metres(shift * frame.metres)})"
-    why = "5 % of the overlap's diagonal, at least 64 working pixels"
+    why = "5 % of the overlap's diagonal, of a strip at most its width, at least 64 working pixels"
     yield Decision(
         "frame",
         f"shifts of up to {shift * pixels:.0f} px{metres} are looked for",

@@ -103,7 +103,8 @@ def build_frame(
         reference: the same of the reference.
         path: moving CRS -> reference CRS.
         resolution: working pixel size in reference map units instead of the coarser GSD.
-        max_shift: in frame pixels; 5 % of the overlap's diagonal, at least 64 px, if None.
+        max_shift: in frame pixels; if None, 5 % of the overlap's diagonal, but not more than a
+            strip's width, and at least 64 px.
         area: (left, bottom, right, top) in the reference's CRS; beyond it nothing is looked at.
 
     Raises:
@@ -133,7 +134,8 @@ def build_frame(
     there, here, common = (scale(shape, **unit) for shape in (there, here, common))
     left, bottom, right, top = common.bounds
     if max_shift is None:
-        max_shift = max(64.0, 0.05 * math.hypot(right - left, top - bottom))
+        wide, high = right - left, top - bottom
+        max_shift = max(64.0, min(0.05 * math.hypot(wide, high), wide, high))
     meeting = there.buffer(max_shift, join_style="mitre").intersection(here)
     if meeting.is_empty or meeting.area <= 0:
         raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))

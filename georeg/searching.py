@@ -13,7 +13,7 @@ from georeg.grid import Window
 from georeg.matching.protocol import Surfaces, TileBatch, TilePoints
 from georeg.matching.team import Team
 from georeg.scene import Scene
-from georeg.tiling import SIDE
+from georeg.tiling import LONGEST, SIDE, coarsest
 from georeg.views import View
 from georeg.voting import Vote, climb, vote
 
@@ -45,10 +45,10 @@ class Guess(NamedTuple):
         return self.margin * math.sqrt(min(self.support, _MANY) / _MANY)
 
 
-def level(scene: Scene, side: int = SIDE) -> tuple[Window, float, int]:
+def level(scene: Scene, side: int = SIDE, longest: int = LONGEST) -> tuple[Window, float, int]:
     """Window of a level with a margin for the largest shift, its factor, and the margin."""
     grid = scene.frame.grid
-    factor = max(1.0, max(grid.shape) / side)
+    factor = coarsest(grid.shape, side, longest)
     pad = math.ceil(scene.max_shift / factor) + 8
     return grid.zoom(factor).window.pad(pad), factor, pad
 
@@ -62,13 +62,22 @@ class Search:
         reach: largest shift in pixels of the level that is looked for by default.
         everywhere: the shift that brings anything anywhere.
         middle: (x, y) of the scene, in pixels of the level.
+        lean: share of rotations and changes of scale to look for: what they move at the ends of a
+            long strip is searched as far as in other scenes.
         sparse: whether the matcher answered with points.
         tried: how many hypotheses were looked at.
         limit: largest shift of the middle that is possible at all; None if any is.
     """
 
     def __init__(
-        self, scene: Scene, team: Team, side: int, *, smoothed: float = 0.0, limited: bool = False
+        self,
+        scene: Scene,
+        team: Team,
+        side: int,
+        *,
+        longest: int = LONGEST,
+        smoothed: float = 0.0,
+        limited: bool = False,
     ) -> None:
         """Look at the reference.
 
@@ -76,11 +85,12 @@ class Search:
             scene: the rasters.
             team: the matcher.
             side: pixels of the level along the longer side of the scene.
+            longest: see `coarsest`.
             smoothed: standard deviation in pixels of the level by which both are smoothed.
             limited: whether the scene's largest shift is one that the user knows.
         """
         self.scene, self.team, self.smoothed = scene, team, smoothed
-        self.window, self.factor, pad = level(scene, side)
+        self.window, self.factor, pad = level(scene, side, longest)
         self.sparse = False
         self.tried = 0
         self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
@@ -90,6 +100,7 @@ class Search:
         grid = scene.frame.grid
         self.extent = max(grid.shape) / self.factor / 2
         self.everywhere = self.extent
+        self.lean = min(1.0, round(side / 2 / self.extent, 6))
         self.middle = np.array([grid.width / 2 / self.factor, grid.height / 2 / self.factor])
 
     def guess(

@@ -52,8 +52,9 @@ class Settings:
         transform: name of a transform model, or auto: the simplest one that predicts well.
         search: normal (rotation +-10 degrees, scale +-10 %), wide (any rotation, scale 1/4..4), or
             auto: wide where there is no georeference to start from.
-        max_shift: largest shift to look for, and to deliver; 5 % of the overlap's diagonal, at
-            least 64 working pixels, if None, and then more is delivered if it is found.
+        max_shift: largest shift to look for, and to deliver; 5 % of the overlap's diagonal, of a
+            strip at most its width, and at least 64 working pixels, if None, and then more is
+            delivered if it is found.
         max_shift_unit: px (reference pixels) or m (metres on the ground).
         georef: False ignores the moving raster's georeference, or does without one.
         moving_bands: 1-based bands to look at; chosen by the data if empty.

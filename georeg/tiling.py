@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 
 SIDE = 1024  # pixels a side of level 0, at most
+LONGEST = 8  # times as long it may be of strips, so that they have
+_ACROSS = 10.0  # a part of that side across: a template's width of the built-in matcher
 RATIO = 4.0  # largest step of resolution from one level to the next
 _LEAST_VALID = 0.15  # share of a tile that must be valid on both sides
 _CANDIDATES = 1_000_000  # cores to choose from, at most
@@ -69,9 +71,19 @@ def _as_list(window: Window) -> list[int]:
     return [window.x, window.y, window.width, window.height]
 
 
+def coarsest(shape: tuple[int, int], side: int, longest: int = LONGEST) -> float:
+    """Factor of level 0 against the frame: `side` pixels along the longer side of the scene.
+
+    A strip would have too few pixels across: it may be up to `longest` times as long, so that it
+    keeps a tenth of `side` there.
+    """
+    long, short = max(shape), min(shape)
+    return max(1.0, min(long, max(_ACROSS * short, long / longest)) / side)
+
+
 def level_factors(shape: tuple[int, int], side: int) -> tuple[float, ...]:
-    """From level 0, at most `side` pixels wide, down to the full resolution of 1."""
-    first = max(1.0, max(shape) / side)
+    """From level 0 (see `coarsest`) down to the full resolution of 1."""
+    first = coarsest(shape, side)
     steps = math.ceil(math.log(first) / math.log(RATIO) - 1e-9)
     return tuple(first ** (1 - i / steps) for i in range(steps)) + (1.0,) if steps else (1.0,)
 

@@ -31,6 +31,7 @@ from georeg.voting import SEPARATE
 Array = npt.NDArray[np.float64]
 
 _GRID = 24  # nodes along the longer side where the transform is inspected
+_NARROW = 3  # across a strip, at least
 _ALREADY = 0.7  # pixels: smaller displacements than that are none
 
 
@@ -252,7 +253,8 @@ def _nodes(frame: Frame, start: Start, where: npt.NDArray[np.bool_] | None) -> A
     """(N, 2) true frame positions all over the overlap, or a part of it (cells of level 0)."""
     rows, columns = frame.grid.shape
     step = max(rows, columns) / _GRID
-    x, y = np.meshgrid(np.arange(step / 2, columns, step), np.arange(step / 2, rows, step))
+    dx, dy = (min(step, side / _NARROW) for side in (columns, rows))
+    x, y = np.meshgrid(np.arange(dx / 2, columns, dx), np.arange(dy / 2, rows, dy))
     xy = np.stack([x.ravel(), y.ravel()], axis=1)
     if where is None:
         return xy

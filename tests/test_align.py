@@ -21,6 +21,8 @@ from georeg.outgrid import OutputSettings
 from georeg.settings import Settings
 
 SHAPE = (400, 400)
+STRIP = (100, 4000)
+LONG_WAVES = scenes.waves(4.0, 1700, 5.0, -3.0)
 
 
 def corrected(result: Alignment, gsd: float = 1.0) -> scenes.Warp:
@@ -167,10 +169,19 @@ def test_too_little_overlap_is_told(tmp_path: Path) -> None:
 
 def test_too_long_a_strip_is_told(tmp_path: Path) -> None:
     """It was said to be too flat or mostly invalid."""
-    pair = scenes.make_pair(tmp_path, scenes.shift(4, -2), (56, 2400))
+    pair = scenes.make_pair(tmp_path, scenes.shift(4, -2), (56, 14000))
     (reason,) = measure(pair.moving, pair.reference, Settings()).verdict.reasons
-    assert reason.startswith("the overlap is a strip of 2400 x 56 working pixels")
-    assert "cut MOVING into pieces of at most 16 times their width" in reason
+    assert reason.startswith("the overlap is a strip of 14000 x 56 working pixels")
+    assert "cut MOVING into pieces of at most 100 times their width" in reason
+
+
+@pytest.mark.parametrize("truth", [scenes.similarity(0.3, 1.002, 9, -7, STRIP), LONG_WAVES])
+def test_a_strip_is_followed_to_its_ends(tmp_path: Path, truth: scenes.Warp) -> None:
+    """Of strips of 24 and more times their width nothing was found."""
+    pair = scenes.make_pair(tmp_path, truth, STRIP)
+    result = measure(pair.moving, pair.reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    assert np.percentile(pair.errors(corrected(result)), 98) < 0.2
 
 
 def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_what_is_too_small_to_compare(width: float, height: float, small: bool) 
 
 @pytest.mark.parametrize(
     ("width", "height", "long"),
-    [(1000, 1000, False), (1600, 100, False), (1601, 100, True), (60, 3000, True)],
+    [(1000, 1000, False), (10_000, 100, False), (10_001, 100, True), (60, 7000, True)],
 )
 def test_what_is_too_long_to_be_seen_as_a_whole(width: float, height: float, long: bool) -> None:
     assert (criteria.too_long(width, height) is not None) is long
