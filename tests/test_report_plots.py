@@ -100,6 +100,18 @@ def test_bars_are_as_high_as_there_are_errors(facts: Facts) -> None:
     assert np.rint(counts).sum() == len(length) - longer
 
 
+@pytest.mark.parametrize("rmse", [0.5, 2.0])  # of the CE90
+def test_marks_of_errors_are_named_side_by_side(rmse: float) -> None:
+    """Where the RMSE was the larger one, both names stood on each other."""
+    report = cases.good().report
+    verdict = report["verdict"]
+    accuracy = {**verdict["accuracy"], "rmse_px": rmse * verdict["accuracy"]["ce90_px"]}
+    facts = gather({**report, "verdict": {**verdict, "accuracy": accuracy}}, None)
+    texts = parsed("histogram", facts).iter(f"{NAME}text")
+    side = {t.text: t.get("text-anchor") for t in texts if t.text in ("RMSE", "CE90")}
+    assert side == {"RMSE": "end" if rmse < 1 else None, "CE90": "end" if rmse > 1 else None}
+
+
 def test_ladder_marks_the_one_that_is_taken_without_colour(facts: Facts) -> None:
     root = parsed("ladder", facts)
     bold = [t.text for t in root.iter(f"{NAME}text") if t.get("font-weight") == "bold"]

@@ -43,11 +43,12 @@ def draw(facts: Facts, theme: Theme, backdrop: Backdrop) -> svg.Drawing | None:
                 svg.tag("rect", x=left + 0.7, y=top, width=right - left - 1.4, height=base - top,
                         fill=theme.first)
             )  # fmt: skip
+    smaller = min(marks, key=lambda name: marks[name])  # either may be; names keep apart
     for (name, value), dash in zip(marks.items(), ("6 4", None), strict=True):
         x, _ = axes.place(value, 0.0)
         bottom = _TOP + _AREA[1]
         parts.append(svg.line(x, _TOP, x, bottom, stroke=theme.mark, width=2, dash=dash))
-        side = {"RMSE": "end", "CE90": "start"}[name]
+        side = "end" if name == smaller else "start"
         shift = -6 if side == "end" else 6
         parts.append(svg.halo(x + shift, _TOP + 16, name, theme, anchor=side, weight="bold"))
     return svg.Drawing(_WIDTH, _HEIGHT, f"{TITLE}. {caption(facts)}", "".join(parts))
