@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE, running
+from georeg.matching.cells import STRIDE, closed
 from georeg.matching.correlation import BlockSums, correlate_blocks
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
@@ -213,7 +213,7 @@ def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
 
 
 def _halve(features: Tensor, mask: Tensor) -> Features:
-    coarse = (_of_four(mask) > 0.5).to(features.dtype)
+    coarse = (_of_four(mask) >= 0.5).to(features.dtype)
     return _of_four(features) * coarse[:, None], coarse
 
 
@@ -272,25 +272,20 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
         plan: of the templates.
     """
     side = plan.size * plan.block
-    known = _known(moving, side // 2) * _known(reference, side // 2)
+    filled = [closed(mask, side // 2) for mask in (moving, reference)]
+    one, other = (
+        m.sum((1, 2)) / f.sum((1, 2)).clamp(min=1)
+        for m, f in zip((moving, reference), filled, strict=True)
+    )
     least = min(_MIN_SHARE, _LEAST_PIXELS / (side * plan.unit) ** 2)
-    share = (_MIN_SHARE * known).clamp(min=least)
-    both = F.avg_pool2d((moving * reference)[:, None], side, plan.block)
-    full, all_ = ((both >= s).sum((1, 2, 3)) for s in (_MIN_SHARE, share[:, None, None, None]))
+    share = (_MIN_SHARE * one * other).clamp(min=least)
+    # Displaced, gaps of one side may lie beside those of the other one instead of on them.
+    inside = F.avg_pool2d((filled[0] * filled[1])[:, None], side, plan.block)
+    worst, usual = (x[:, None, None, None] * inside for x in ((one + other - 1).clamp(min=0), one * other))
+    full = (worst >= _MIN_SHARE).sum((1, 2, 3))
+    all_ = (usual >= share[:, None, None, None]).sum((1, 2, 3))
     share = torch.where(full < _HIDDEN * all_, share, torch.full_like(share, _MIN_SHARE))
     return share[:, None, None, None, None]
-
-
-def _known(mask: Tensor, gap: int) -> Tensor:
-    """(B,) share of valid cells where gaps up to so many cells wide are taken for filled."""
-    if bool(mask.all()):
-        return mask.new_ones(len(mask))
-    half = gap // 2
-    filled = F.pad(mask, (2 * half,) * 4)
-    for largest in (torch.maximum, torch.minimum):  # a closing: dilated, then eroded
-        for axis in (1, 2):
-            filled = running(largest, filled, 2 * half + 1, axis)
-    return mask.sum((1, 2)) / filled.sum((1, 2)).clamp(min=1)
 
 
 def _correlation(sums: BlockSums, plan: _Plan, share: Tensor) -> Tensor:

@@ -17,6 +17,9 @@ STRIDE = 2  # pixels along the side of a cell
 
 _SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
 _REACH = 2  # cells around invalid pixels whose features touch them
+_NARROW = 32  # pixels: gaps up to so wide are bridged, and then touch
+_BESIDE = 1  # pixels beside them no features
+_BRIDGE = 9  # pixels a side of the means that bridge them, twice
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
 _SAMPLE = 3  # every third cell along each axis tells the median length
 
@@ -63,12 +66,32 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
         return Canvas(images, None, step)
     count = masks.sum((1, 2)).clamp(min=1)
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
-    around = _REACH * STRIDE
+    images = torch.where(masks, images, mean[:, None, None])
+    filled = closed(masks, _NARROW)
+    narrow = filled & ~masks
+    valid = _free(filled, _REACH * STRIDE, step)
+    if bool(narrow.any()):
+        images = torch.where(narrow, _bridged(images, masks), images)
+        valid &= _free(masks, _BESIDE, step)
+    return Canvas(images, valid.to(images.dtype), step)
+
+
+def _bridged(images: Tensor, masks: Tensor) -> Tensor:
+    """(B, H, W) weighted means of the valid pixels around each (normalised convolution)."""
+    weight = masks.to(images.dtype)
+    both = torch.stack([torch.where(masks, images, 0.0), weight], 1)
+    for _ in range(2):
+        both = F.avg_pool2d(both, _BRIDGE, 1, _BRIDGE // 2)
+    return both[:, 0] / both[:, 1].clamp(min=1e-6)
+
+
+def _free(masks: Tensor, around: int, step: int) -> Tensor:
+    """(B, H // step, W // step) cells that no invalid pixel comes nearer to than `around`."""
+    height, width = masks.shape[1:]
     free = F.pad(masks, (around, around + STRIDE - step) * 2, value=True)
     for axis in (1, 2):
         free = running(torch.logical_and, free, STRIDE + 2 * around, axis)
-    valid = free[:, ::step, ::step][:, : height // step, : width // step].to(images.dtype)
-    return Canvas(torch.where(masks, images, mean[:, None, None]), valid, step)
+    return free[:, ::step, ::step][:, : height // step, : width // step]
 
 
 def running(
@@ -92,6 +115,18 @@ def running(
         x = pairwise(x.narrow(axis, 0, count), x.narrow(axis, step, count))
         wide += step
     return x
+
+
+def closed(mask: Tensor, gap: int) -> Tensor:
+    """(B, h, w) masks with gaps filled that are up to `gap` wide: dilated, then eroded."""
+    if bool(mask.all()):
+        return mask
+    half = gap // 2
+    filled = F.pad(mask, (2 * half,) * 4)
+    for largest in (torch.maximum, torch.minimum):
+        for axis in (1, 2):
+            filled = running(largest, filled, 2 * half + 1, axis)
+    return filled
 
 
 def pool(x: Tensor, step: int) -> Tensor:
