@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.cells import STRIDE, closed
+from georeg.matching.cells import STRIDE
 from georeg.matching.correlation import BlockSums, correlate_blocks
+from georeg.matching.gaps import closed
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
@@ -281,7 +282,9 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
     share = (_MIN_SHARE * one * other).clamp(min=least)
     # Displaced, gaps of one side may lie beside those of the other one instead of on them.
     inside = F.avg_pool2d((filled[0] * filled[1])[:, None], side, plan.block)
-    worst, usual = (x[:, None, None, None] * inside for x in ((one + other - 1).clamp(min=0), one * other))
+    worst, usual = (
+        x[:, None, None, None] * inside for x in ((one + other - 1).clamp(min=0), one * other)
+    )
     full = (worst >= _MIN_SHARE).sum((1, 2, 3))
     all_ = (usual >= share[:, None, None, None]).sum((1, 2, 3))
     share = torch.where(full < _HIDDEN * all_, share, torch.full_like(share, _MIN_SHARE))

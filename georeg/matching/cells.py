@@ -6,20 +6,22 @@ for every pixel, as cells that overlap (`step`): those of one phase are a slice 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from georeg.matching import gaps
+from georeg.matching.gaps import running
+
 STRIDE = 2  # pixels along the side of a cell
 
 _SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
 _REACH = 2  # cells around invalid pixels whose features touch them
-_NARROW = 32  # pixels: gaps up to so wide are bridged, and then touch
-_BESIDE = 1  # pixels beside them no features
-_BRIDGE = 9  # pixels a side of the means that bridge them, twice
+# Gaps up to so many pixels wide (scan lines that failed; 28 px in Landsat-7's panchromatic band)
+# are bridged by means of so many pixels a side; features may touch them, but not as near as that.
+_NARROW, _BRIDGE, _BESIDE = 32, 9, 1
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
 _SAMPLE = 3  # every third cell along each axis tells the median length
 
@@ -64,25 +66,13 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
     images, masks = images[:, :height, :width], masks[:, :height, :width]
     if bool(masks.all()):
         return Canvas(images, None, step)
+    images, masks = gaps.interpolated(images, masks)
     count = masks.sum((1, 2)).clamp(min=1)
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
-    images = torch.where(masks, images, mean[:, None, None])
-    filled = closed(masks, _NARROW)
-    narrow = filled & ~masks
-    valid = _free(filled, _REACH * STRIDE, step)
-    if bool(narrow.any()):
-        images = torch.where(narrow, _bridged(images, masks), images)
-        valid &= _free(masks, _BESIDE, step)
-    return Canvas(images, valid.to(images.dtype), step)
-
-
-def _bridged(images: Tensor, masks: Tensor) -> Tensor:
-    """(B, H, W) weighted means of the valid pixels around each (normalised convolution)."""
-    weight = masks.to(images.dtype)
-    both = torch.stack([torch.where(masks, images, 0.0), weight], 1)
-    for _ in range(2):
-        both = F.avg_pool2d(both, _BRIDGE, 1, _BRIDGE // 2)
-    return both[:, 0] / both[:, 1].clamp(min=1e-6)
+    around = gaps.closed(masks, _NARROW)
+    valid = _free(around, _REACH * STRIDE, step) & _free(masks, _BESIDE, step)
+    bridged = torch.where(around & ~masks, gaps.bridge(images, masks, _BRIDGE), images)
+    return Canvas(torch.where(around, bridged, mean[:, None, None]), valid.to(images.dtype), step)
 
 
 def _free(masks: Tensor, around: int, step: int) -> Tensor:
@@ -92,41 +82,6 @@ def _free(masks: Tensor, around: int, step: int) -> Tensor:
     for axis in (1, 2):
         free = running(torch.logical_and, free, STRIDE + 2 * around, axis)
     return free[:, ::step, ::step][:, : height // step, : width // step]
-
-
-def running(
-    pairwise: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
-) -> Tensor:
-    """What `pairwise` makes of each `width` neighbours along an axis: shorter by `width` - 1.
-
-    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
-    ten to thirty times as long.
-
-    Args:
-        pairwise: of any two and in any order, twice, too: maximum, minimum, and, or.
-        x: any tensor.
-        width: at least 1.
-        axis: along which they are neighbours.
-    """
-    wide = 1
-    while wide < width:
-        step = min(wide, width - wide)
-        count = x.shape[axis] - step
-        x = pairwise(x.narrow(axis, 0, count), x.narrow(axis, step, count))
-        wide += step
-    return x
-
-
-def closed(mask: Tensor, gap: int) -> Tensor:
-    """(B, h, w) masks with gaps filled that are up to `gap` wide: dilated, then eroded."""
-    if bool(mask.all()):
-        return mask
-    half = gap // 2
-    filled = F.pad(mask, (2 * half,) * 4)
-    for largest in (torch.maximum, torch.minimum):
-        for axis in (1, 2):
-            filled = running(largest, filled, 2 * half + 1, axis)
-    return filled
 
 
 def pool(x: Tensor, step: int) -> Tensor:

@@ -1,0 +1,79 @@
+"""Gaps: invalid pixels between valid ones, as narrow as scan lines that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_SINGLE = 2  # pixels: gaps up to so wide are interpolated, and then count as valid
+
+
+def running(
+    pairwise: Callable[[Tensor, Tensor], Tensor], x: Tensor, width: int, axis: int
+) -> Tensor:
+    """What `pairwise` makes of each `width` neighbours along an axis: shorter by `width` - 1.
+
+    Windows twice as wide are made of two: pooling looks at every cell of every window, and takes
+    ten to thirty times as long.
+
+    Args:
+        pairwise: of any two and in any order, twice, too: maximum, minimum, and, or.
+        x: any tensor.
+        width: at least 1.
+        axis: along which they are neighbours.
+    """
+    wide = 1
+    while wide < width:
+        step = min(wide, width - wide)
+        count = x.shape[axis] - step
+        x = pairwise(x.narrow(axis, 0, count), x.narrow(axis, step, count))
+        wide += step
+    return x
+
+
+def closed(mask: Tensor, gap: int) -> Tensor:
+    """(B, h, w) masks with gaps filled that are up to `gap` wide: dilated, then eroded."""
+    if bool(mask.all()):
+        return mask
+    half = gap // 2
+    filled = F.pad(mask, (2 * half,) * 4)
+    for largest in (torch.maximum, torch.minimum):
+        for axis in (1, 2):
+            filled = running(largest, filled, 2 * half + 1, axis)
+    return filled
+
+
+def interpolated(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and masks without the gaps that are no wider than a feature's own detail.
+
+    Single invalid pixels (a nodata value that occurs in the image, too) all over it would leave
+    hardly a feature that doesn't touch one.
+
+    Args:
+        images: (B, H, W).
+        masks: (B, H, W), True where valid.
+    """
+    filled = closed(masks, _SINGLE)
+    single = filled & ~masks
+    if bool(single.any()):
+        images = torch.where(single, bridge(images, masks, _SINGLE + 1), images)
+    return images, filled
+
+
+def bridge(images: Tensor, masks: Tensor, side: int) -> Tensor:
+    """(B, H, W) weighted means of the valid pixels around each, a tent about 2 `side` wide.
+
+    Normalised convolution: Knutsson and Westin, CVPR 1993.
+
+    Args:
+        images: (B, H, W).
+        masks: (B, H, W), True where valid.
+        side: pixels, odd.
+    """
+    both = torch.stack([torch.where(masks, images, 0.0), masks.to(images.dtype)], 1)
+    for _ in range(2):
+        both = F.avg_pool2d(both, side, 1, side // 2)
+    return both[:, 0] / both[:, 1].clamp(min=1e-6)
