@@ -280,13 +280,13 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
     )
     least = min(_MIN_SHARE, _LEAST_PIXELS / (side * plan.unit) ** 2)
     share = (_MIN_SHARE * one * other).clamp(min=least)
-    # Displaced, gaps of one side may lie beside those of the other one instead of on them.
+    # Displaced, gaps of one side may lie beside those of the other one, or on them.
     inside = F.avg_pool2d((filled[0] * filled[1])[:, None], side, plan.block)
-    worst, usual = (
-        x[:, None, None, None] * inside for x in ((one + other - 1).clamp(min=0), one * other)
+    worst, best = (one + other - 1).clamp(min=0), torch.minimum(one, other)
+    full, all_ = (
+        (of[:, None, None, None] * inside >= least[:, None, None, None]).sum((1, 2, 3))
+        for of, least in ((worst, torch.full_like(share, _MIN_SHARE)), (best, share))
     )
-    full = (worst >= _MIN_SHARE).sum((1, 2, 3))
-    all_ = (usual >= share[:, None, None, None]).sum((1, 2, 3))
     share = torch.where(full < _HIDDEN * all_, share, torch.full_like(share, _MIN_SHARE))
     return share[:, None, None, None, None]
 

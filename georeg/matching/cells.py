@@ -20,8 +20,8 @@ STRIDE = 2  # pixels along the side of a cell
 _SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
 _REACH = 2  # cells around invalid pixels whose features touch them
 # Gaps up to so many pixels wide (scan lines that failed; 28 px in Landsat-7's panchromatic band)
-# are bridged by means of so many pixels a side; features may touch them, but not as near as that.
-_NARROW, _BRIDGE, _BESIDE = 32, 9, 1
+# are bridged by what lies so near; features may touch them, but not as near as that.
+_NARROW, _BRIDGE, _BESIDE = 32, 8, 1
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
 _SAMPLE = 3  # every third cell along each axis tells the median length
 
@@ -71,8 +71,11 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
     around = gaps.closed(masks, _NARROW)
     valid = _free(around, _REACH * STRIDE, step) & _free(masks, _BESIDE, step)
-    bridged = torch.where(around & ~masks, gaps.bridge(images, masks, _BRIDGE), images)
-    return Canvas(torch.where(around, bridged, mean[:, None, None]), valid.to(images.dtype), step)
+    images = torch.where(masks, images, mean[:, None, None])
+    narrow = around & ~masks
+    if bool(narrow.any()):
+        images = torch.where(narrow, gaps.bridge(images, masks, _BRIDGE), images)
+    return Canvas(images, valid.to(images.dtype), step)
 
 
 def _free(masks: Tensor, around: int, step: int) -> Tensor:

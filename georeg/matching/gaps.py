@@ -20,7 +20,8 @@ def running(
     ten to thirty times as long.
 
     Args:
-        pairwise: of any two and in any order, twice, too: maximum, minimum, and, or.
+        pairwise: of any two and in any order, twice, too: maximum, minimum, and, or. Of widths that
+            are powers of two each is taken once: sums, too.
         x: any tensor.
         width: at least 1.
         axis: along which they are neighbours.
@@ -59,21 +60,23 @@ def interpolated(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     filled = closed(masks, _SINGLE)
     single = filled & ~masks
     if bool(single.any()):
-        images = torch.where(single, bridge(images, masks, _SINGLE + 1), images)
+        images = torch.where(single, bridge(images, masks, _SINGLE), images)
     return images, filled
 
 
-def bridge(images: Tensor, masks: Tensor, side: int) -> Tensor:
-    """(B, H, W) weighted means of the valid pixels around each, a tent about 2 `side` wide.
+def bridge(images: Tensor, masks: Tensor, reach: int) -> Tensor:
+    """(B, H, W) weighted means of the valid pixels around each, by a tent; where there are none,
+    the image as it is.
 
     Normalised convolution: Knutsson and Westin, CVPR 1993.
 
     Args:
         images: (B, H, W).
         masks: (B, H, W), True where valid.
-        side: pixels, odd.
+        reach: pixels to where the tent is 0; a power of two.
     """
-    both = torch.stack([torch.where(masks, images, 0.0), masks.to(images.dtype)], 1)
-    for _ in range(2):
-        both = F.avg_pool2d(both, side, 1, side // 2)
-    return both[:, 0] / both[:, 1].clamp(min=1e-6)
+    both = torch.stack([torch.where(masks, images, 0.0), masks.to(images.dtype)])
+    both = F.pad(both, (reach - 1,) * 4)
+    for axis in (2, 3, 2, 3):  # a box twice
+        both = running(torch.add, both, reach, axis)
+    return torch.where(both[1] > 0, both[0] / both[1], images)
