@@ -23,6 +23,7 @@ _SHARED = {
     "symmetric",
     "pixels",
     "cells",
+    "gaps",
     "mind",
     "networks",
     "orientation",
