@@ -30,7 +30,7 @@ class MatchAlgorithm(EngineAlgorithm):
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
-        self.add_lost(tr("The layer that moves has no coordinates, or wrong ones: look everywhere"))
+        self.add_lost()
         self.add_matching()
         self.add_extra()
         self.add(QgsProcessingParameterFileDestination("POINTS", tr("Tie points"), POINT_FILES))

@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 from ..texts import tr
 from .inputs import narrow
 from .loading import Result
-from .points_table import PointsModel
+from .points_table import Header, PointsModel
 from .sentences import advice, colour, headline, meaning, numbers
 
 
@@ -98,6 +98,8 @@ class Results(QWidget):
         proxy = QSortFilterProxyModel(self)
         proxy.setSourceModel(self.model)
         proxy.setSortRole(Qt.ItemDataRole.EditRole)
+        header = Header(self.table)
+        self.table.setHorizontalHeader(header)
         self.table.setModel(proxy)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
@@ -105,9 +107,7 @@ class Results(QWidget):
         self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
-        header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
         self.table.setMinimumHeight(6 * (self.fontMetrics().height() + 8))
         box.addWidget(self.table, 1)
         row = QHBoxLayout()
