@@ -31,11 +31,12 @@ from .repeating import command_line
 @options("explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Fit a transform to the tie points in POINTS, found, edited or made by hand, and judge it.
+    """Fit a transform to the tie points in POINTS, and judge it.
 
-    POINTS may be .csv, .geojson, .gpkg, .points (QGIS), .txt (ArcGIS links), .sh (gdal_translate)
-    or .tif (GCPs). Points that are not enabled are left out. Prints the models that were tried and
-    their errors at left-out points; --points stores the points with their new residuals.
+    They were found, edited or made by hand. POINTS may be .csv, .geojson, .gpkg, .points (QGIS),
+    .txt (ArcGIS links), .sh (gdal_translate) or .tif (GCPs). Points that are not enabled are left
+    out. Prints the models that were tried and their errors at left-out points; --points stores the
+    points with their new residuals.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)

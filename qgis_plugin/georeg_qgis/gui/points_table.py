@@ -35,7 +35,6 @@ class Header(QHeaderView):
         """Of a table's columns, to be clicked."""
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.setSectionsClickable(True)
-        self.setHighlightSections(True)
 
     def sectionSizeFromContents(self, section: int) -> QSize:
         """Qt leaves room for it in every column."""
