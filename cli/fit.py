@@ -97,7 +97,7 @@ def _numbers(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(report: Mapping[str, Any]) -> str:
     """The ladder, for people."""
-    lines = [f"{'transform':<12} {'error (px, left-out points)':>28}"]
+    lines = [f"{'transform':<12} {'weighted RMSE (px)':>28}"]
     for rung in report["ladder"]:
         error = rung["held_out_rmse_px"]
         said = f"{error:.3f}" if error is not None and math.isfinite(error) else rung["note"]
