@@ -94,7 +94,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         about += [f"needs {', '.join(row['needs'])}"] if row["needs"] else []
         about += [] if row["urls"] or row["shipped"] else ["import only"]
         about += [row["note"]] if row["note"] else []
-        size = f"{row['bytes'] / 1e6:6.0f} MB"
+        size = f"{row['bytes'] / 1e6:6.{0 if row['bytes'] > 1e7 else 1}f} MB"
         sign = "present" if row["present"] else "-"
         lines.append(f"{row['name']:<{width}}  {sign:<7} {size}  {'; '.join(about)}")
     return lines
