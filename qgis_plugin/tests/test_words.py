@@ -81,6 +81,19 @@ def test_long_words_leave_the_panel_narrow(canvas: QgsMapCanvas) -> None:
     assert results.minimumSizeHint().width() <= 340
 
 
+def test_numbers_of_a_refused_fit_are_said_to_be_such(canvas: QgsMapCanvas) -> None:
+    """They stood there like those of a good one."""
+    canvas.parent().setCentralWidget(results := Results(canvas))
+    canvas.parent().show()
+    told = []
+    for ok in (False, True):
+        verdict = {**REPORT["verdict"], "ok": ok, "status": "refused" if not ok else "aligned"}
+        results.add(Result("a", {}, {}, {**REPORT, "verdict": verdict}))
+        told.append([label.text() for label in results.findChildren(QLabel) if label.isVisible()])
+    caution = "Numbers of the fit that was refused: they can't be trusted."
+    assert [caution in texts for texts in told] == [True, False]
+
+
 @pytest.fixture
 def large_font(application: Any) -> Iterator[None]:
     before = QApplication.font()

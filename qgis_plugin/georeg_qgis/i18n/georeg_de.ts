@@ -1176,6 +1176,11 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
+      <source>Numbers of the fit that was refused: they can't be trusted.</source>
+      <translation>Zahlen der abgelehnten Anpassung: ihnen ist nicht zu trauen.</translation>
+    </message>
+    <message>
+      <location filename="../gui/results.py" />
       <source>Zoom to</source>
       <translation>Hinzoomen</translation>
     </message>
