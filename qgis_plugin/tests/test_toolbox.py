@@ -67,3 +67,7 @@ def test_a_layer_is_not_aligned_to_itself(plugin: Any, sample: tuple[str, str]) 
         _, ok = algorithm(name).run(values, context, feedback)
         assert not ok
         assert "same file" in feedback.textLog()
+    check = algorithm("check")
+    values |= {"MOVING_BANDS": [1], "REFERENCE_BANDS": [3]}
+    assert check.prepareAlgorithm(values, context, feedback)
+    assert check.pair(values, context) == [sample[0], "--reference", sample[0]]

@@ -210,9 +210,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Arguments for the two rasters.
 
         Raises:
-            QgsProcessingException: they are one, as the toolbox proposes at first.
+            QgsProcessingException: they are one, as the toolbox proposes at first. Different bands
+                of one are two.
         """
-        if self.raster("MOVING") == self.raster("REFERENCE"):
+        bands = [values.get(f"{side}_BANDS") for side in ("MOVING", "REFERENCE")]
+        if self.raster("MOVING") == self.raster("REFERENCE") and bands[0] == bands[1]:
             same = tr("Both layers are the same file: choose another reference.")
             raise QgsProcessingException(same)
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
