@@ -23,7 +23,8 @@ class MatchAlgorithm(EngineAlgorithm):
     ABOUT = N_(
         "Finds tie points between two raster layers, to be looked at, edited (switch off a point "
         "by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the "
-        "file's suffix says for which."
+        "file's suffix says for which. A GeoPackage, dragged onto the map, brings its style "
+        "along."
     )
 
     def initAlgorithm(self, _: Any = None) -> None:

@@ -255,8 +255,8 @@
     </message>
     <message>
       <location filename="../algorithms/match.py" />
-      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which.</source>
-      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche.</translation>
+      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which. A GeoPackage, dragged onto the map, brings its style along.</source>
+      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche. Ein GeoPackage, auf die Karte gezogen, bringt seinen Stil mit.</translation>
     </message>
     <message>
       <location filename="../algorithms/ortho.py" />
