@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, cast
 
 from georeg.errors import InputError, OutputError, SettingsError
@@ -164,7 +164,7 @@ def _prepared(path: str, data: bytes, *, overwrite: bool) -> Iterator[None]:
         _write(temporary, path, data)
         yield
         try:
-            os.replace(temporary, target)
+            replace_file(temporary, target)
         except OSError as error:
             raise OutputError(f"{path} can't be written: {error.strerror}") from None
     finally:
@@ -185,6 +185,17 @@ def same_file(one: str, other: str) -> bool:
 def followed(path: str) -> str:
     """What a name leads to where it is a link, which is to stay one; the name itself elsewhere."""
     return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def replace_file(path: str, target: str) -> None:
+    """Put a file in another one's place, whose permissions it keeps, as a copy onto it would.
+
+    Raises:
+        OSError: it can't be put there.
+    """
+    with suppress(OSError):  # nothing is there, or the file system knows no permissions
+        os.chmod(path, stat.S_IMODE(os.stat(target).st_mode))
+    os.replace(path, target)
 
 
 def _beside(path: str, suffix: str) -> str:

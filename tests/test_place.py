@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -189,6 +190,26 @@ def test_file_permissions_follow_the_umask(tmp_path, source):
     assert (tmp_path / "a.tif").stat().st_mode & 0o777 == 0o640
 
 
+def test_permissions_of_what_is_replaced_stay(tmp_path, source):
+    output = tmp_path / "a.tif"
+    for mode in (0o600, 0o664):
+        output.touch()
+        output.chmod(mode)
+        produce(source, output, overwrite=True)
+        assert output.stat().st_mode & 0o777 == mode
+
+
+def test_a_folder_that_is_removed_meanwhile(tmp_path, source):
+    (tmp_path / "out").mkdir()
+
+    def remove(_):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+
+    with Raster(source) as raster, pytest.raises(OutputError, match="its folder was removed"):
+        shift_only(raster, str(tmp_path / "out" / "a.tif"), AT, progress=remove)
+    assert entries(tmp_path) == ["in.tif"]
+
+
 # Outputs that only GDAL can reach
 
 
@@ -300,6 +321,8 @@ def test_file_size_limit(writer, tmp_path, driver, compress):
         assert code == 9, (limit, said)
         assert "\n" not in said
         assert "can't be written" in said or "incomplete" in said
+        if limit <= size // 3:  # GDAL takes a COG away that doesn't fit, and with it the evidence
+            assert "File too large" in said
         assert left == []
 
 
