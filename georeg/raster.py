@@ -31,6 +31,7 @@ from georeg.grid import Window
 from georeg.header import Header, read_header
 from georeg.opacity import transparent, without_mistaken_alpha
 from georeg.overview import Overview
+from georeg.textfile import unspeakable
 
 __all__ = [
     "GDAL_ERRORS",
@@ -371,11 +372,8 @@ def check_name(name: str) -> None:
     Raises:
         InputError: it can't.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        text = "its name is not valid UTF-8: rename it"
-        raise InputError(f"{name!a} can't be opened: {text}") from None
+    if reason := unspeakable(name):
+        raise InputError(f"{name!a} can't be opened by its name: {reason}")
 
 
 def _first_line(error: Exception) -> str:

@@ -54,6 +54,18 @@ def name_of(value: Any, what: str) -> str:
     return name
 
 
+def unspeakable(name: str) -> str:
+    """Why GDAL can't be told a name, which it takes in UTF-8 only; empty if it can."""
+    coding = sys.getfilesystemencoding()
+    if not name.isascii() and coding != "utf-8":
+        return f"the locale has file names in {coding}: set PYTHONUTF8=1"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "it is not valid UTF-8: rename it"
+    return ""
+
+
 def read_text(path: str) -> str:
     """A text file in UTF-8, with or without byte order mark.
 

@@ -15,7 +15,7 @@ import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
 from georeg.raster import GDAL_ERRORS, check_name
-from georeg.textfile import followed, replace_file, same_file
+from georeg.textfile import followed, replace_file, same_file, unspeakable
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
 # left over from a predecessor, these would describe it, or its edits would be played into it.
@@ -29,6 +29,16 @@ _unfinished: set[str] = set()
 def is_virtual(name: str) -> bool:
     """Whether a name belongs to GDAL (/vsis3/..., s3://...) and not to the file system."""
     return name.startswith("/vsi") or "://" in name
+
+
+def check_lasting(output: str) -> None:
+    """See that an output outlives the process: callers from Python may want GDAL's memory.
+
+    Raises:
+        SettingsError: it wouldn't.
+    """
+    if output.startswith("/vsimem/"):
+        raise SettingsError(f"{output} would be gone with this process: give the name of a file")
 
 
 def exists(name: str) -> bool:
@@ -60,10 +70,9 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         check_name(name)  # or an output that is called after it would be blamed
         if same_file(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
-    try:
-        (output if is_virtual(output) else os.path.abspath(output)).encode()
-    except UnicodeEncodeError:
-        raise OutputError(f"{output!a} can't be written: its path is not valid UTF-8") from None
+    reason = unspeakable(output if is_virtual(output) else os.path.abspath(output))
+    if reason:
+        raise OutputError(f"{output!a} can't be written by its path: {reason}")
     if is_virtual(output):
         if not overwrite and exists(output):
             raise _exists(output)
