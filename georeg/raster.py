@@ -7,7 +7,9 @@ the original pixels through `Raster.dataset` instead.
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 import threading
 import warnings
 import weakref
@@ -43,6 +45,8 @@ __all__ = [
     "decoding",
     "with_vertical_crs",
 ]
+
+log = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
@@ -88,6 +92,7 @@ class Raster:
             InputError: the file is missing, unreadable, no raster or has an absurd header.
         """
         self.name = str(name)
+        self._stamp = _stamp(self.name)
         self._local = threading.local()
         self._open: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -118,6 +123,21 @@ class Raster:
                 self._open.add(handle)
             self._local.handle = handle
         return handle.dataset
+
+    def check_unchanged(self) -> None:
+        """See that the file, which each thread opens anew, is still the one that was opened.
+
+        Where its time alone has changed, that is a warning: its pixels may be the same.
+
+        Raises:
+            InputError: its size has changed.
+        """
+        now = _stamp(self.name)
+        if now is None or self._stamp is None or now == self._stamp:
+            return
+        if now[0] != self._stamp[0]:
+            raise InputError(f"{self.name} was changed while it was read: run again on the new one")
+        log.warning("%s was written to while it was read: if pixels changed, run again", self.name)
 
     def close(self) -> None:
         """Close the handles of all threads."""
@@ -374,6 +394,15 @@ def check_name(name: str) -> None:
     """
     if reason := unspeakable(name):
         raise InputError(f"{name!a} can't be opened by its name: {reason}")
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """What mostly changes with a file, size and time; None for what is no file."""
+    try:
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from georeg.errors import OutputError, SettingsError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.raster import Raster
 from georeg.writers.geotiff import WriteOptions, shift_only, write_warped
 from georeg.writers.place import check_output, placed
@@ -208,6 +208,26 @@ def test_a_folder_that_is_removed_meanwhile(tmp_path, source):
     with Raster(source) as raster, pytest.raises(OutputError, match="its folder was removed"):
         shift_only(raster, str(tmp_path / "out" / "a.tif"), AT, progress=remove)
     assert entries(tmp_path) == ["in.tif"]
+
+
+def test_an_input_that_grows_meanwhile(tmp_path, source):
+    """It came over the network: the output's blocks were of two files."""
+
+    def grow(_):
+        with open(source, "ab") as file:
+            file.write(b"more")
+
+    with Raster(source) as raster, pytest.raises(InputError, match="changed while it was read"):
+        shift_only(raster, str(tmp_path / "a.tif"), AT, progress=grow)
+    assert entries(tmp_path) == ["in.tif"]
+
+
+def test_an_input_that_is_written_to_meanwhile(tmp_path, source, caplog):
+    with Raster(source) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT, progress=lambda _: os.utime(source, (9, 9)))
+    assert [record.message for record in caplog.records] == [
+        f"{source} was written to while it was read: if pixels changed, run again"
+    ]
 
 
 # Outputs that only GDAL can reach

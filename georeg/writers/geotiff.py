@@ -201,7 +201,7 @@ def write_warped(
         grid,
         layout,
         Metadata.of(raster),
-        warp(raster, grid, mapping, warp_options),
+        _of_one_file(raster, warp(raster, grid, mapping, warp_options)),
         options,
         inputs=(raster.name, *raster.dataset().files, *inputs),
         provenance=provenance,
@@ -294,7 +294,7 @@ def _write_originals(
         layout,
         # Under PixelIsPoint, GDAL would move the GCPs by a pixel between writing and reading.
         metadata if gcps is None else metadata.without("AREA_OR_POINT"),
-        _originals(raster, layout),
+        _of_one_file(raster, _originals(raster, layout)),
         options,
         inputs=(raster.name, *raster.dataset().files, *inputs),
         provenance=provenance,
@@ -307,6 +307,12 @@ def _check_copy(output: str, grid: Grid) -> None:
     """Read the last pixel of what was copied away: there are no local bytes to look at."""
     with writing(output), rasterio.open(output) as dataset:
         dataset.read(1, window=RioWindow(grid.width - 1, grid.height - 1, 1, 1))
+
+
+def _of_one_file(raster: Raster, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks, and after the last one a look whether all can be of the same file."""
+    yield from blocks
+    raster.check_unchanged()
 
 
 def _originals(raster: Raster, layout: Layout) -> Iterator[Block]:
