@@ -39,6 +39,7 @@ from georeg.writers.metadata import Metadata
 from georeg.writers.pixels import Progress, Target, verify, write_blocks
 from georeg.writers.place import is_virtual, placed, writing
 from georeg.writers.probe import try_cog, try_gtiff
+from georeg.writers.tables import write_tables
 
 # Of the whole, in time; the rest is making the COG and reading everything again.
 _BLOCKS_SHARE = {"COG": 0.7, "GTiff": 0.9}
@@ -153,6 +154,7 @@ def write(
                 park=True, sparse=is_sparse(final),
             )  # fmt: skip
             make_cog(flat, path, final, output)
+        write_tables(path, metadata.tables, output)
         verify(
             path,
             target,
