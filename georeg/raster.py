@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pyproj import CRS
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
@@ -373,17 +373,31 @@ def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
 
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Turn GDAL's errors while reading pixels of `name` into InputError."""
+    """Turn GDAL's errors while reading pixels of `name` into InputError, or MemoryError."""
     try:
         yield
     except GDAL_ERRORS as error:
+        check_memory(error)
         reason = str(error).splitlines()[0] if str(error) else "read error"
         cause = error.__cause__
         if cause is not None and str(cause):
             reason = str(cause).splitlines()[0]
-        raise InputError(
-            f"{name} can't be decoded, it looks truncated or corrupt: {reason}"
-        ) from None
+        # Of a virtual raster, a source may be gone.
+        guess = "" if "No such file" in reason else ", it looks truncated or corrupt"
+        raise InputError(f"{name} can't be decoded{guess}: {reason}") from None
+
+
+def check_memory(error: BaseException) -> None:
+    """See that an error of GDAL isn't due to a lack of memory, for which no file is to blame.
+
+    Raises:
+        MemoryError: it is.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CPLE_OutOfMemoryError):
+            raise MemoryError(str(cause)) from error
+        cause = cause.__cause__
 
 
 def check_name(name: str) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
-from georeg.raster import GDAL_ERRORS, check_name
+from georeg.raster import GDAL_ERRORS, check_memory, check_name
 from georeg.textfile import followed, replace_file, same_file, unspeakable
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
@@ -221,12 +221,14 @@ def writing(output: str) -> Iterator[None]:
 
     Raises:
         OutputError: with the first line of the reason.
+        MemoryError: it is a lack of memory.
     """
     try:
         yield
     except GeoregError:
         raise
     except (*GDAL_ERRORS, OSError) as error:
+        check_memory(error)
         raise OutputError(f"{output} can't be written: {_reason(error)}") from error
 
 
