@@ -15,7 +15,7 @@ from georeg.errors import SettingsError
 from georeg.grid import Grid
 from georeg.nodes import Mapping as PixelMapping
 from georeg.raster import Raster
-from georeg.validity import Layout, as_stored
+from georeg.validity import Layout, as_declared
 from georeg.warping import (
     Block,
     WarpOptions,
@@ -286,7 +286,7 @@ def _write_originals(
     header = raster.header
     base = layout_of(raster)
     declared = [n for n in header.nodata if n is not None]
-    nodata = as_stored(declared[0], base.array_dtype) if declared else None
+    nodata = as_declared(declared[0], base.array_dtype) if declared else None
     masked = header.alpha is None and (header.masked or bool(header.transparent and not declared))
     layout = Layout(base.dtype, base.count, nodata, header.alpha, masked)
     metadata = Metadata.of(raster)
