@@ -55,6 +55,7 @@ Image = npt.NDArray[np.float32]
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
+_NO_DAMAGE = ("No such file or directory", "Permission denied", "Too many open files")
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -383,7 +384,7 @@ def decoding(name: str) -> Iterator[None]:
         if cause is not None and str(cause):
             reason = str(cause).splitlines()[0]
         # Of a virtual raster, a source may be gone.
-        guess = "" if "No such file" in reason else ", it looks truncated or corrupt"
+        guess = "" if reason.endswith(_NO_DAMAGE) else ", it looks truncated or corrupt"
         raise InputError(f"{name} can't be decoded{guess}: {reason}") from None
 
 
@@ -441,12 +442,24 @@ def _careful(name: str) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def _in_one_thread(dataset: Any) -> Any:
+    """A virtual raster opened anew, so that GDAL reads its sources one by one; others as they are.
+
+    Where it reads several at once, in threads (3.10), those that are missing or damaged come out as
+    zeros without an error.
+    """
+    if dataset.driver != "VRT":
+        return dataset
+    with closing(dataset):
+        return rasterio.open(dataset.name, NUM_THREADS="1")
+
+
 def _open(name: str) -> Any:
     check_name(name)
     try:
         with warnings.catch_warnings(), _careful(name):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name)
+            return _in_one_thread(rasterio.open(name))
     except GDAL_ERRORS as error:
         text = _first_line(error)
         if "No such file" in text or "does not exist" in text:

@@ -132,15 +132,16 @@ class _Plan:
 def gdal_env(threads: int | None = None) -> Iterator[None]:
     """GDAL's settings while georeg works: those of the user come first.
 
-    Sets GDAL_CACHEMAX to 256 MB and GDAL_NUM_THREADS to `threads` (all processors if None), each
-    only if neither the process environment nor a surrounding rasterio.Env has set it. Never
-    touches PROJ's network setting. In a fork of a process that has been in here GDAL gets no
-    threads, whoever has set them.
+    Sets GDAL_CACHEMAX to 256 MB, GDAL_NUM_THREADS to `threads` (all processors if None) and
+    VRT_NUM_THREADS to 1, each only if neither the process environment nor a surrounding
+    rasterio.Env has set it. Never touches PROJ's network setting. In a fork of a process that has
+    been in here GDAL gets no threads, whoever has set them.
     """
     with_threads()
     wanted: dict[str, Any] = {
         "GDAL_CACHEMAX": _CACHE,
         "GDAL_NUM_THREADS": str(processors(threads)),
+        "VRT_NUM_THREADS": "1",  # see `raster._in_one_thread`: for virtual rasters within others
     }
     taken = set(os.environ) | (set(getenv()) if hasenv() else set())
     if threads_left_behind():

@@ -432,13 +432,3 @@ def test_mask_flags_of_this_gdal(tmp_path: Path) -> None:
     with rasterio.open(name) as file:
         assert file.mask_flag_enums == ([MaskFlags.nodata],)
         assert file.colorinterp == (ColorInterp.gray,)
-
-
-def test_a_virtual_raster_without_its_source(tmp_path: Path) -> None:
-    """It was called truncated or corrupt."""
-    source = rasters.write(tmp_path / "tile.tif", rasters.ramp())
-    rasterio.shutil.copy(source, tmp_path / "all.vrt", driver="VRT")
-    Path(source).unlink()
-    said = r"all\.vrt can't be decoded: .*tile\.tif: No such file"
-    with pytest.raises(InputError, match=said), Raster(str(tmp_path / "all.vrt")) as raster:
-        raster.read(Window(0, 0, 9, 9))
