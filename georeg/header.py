@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -102,12 +103,14 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         crs: taken instead of the file's own CRS.
 
     Raises:
-        InputError: no bands, a CRS that PROJ can't read, or a georeference that leads nowhere.
+        InputError: no bands, a CRS that PROJ can't read, a georeference that leads nowhere, or raw
+            pixels that aren't all there.
     """
     if dataset.count == 0:
         subdataset = _subdataset(dataset)
         hint = f": name one of its subdatasets, e.g. {subdataset}" if subdataset else ""
         raise InputError(f"{name} has no bands{hint}")
+    _check_length(name, dataset)
     crs = crs if crs is not None else _crs(name, dataset)
     # A mask that is neither nothing nor nodata is alpha or a mask band.
     flags = [{flag.name for flag in band} for band in dataset.mask_flag_enums]
@@ -137,6 +140,21 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         located_by_arrays=bool(dataset.tags(ns="GEOLOCATION")),
         nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
     )
+
+
+def _check_length(name: str, dataset: Any) -> None:
+    """See that raw pixels are all there: in ENVI's format GDAL makes zeros of those that aren't."""
+    if dataset.driver != "ENVI" or not os.path.isfile(name):
+        return
+    tags = dataset.tags(ns="ENVI")
+    if tags.get("file_compression", "0").strip() != "0":
+        return
+    size = sum(np.dtype(_dtype_name(d)).itemsize for d in dataset.dtypes)
+    offset = tags.get("header_offset", "").strip()
+    wanted = (int(offset) if offset.isdecimal() else 0) + dataset.width * dataset.height * size
+    there = os.path.getsize(name)
+    if there < wanted:
+        raise InputError(f"{name} is truncated: {there} bytes, where its header says {wanted}")
 
 
 def _subdataset(dataset: Any) -> str:
