@@ -200,13 +200,16 @@ def followed(path: str) -> str:
 
 
 def replace_file(path: str, target: str) -> None:
-    """Put a file in another one's place, whose permissions it keeps, as a copy onto it would.
+    """Put a file in another one's place, whose owner and permissions stay, as `cp` keeps them.
 
     Raises:
         OSError: it can't be put there.
     """
     with suppress(OSError):  # nothing is there, or the file system knows no permissions
-        os.chmod(path, stat.S_IMODE(os.stat(target).st_mode))
+        known = os.stat(target)
+        with suppress(OSError, AttributeError):  # root only, and not on Windows
+            os.chown(path, known.st_uid, known.st_gid)
+        os.chmod(path, stat.S_IMODE(known.st_mode))
     os.replace(path, target)
 
 

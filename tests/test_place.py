@@ -199,6 +199,15 @@ def test_permissions_of_what_is_replaced_stay(tmp_path, source):
         assert output.stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_the_owner_of_what_is_replaced_stays(tmp_path, source):
+    output = tmp_path / "a.tif"
+    output.touch()
+    os.chown(output, 4321, 1234)
+    produce(source, output, overwrite=True)
+    assert (output.stat().st_uid, output.stat().st_gid) == (4321, 1234)
+
+
 def test_a_folder_that_is_removed_meanwhile(tmp_path, source):
     (tmp_path / "out").mkdir()
 
