@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -23,11 +24,14 @@ from rasterio.windows import Window as RioWindow
 from georeg.environment import threads_left_behind, with_threads
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
+from georeg.header import EXACT
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
 from georeg.raster import GDAL_ERRORS, Raster, decoding
 from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
 from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
+
+log = logging.getLogger(__name__)
 
 MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
@@ -192,7 +196,23 @@ def warp(
     layout = layout_of(raster, options.dst_nodata)
     ratio = sampling_ratio(mapping, grid.window, raster.header.shape)
     plan = _plan(raster, layout, Kernel.of(method, ratio), grid, options)
-    return _run(plan, grid, mapping, options)
+    blocks = _run(plan, grid, mapping, options)
+    wide = layout.array_dtype.kind in "iu" and layout.array_dtype.itemsize == 8
+    return _saying_what_is_lost(raster.name, blocks) if wide else blocks
+
+
+def _saying_what_is_lost(name: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks of 64-bit integers, which GDAL resamples as floats, even by nearest neighbour."""
+    said = False
+    for block in blocks:
+        if not said and (block.data.max() > EXACT or block.data.min() < -EXACT):
+            said = True
+            log.warning(
+                "%s has integers beyond 2^53, whose last digits are lost in resampling: "
+                "--shift-only and --embed-gcps keep them",
+                name,
+            )
+        yield block
 
 
 def _plan(
