@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @options("report", *MATCHING, *INPUTS, *RESOURCES, "explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Measure how far MOVING is off a reference, or how far apart two fits are.
+    """Measure how far MOVING is off a reference, or two fits apart.
 
     Two rasters are matched, and nothing but a --report is written. Two fits of one raster (.json,
     from --fit) are compared at places all over what both cover. Numbers go to stdout. Exit code 3

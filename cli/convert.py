@@ -30,11 +30,11 @@ from .options import FILES, TALK, argument, optional, options
 @options("moving-crs", "reference-crs", "overwrite", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Convert tie points or GCPs: from the format of POINTS to that of OUTPUT, by their suffixes.
+    """Convert tie points or GCPs from one format to another.
 
-    .csv, .geojson and .gpkg hold all that is known. .points (QGIS), .txt (ArcGIS), .sh
-    (gdal_translate) and .tif (GCPs in a copy of the moving raster) hold positions; only points
-    that are enabled and agree with the fit are enabled in them.
+    The suffixes of POINTS and OUTPUT say which. .csv, .geojson and .gpkg hold all that is known.
+    .points (QGIS), .txt (ArcGIS), .sh (gdal_translate) and .tif (GCPs in a copy of the moving
+    raster) hold positions; only points that are enabled and agree with the fit are enabled in them.
     """
     points, output = params["points"], params["output"]
     from georeg.fitfile import load_fit

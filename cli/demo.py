@@ -42,7 +42,7 @@ _FILES = ("moving.tif", "reference.tif", "truth.json")
 @options("matcher", "transform", "overwrite", *RESOURCES, *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Align the sample pair that comes with georeg, and print the measured error.
+    """Align georeg's sample pair, and print the measured error.
 
     The files stay in the folder for a look at them: report.html in a browser, the rest in QGIS.
     """

@@ -54,10 +54,11 @@ from .values import NameType
 @options("threads", "device", "precision", "seed", *TALKING)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Measure matchers against TRUTH: an index of real pairs, or a dataset of 'georeg data make'.
+    """Measure matchers against pairs whose TRUTH is known.
 
-    An index is a JSON list of pairs with moving, reference (images, relative to it) and
-    moving_to_reference (3 x 3, between pixel centres); name and modality are for the tables.
+    TRUTH is an index of real pairs, or a dataset of 'georeg data make'. An index is a JSON list of
+    pairs with moving, reference (images, relative to it) and moving_to_reference (3 x 3, between
+    pixel centres); name and modality are for the tables.
     """
     from georeg.models.store import writing
     from georeg.training import report

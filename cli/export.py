@@ -47,10 +47,11 @@ def formats() -> Sequence[str]:
 @options("moving-crs", "overwrite", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Export FIT (from 'georeg align --fit' or 'georeg fit') for other tools to apply.
+    """Export FIT for other tools to apply.
 
-    A grid, a pipeline and a script take coordinates as --moving, or --moving-crs, has them, and as
-    the reference has them without. See the documentation on file formats for their conventions.
+    FIT comes from 'georeg align --fit' or 'georeg fit'. A grid, a pipeline and a script take
+    coordinates as --moving, or --moving-crs, has them, and as the reference has them without. See
+    the documentation on file formats for their conventions.
     """
     fit, output, moving = params["fit"], params["output"], params["moving"]
     from georeg.crs import parse_crs

@@ -31,11 +31,12 @@ from .repeating import command_line
 @options("explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Fit a transform to the tie points in POINTS, found, edited or made by hand, and judge it.
+    """Fit a transform to the tie points in POINTS, and judge it.
 
-    POINTS may be .csv, .geojson, .gpkg, .points (QGIS), .txt (ArcGIS links), .sh (gdal_translate)
-    or .tif (GCPs). Points that are not enabled are left out. Prints the models that were tried and
-    their errors at left-out points; --points stores the points with their new residuals.
+    They were found, edited or made by hand. POINTS may be .csv, .geojson, .gpkg, .points (QGIS),
+    .txt (ArcGIS links), .sh (gdal_translate) or .tif (GCPs). Points that are not enabled are left
+    out. Prints the models that were tried and their errors at left-out points; --points stores the
+    points with their new residuals.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)
@@ -96,7 +97,7 @@ def _numbers(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(report: Mapping[str, Any]) -> str:
     """The ladder, for people."""
-    lines = [f"{'transform':<12} {'error (px, left-out points)':>28}"]
+    lines = [f"{'transform':<12} {'weighted RMSE (px)':>28}"]
     for rung in report["ladder"]:
         error = rung["held_out_rmse_px"]
         said = f"{error:.3f}" if error is not None and math.isfinite(error) else rung["note"]

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 @options("moving-bands", "modality", "moving-nodata", "moving-crs", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Print what georeg sees in RASTER: size, bands, CRS, pixel size, and how it looks at it."""
+    """Print what georeg sees in RASTER, and how it looks at it.
+
+    Size, bands, CRS, bounds, pixel size; and what the image is that matchers get.
+    """
     settings = settings_of({**params, "moving_modality": params["modality"]})
     from georeg.crs import parse_crs
     from georeg.raster import Raster

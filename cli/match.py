@@ -31,9 +31,10 @@ from .tie_points import store_points
 @options(*MATCHING, "force", "overwrite", *INPUTS, *RESOURCES, "explain", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Find tie points between MOVING and a reference, for 'georeg fit' or for other tools.
+    """Find tie points between MOVING and a reference.
 
-    Tie points that don't add up to a trustworthy alignment are written with --force only.
+    They are for 'georeg fit', or for other tools. Tie points that don't add up to a trustworthy
+    alignment are written with --force only.
     """
     moving, reference, output = params["moving"], params["reference"], params["output"]
     settings = settings_of(params)

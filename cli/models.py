@@ -61,7 +61,7 @@ def _names(required: bool = True) -> Callable[[F], F]:
 @options(*_TALK)
 @click.pass_obj
 def list_(session: Session, /, as_json: bool) -> None:
-    """Print all weights that georeg knows, their licences, and which are there."""
+    """Print all weights with their licences, and which are there."""
     from georeg.models import catalogue, store
 
     rows = []
@@ -94,7 +94,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         about += [f"needs {', '.join(row['needs'])}"] if row["needs"] else []
         about += [] if row["urls"] or row["shipped"] else ["import only"]
         about += [row["note"]] if row["note"] else []
-        size = f"{row['bytes'] / 1e6:6.0f} MB"
+        size = f"{row['bytes'] / 1e6:6.{0 if row['bytes'] > 1e7 else 1}f} MB"
         sign = "present" if row["present"] else "-"
         lines.append(f"{row['name']:<{width}}  {sign:<7} {size}  {'; '.join(about)}")
     return lines
@@ -180,7 +180,10 @@ def import_(
 @options(*_TALK)
 @click.pass_obj
 def verify(session: Session, /, names: Sequence[str], as_json: bool) -> None:
-    """Compare the files of NAMEs, or all that are there, with their checksums and their tensors."""
+    """Look whether files of weights are whole.
+
+    Those of NAMEs, or all that are there, are compared with their checksums and their tensors.
+    """
     from georeg.models import catalogue, store
 
     chosen = names or [e.name for e in catalogue.ENTRIES if store.path_of(e).is_file()]
@@ -217,7 +220,7 @@ def _load(entry: Entry) -> None:
 @options(*_TALK)
 @click.pass_obj
 def path(session: Session, /, name: str | None) -> None:
-    """Print the folder of the weights, or the file of NAME if it is there."""
+    """Print the folder of the weights, or the file of NAME."""
     from georeg.models import store
 
     say(str(store.folder() if name is None else store.find(name)))
@@ -228,7 +231,7 @@ def path(session: Session, /, name: str | None) -> None:
 @options(*_TALK)
 @click.pass_obj
 def remove(session: Session, /, names: Sequence[str]) -> None:
-    """Delete the files of NAMEs, and what interrupted transfers left of them."""
+    """Delete the files of NAMEs, and what is left of transfers."""
     from georeg.models import catalogue, store
 
     for name in names:

@@ -57,12 +57,12 @@ _ONE_ONLY = ("rpc", "report", "points", "rpc_output", "image_output")
 @options(*TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Orthorectify MOVING, an image with RPCs, by a DEM; refine the RPCs by a reference first.
+    """Orthorectify MOVING, an image with RPCs, by a DEM.
 
-    Without --reference the RPCs are taken as they are, or corrected by the file's own GCPs
-    (--gcps use). MOVING is never changed. The report is always written; where no trustworthy
-    correction is found (exit code 3), nothing else is. Several MOVING share the DEM; then
-    --output is a folder, and exit code 5 says that some of them failed.
+    With a --reference the RPCs are refined first. Without, they are taken as they are, or corrected
+    by the file's own GCPs (--gcps use). MOVING is never changed. The report is always written;
+    where no trustworthy correction is found (exit code 3), nothing else is. Several MOVING share
+    the DEM; then --output is a folder, and exit code 5 says that some of them failed.
     """
     settings, wanted = settings_of(params), output_settings_of(params)
     ortho = ortho_settings_of(params)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from georeg.errors import OutputError, SettingsError
-from georeg.writers.place import check_output, is_virtual
+from georeg.writers.place import check_lasting, check_output, is_virtual
 
 
 def report_paths(output: str, given: Sequence[str]) -> tuple[str, ...]:
@@ -60,6 +60,7 @@ def check_outputs(
     """
     taken = {} if raster is None else {os.path.realpath(raster): "--output"}
     if raster is not None:
+        check_lasting(raster)
         check_output(raster, inputs, overwrite=overwrite)
     for option, path in texts.items():
         if path is None:

@@ -28,10 +28,11 @@ from .options import TALK, argument, options, required
 @options("overwrite", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Draw the plots of a REPORT (.json or .html) of align, check or fit.
+    """Draw the plots of a REPORT of align, check or fit as files.
 
-    What a run found is in its report; the rasters are looked at again for what is behind it. Where
-    they can't be read, the plots have no background. Names of the files go to stdout.
+    REPORT is its JSON or its page (.html). What a run found is in its report; the rasters are
+    looked at again for what is behind it. Where they can't be read, the plots have no background.
+    Names of the files go to stdout.
     """
     from georeg.report.facts import gather
     from georeg.report.files import check_format, drawn

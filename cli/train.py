@@ -50,7 +50,7 @@ _KEEP = ("matcher", "weights", "steps", "batch", "rate", "precision", "seed")
 @options(*TALKING)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Train a matcher from scratch, or fine-tune one from a checkpoint.
+    """Train a matcher from scratch, or fine-tune a checkpoint.
 
     Run again with the same OUTPUT to go on where it was left. For several GPUs start it by
     'torchrun --nproc-per-node N -m georeg train ...'. The result, OUTPUT/NAME.safetensors, is read

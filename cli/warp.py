@@ -26,15 +26,18 @@ from .options import (
 @options(*OUTPUT, "moving-nodata", "moving-crs", "threads", "memory", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
-    """Apply a fit to RASTER: the raster that was aligned, or another band or product of its scene.
+    """Apply a fit to RASTER, a band or product of the aligned scene.
 
-    Other pixel sizes, extents and CRSs are fine: what counts is the raster's own georeference.
+    It may be the raster that was aligned, or one of another pixel size, extent and CRS: what counts
+    is its own georeference.
     """
     settings, wanted = settings_of(params), output_settings_of(params)
     from georeg import apply_fit, load_fit
     from georeg.raster import Raster
+    from georeg.writers.place import check_lasting
 
     output, fit = params["output"], load_fit(params["fit"])
+    check_lasting(output)
     with Raster(params["raster"]) as raster:
         about = raster.header.about_alpha(raster.name)
     if about:

@@ -11,8 +11,9 @@ from affine import Affine
 from georeg.crs import parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, no_geotransform
+from georeg.footprint import all_over
 from georeg.georef import GcpGeoref
-from georeg.grid import Grid, outline
+from georeg.grid import Grid
 from georeg.outgrid import check_shown, meets, named_grid, output_grid
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
@@ -129,10 +130,8 @@ def apply_fit(
         gdal_env(settings.threads),
         Raster(raster, nodata=settings.moving_nodata, crs=fit.moving_crs) as source,
     ):
-        rows, columns = source.header.shape
-        if not meets(
-            fit.claimed(source.header, source.name, outline(columns, rows, 41)), fit.frame
-        ):
+        places = all_over(source.header.shape)
+        if not meets(fit.claimed(source.header, source.name, places), fit.frame):
             log.warning(
                 "%s lies wholly outside of where the fit was measured: all of it is extrapolated",
                 source.name,

@@ -63,7 +63,7 @@ class Check:
         return {
             "places": self.places,
             "independent_places": round(self.independent, 1),
-            "hits": round(self.hits, 4),
+            "hits": round(self.hits, 6),
             "hits_by_chance": round(self.chance, 4),
             "similarity_before": round(self.before, 4),
             "similarity_after": round(self.after, 4),

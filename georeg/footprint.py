@@ -80,6 +80,11 @@ def lattice(shape: tuple[int, int]) -> Array:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
+def all_over(shape: tuple[int, int]) -> Array:
+    """(N, 2) pixel positions along a raster's edge and inside: the pole may lie in there."""
+    return np.concatenate([outline(shape[1], shape[0], 41), lattice(shape)])
+
+
 def gap(pixels: float, rx: float, crs: CRS | None, middle: Array, max_shift: float) -> str:
     """Says that two rasters lie too far apart for the search, in pixels and on the ground."""
     size = metres_per_unit(crs, middle)

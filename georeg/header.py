@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from georeg.errors import InputError
 from georeg.georef import AffineGeoref, GcpGeoref, Georef
 from georeg.grid import Grid, outline
 
+EXACT = 2**53  # beyond, not every whole number is a float
 _FARTHEST = 1e12  # map units: no ground is that far from the origin of its CRS
 # Names of arrays that hold no picture, as CF and HDF-EOS have them.
 _COORDINATES = re.compile(
@@ -38,7 +40,7 @@ class Header:
     crs: CRS | None
     georef: Georef | None
     palette: npt.NDArray[np.uint8] | None  # (n, 4) RGBA of band 1, the last one for all beyond
-    masked: bool  # by alpha or by a mask band
+    masked: bool  # by alpha or by a mask band, or by a nodata value that only GDAL knows exactly
     has_rpcs: bool
     units: tuple[str | None, ...] = ()
     nodata_given: bool = False  # by the user, so that GDAL doesn't know of it
@@ -101,19 +103,28 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         crs: taken instead of the file's own CRS.
 
     Raises:
-        InputError: no bands, a CRS that PROJ can't read, or a georeference that leads nowhere.
+        InputError: no bands, a CRS that PROJ can't read, a georeference that leads nowhere, or raw
+            pixels that aren't all there.
     """
     if dataset.count == 0:
         subdataset = _subdataset(dataset)
         hint = f": name one of its subdatasets, e.g. {subdataset}" if subdataset else ""
         raise InputError(f"{name} has no bands{hint}")
+    _check_length(name, dataset)
     crs = crs if crs is not None else _crs(name, dataset)
-    own = tuple(dataset.nodatavals)
+    # A mask that is neither nothing nor nodata is alpha or a mask band.
+    flags = [{flag.name for flag in band} for band in dataset.mask_flag_enums]
+    kept = [
+        _kept_exactly(value, dtype)
+        for value, dtype in zip(dataset.nodatavals, dataset.dtypes, strict=True)
+    ]
+    own = tuple(n if sure else None for n, sure in zip(dataset.nodatavals, kept, strict=True))
     rpcs = bool(dataset.tags(ns="RPC"))  # rasterio's own reading trips over malformed ones
     given = own if nodata is None else (float(nodata),) * len(own)
     interp = tuple(c.name for c in dataset.colorinterp)
-    # A mask that is neither nothing nor nodata is alpha or a mask band.
-    flags = [{flag.name for flag in band} for band in dataset.mask_flag_enums]
+    by_gdal = nodata is None and any(
+        not sure and "nodata" in band for sure, band in zip(kept, flags, strict=True)
+    )
     return Header(
         shape=(int(dataset.height), int(dataset.width)),
         dtypes=tuple(_dtype_name(d) for d in dataset.dtypes),
@@ -123,12 +134,27 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         crs=crs,
         georef=_georef(name, dataset, crs, rpcs),
         palette=_palette(dataset) if interp[0] == "palette" else None,
-        masked=any(not band & {"all_valid", "nodata"} for band in flags),
+        masked=by_gdal or any(not band & {"all_valid", "nodata"} for band in flags),
         has_rpcs=rpcs,
         units=tuple(dataset.units),
         located_by_arrays=bool(dataset.tags(ns="GEOLOCATION")),
         nodata_given=not all(_equal(a, b) for a, b in zip(own, given, strict=True)),
     )
+
+
+def _check_length(name: str, dataset: Any) -> None:
+    """See that raw pixels are all there: in ENVI's format GDAL makes zeros of those that aren't."""
+    if dataset.driver != "ENVI" or not os.path.isfile(name):
+        return
+    tags = dataset.tags(ns="ENVI")
+    if tags.get("file_compression", "0").strip() != "0":
+        return
+    size = sum(np.dtype(_dtype_name(d)).itemsize for d in dataset.dtypes)
+    offset = tags.get("header_offset", "").strip()
+    wanted = (int(offset) if offset.isdecimal() else 0) + dataset.width * dataset.height * size
+    there = os.path.getsize(name)
+    if there < wanted:
+        raise InputError(f"{name} is truncated: {there} bytes, where its header says {wanted}")
 
 
 def _subdataset(dataset: Any) -> str:
@@ -146,6 +172,11 @@ def _equal(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return one == other or (np.isnan(one) and np.isnan(other))
+
+
+def _kept_exactly(nodata: float | None, dtype: str) -> bool:
+    """Whether rasterio, to which it is a float or unknown, has the nodata value as it is."""
+    return dtype not in ("int64", "uint64") or (nodata is not None and abs(nodata) <= EXACT)
 
 
 def _dtype_name(name: str) -> str:

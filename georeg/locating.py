@@ -108,7 +108,7 @@ def from_matrix(matrix: Array) -> Transform:
 def describe(matrix: Array, margin: float) -> str:
     """A similarity in words."""
     angle, scale = angle_and_scale(matrix)
-    return f"rotation {angle:.2f} degrees, scale {scale:.4f}, margin {margin:.2f}"
+    return f"rotation {angle:.2f} degrees, scale {scale:.4f}, confidence {margin:.2f}"
 
 
 def _one_way(image: Image, mask: Mask) -> float | None:

@@ -12,8 +12,8 @@ from shapely import MultiPoint, box, intersects_xy
 
 from georeg.crs import crs_name, parse_crs, turn, wrap_longitude
 from georeg.errors import InputError, NoOverlapError, SettingsError
-from georeg.footprint import lattice
-from georeg.grid import Grid, outline
+from georeg.footprint import all_over
+from georeg.grid import Grid
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
 
@@ -101,8 +101,7 @@ def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
         NoOverlapError: nothing of the raster lies on the grid.
         SettingsError: the grid's pixels are so large that none has its centre in the raster.
     """
-    rows, columns = header.shape
-    xy = fit.corrected(header, name, outline(columns, rows, 41), grid.crs)
+    xy = fit.corrected(header, name, all_over(header.shape), grid.crs)
     full = turn(grid.crs)
     if full is not None:
         xy[:, 0] = wrap_longitude(xy[:, 0], float(grid.center[0]), full)
@@ -115,7 +114,7 @@ def check_shown(fit: Placement, header: Header, name: str, grid: Grid) -> None:
 
 
 def check_fine_enough(xy: Array, grid: Grid, name: str) -> None:
-    """See that some pixel of a grid has its centre within this (N, 2) outline in its pixels.
+    """See that some pixel of a grid has its centre among these (N, 2) places in its pixels.
 
     Raises:
         SettingsError: none has, so that all would be empty.
@@ -138,7 +137,7 @@ def check_fine_enough(xy: Array, grid: Grid, name: str) -> None:
 
 
 def meets(xy: Array, grid: Grid) -> bool:
-    """Whether something with this (N, 2) outline in pixels of a grid lies on it, or may do so."""
+    """Whether something with these (N, 2) places in pixels of a grid lies on it, or may do so."""
     if not np.isfinite(xy).all():
         return True
     return bool(MultiPoint(xy).convex_hull.intersects(box(0, 0, grid.width, grid.height)))
@@ -188,7 +187,7 @@ def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Ar
             xy[:, 0] = wrap_longitude(xy[:, 0], around, full)
         return np.where(np.isfinite(xy), xy, np.nan)
 
-    at = np.concatenate([outline(columns, rows, 41), lattice(header.shape)])
+    at = all_over(header.shape)
     xy = seen(at)
     # Where a raster goes around the Earth or over a pole, its inside reaches beyond its outline.
     size = np.array([columns, rows], np.float64)

@@ -114,8 +114,9 @@ def _moving_georef(
     if not settings.georef:
         return _placed(moving, reference, reference_georef), reference.header.crs
     if header.georef is None:
+        hint = _hint(moving, "give --dem")
         raise InputError(
-            f"{moving.name} has no georeference{_hint(moving, 'give --dem')}: "
+            f"{moving.name} has no georeference{hint}{', or' if hint else ':'} "
             "use --no-georef to search for it in the reference"
         )
     if header.crs is None:

@@ -7,7 +7,9 @@ the original pixels through `Raster.dataset` instead.
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 import threading
 import warnings
 import weakref
@@ -20,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from pyproj import CRS
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
@@ -31,6 +33,7 @@ from georeg.grid import Window
 from georeg.header import Header, read_header
 from georeg.opacity import transparent, without_mistaken_alpha
 from georeg.overview import Overview
+from georeg.textfile import unspeakable
 
 __all__ = [
     "GDAL_ERRORS",
@@ -43,6 +46,8 @@ __all__ = [
     "with_vertical_crs",
 ]
 
+log = logging.getLogger(__name__)
+
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
 
@@ -50,6 +55,7 @@ Image = npt.NDArray[np.float32]
 GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
+_NO_DAMAGE = ("No such file or directory", "Permission denied", "Too many open files")
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -87,6 +93,7 @@ class Raster:
             InputError: the file is missing, unreadable, no raster or has an absurd header.
         """
         self.name = str(name)
+        self._stamp = _stamp(self.name)
         self._local = threading.local()
         self._open: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -117,6 +124,21 @@ class Raster:
                 self._open.add(handle)
             self._local.handle = handle
         return handle.dataset
+
+    def check_unchanged(self) -> None:
+        """See that the file, which each thread opens anew, is still the one that was opened.
+
+        Where its time alone has changed, that is a warning: its pixels may be the same.
+
+        Raises:
+            InputError: its size has changed.
+        """
+        now = _stamp(self.name)
+        if now is None or self._stamp is None or now == self._stamp:
+            return
+        if now[0] != self._stamp[0]:
+            raise InputError(f"{self.name} was changed while it was read: run again on the new one")
+        log.warning("%s was written to while it was read: if pixels changed, run again", self.name)
 
     def close(self) -> None:
         """Close the handles of all threads."""
@@ -352,17 +374,31 @@ def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
 
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Turn GDAL's errors while reading pixels of `name` into InputError."""
+    """Turn GDAL's errors while reading pixels of `name` into InputError, or MemoryError."""
     try:
         yield
     except GDAL_ERRORS as error:
+        check_memory(error)
         reason = str(error).splitlines()[0] if str(error) else "read error"
         cause = error.__cause__
         if cause is not None and str(cause):
             reason = str(cause).splitlines()[0]
-        raise InputError(
-            f"{name} can't be decoded, it looks truncated or corrupt: {reason}"
-        ) from None
+        # Of a virtual raster, a source may be gone.
+        guess = "" if reason.endswith(_NO_DAMAGE) else ", it looks truncated or corrupt"
+        raise InputError(f"{name} can't be decoded{guess}: {reason}") from None
+
+
+def check_memory(error: BaseException) -> None:
+    """See that an error of GDAL isn't due to a lack of memory, for which no file is to blame.
+
+    Raises:
+        MemoryError: it is.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CPLE_OutOfMemoryError):
+            raise MemoryError(str(cause)) from error
+        cause = cause.__cause__
 
 
 def check_name(name: str) -> None:
@@ -371,11 +407,17 @@ def check_name(name: str) -> None:
     Raises:
         InputError: it can't.
     """
+    if reason := unspeakable(name):
+        raise InputError(f"{name!a} can't be opened by its name: {reason}")
+
+
+def _stamp(name: str) -> tuple[int, int] | None:
+    """What mostly changes with a file, size and time; None for what is no file."""
     try:
-        name.encode()
-    except UnicodeEncodeError:
-        text = "its name is not valid UTF-8: rename it"
-        raise InputError(f"{name!a} can't be opened: {text}") from None
+        found = os.stat(name)
+    except (OSError, ValueError):
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _first_line(error: Exception) -> str:
@@ -400,12 +442,24 @@ def _careful(name: str) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def _in_one_thread(dataset: Any) -> Any:
+    """A virtual raster opened anew, so that GDAL reads its sources one by one; others as they are.
+
+    Where it reads several at once, in threads (3.10), those that are missing or damaged come out as
+    zeros without an error.
+    """
+    if dataset.driver != "VRT":
+        return dataset
+    with closing(dataset):
+        return rasterio.open(dataset.name, NUM_THREADS="1")
+
+
 def _open(name: str) -> Any:
     check_name(name)
     try:
         with warnings.catch_warnings(), _careful(name):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(name)
+            return _in_one_thread(rasterio.open(name))
     except GDAL_ERRORS as error:
         text = _first_line(error)
         if "No such file" in text or "does not exist" in text:

@@ -148,7 +148,8 @@ def open_scene(
         sensor: places a moving raster that isn't placed by its header, see `SensorPlace`.
 
     Raises:
-        InputError: a raster can't be used; NoOverlapError where the two don't meet.
+        InputError: a raster can't be used, or was changed meanwhile; NoOverlapError where the two
+            don't meet.
         SettingsError: a setting doesn't suit the rasters.
     """
     with ExitStack() as stack:
@@ -167,6 +168,8 @@ def open_scene(
                 )
             pair.append(raster)
         yield _place(pair[0], pair[1], settings, sensor)
+        for raster in pair:
+            raster.check_unchanged()
 
 
 def reference_georef(name: str, settings: Settings) -> tuple[Georef, CRS | None]:

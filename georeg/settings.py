@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
 from numbers import Integral, Real
 from typing import Any
 
@@ -120,9 +121,10 @@ class Settings:
         Raises:
             SettingsError: a value makes no sense.
         """
-        _make_plain(self)
+        make_plain(self)
         _check_texts(self, ("matcher", "weights", "transform", "device"))
-        _check_flags(self, ("georef", "symmetric", "subpixel", "force", "compiled"))
+        _check_names(self.matcher, self.transform)
+        check_flags(self, ("georef", "symmetric", "subpixel", "force", "compiled"))
         for name in ("moving_bands", "reference_bands"):
             _check_bands(name, getattr(self, name))
         if self.search not in SEARCHES:
@@ -133,18 +135,18 @@ class Settings:
             if side not in MODALITIES:
                 raise SettingsError(f"modality '{side}' is none of {', '.join(MODALITIES)}")
         for name in ("max_shift", "working_resolution", "max_rmse"):
-            _check_above_0(name, getattr(self, name))
+            check_above_0(name, getattr(self, name))
         _check_box("--area", self.area)
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision '{self.precision}' is none of {', '.join(PRECISIONS)}")
         for name in ("moving_crs", "reference_crs"):
             _check_crs(name, getattr(self, name))
         for name in ("moving_nodata", "reference_nodata"):
-            _check_number(name, getattr(self, name))
+            check_number(name, getattr(self, name))
         for name in ("max_tiles", "threads"):
             _check_count(name, getattr(self, name))
         for name in ("memory", "seed"):
-            _check_whole(name, getattr(self, name))
+            check_whole(name, getattr(self, name))
         if self.memory < 16:
             raise SettingsError(f"--memory must be 16 or more (MB), not {self.memory}")
 
@@ -164,7 +166,8 @@ class OutputSettings:
 
     Attributes:
         grid: 'auto' (the moving raster's resolution in the reference's CRS, the corrected
-            footprint, on whole pixels), 'reference', 'moving', or the name of a raster.
+            footprint, on whole pixels), 'reference', 'moving', or the name of a raster. A north-up
+            `Grid` may be given, and stands in `resolution`, `bounds` and `dst_crs` then.
         resolution: pixel size instead, in units of the output's CRS: one or (x, y).
         bounds: (left, bottom, right, top) instead, in the output's CRS.
         dst_crs: CRS instead.
@@ -197,8 +200,9 @@ class OutputSettings:
         Raises:
             SettingsError: a value makes no sense.
         """
-        _make_plain(self)
-        _check_flags(self, ("overwrite", "shift_only", "embed_gcps"))
+        _take_grid(self)
+        make_plain(self)
+        check_flags(self, ("overwrite", "shift_only", "embed_gcps"))
         if self.resampling not in RESAMPLINGS:
             raise SettingsError(
                 f"resampling '{self.resampling}' is none of {', '.join(RESAMPLINGS)}"
@@ -211,11 +215,12 @@ class OutputSettings:
             raise SettingsError("--resolution must be one or two numbers above 0")
         if not isinstance(self.grid, str) or not self.grid:
             raise SettingsError(
-                f"--grid must be auto, reference, moving or the name of a raster, not {self.grid!r}"
+                "--grid must be auto, reference, moving or the name of a raster, or a Grid, "
+                f"not {self.grid!r}"
             )
         _check_box("--bounds", self.bounds)
         _check_crs("dst_crs", self.dst_crs)
-        _check_number("dst_nodata", self.dst_nodata)
+        check_number("dst_nodata", self.dst_nodata)
         if not isinstance(self.creation, Mapping):
             raise SettingsError(
                 f"creation must be a dict such as {{'COMPRESS': 'LZW'}}, not {self.creation!r}"
@@ -241,7 +246,27 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _make_plain(settings: Any) -> None:
+def _take_grid(wanted: Any) -> None:
+    """A `Grid`, or what else has shape, transform and CRS, becomes text and numbers like the rest.
+
+    Reports and the processes of a batch can be given these only.
+    """
+    grid = wanted.grid
+    if not all(hasattr(grid, name) for name in ("shape", "transform", "crs")):
+        return
+    t, (rows, columns) = grid.transform, grid.shape
+    if wanted.resolution or wanted.bounds or wanted.dst_crs:
+        raise SettingsError("a Grid says all: give no resolution, bounds or dst_crs with it")
+    if t.b or t.d or not (t.a > 0 > t.e):
+        raise SettingsError("the Grid must be north up; others can be had as a raster, by its name")
+    bounds = (t.c, t.f + rows * t.e, t.c + columns * t.a, t.f)
+    crs = None if grid.crs is None else grid.crs.to_wkt()
+    taken = {"grid": "auto", "resolution": (t.a, -t.e), "bounds": bounds, "dst_crs": crs}
+    for name, value in taken.items():
+        object.__setattr__(wanted, name, value)
+
+
+def make_plain(settings: Any) -> None:
     """NumPy's numbers and arrays, lists and paths become what Python has for them.
 
     They come from tables, bounds and masks; reports and the processes of a batch can't hold them.
@@ -253,6 +278,8 @@ def _make_plain(settings: Any) -> None:
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # without importing NumPy
         value = value.tolist()
+    if isinstance(value, Enum):  # rasterio's Resampling
+        value = value.name
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
@@ -265,12 +292,29 @@ def _check_texts(settings: Any, names: Sequence[str]) -> None:
             raise SettingsError(f"{_option(name)} must be text, not {type(value).__name__}")
 
 
-def _check_flags(settings: Any, names: Sequence[str]) -> None:
+def check_flags(settings: Any, names: Sequence[str]) -> None:
+    """See that the fields `names` are True or False.
+
+    Raises:
+        SettingsError: one is something else.
+    """
     for name in names:
         value = getattr(settings, name)
         if not isinstance(value, Integral) or value not in (0, 1):
             raise SettingsError(f"{_option(name)} must be True or False, not {value!r}")
         object.__setattr__(settings, name, bool(value))
+
+
+def _check_names(matcher: str, transform: str) -> None:
+    """See that both are there; what knows them is imported only where one is named."""
+    if matcher != "auto":
+        from georeg.matching import check_name as check_matcher
+
+        check_matcher(matcher)
+    if transform != "auto":
+        from georeg.transforms import check_name as check_transform
+
+        check_transform(transform)
 
 
 def _check_bands(name: str, bands: Any) -> None:
@@ -292,12 +336,22 @@ def _creation_text(name: Any, value: Any) -> str:
     return str(value)
 
 
-def _check_number(name: str, value: Any) -> None:
+def check_number(name: str, value: Any) -> None:
+    """See that the field `name` is a number, or None.
+
+    Raises:
+        SettingsError: it is something else.
+    """
     if value is not None and not isinstance(value, Real):
         raise SettingsError(f"{_option(name)} must be a number, not {value!r}")
 
 
-def _check_whole(name: str, value: Any) -> None:
+def check_whole(name: str, value: Any) -> None:
+    """See that the field `name` is a whole number.
+
+    Raises:
+        SettingsError: it is something else.
+    """
     if not isinstance(value, Integral):
         raise SettingsError(f"{_option(name)} must be a whole number, not {value!r}")
 
@@ -305,7 +359,7 @@ def _check_whole(name: str, value: Any) -> None:
 def _check_count(name: str, value: Any) -> None:
     if value is None:
         return
-    _check_whole(name, value)
+    check_whole(name, value)
     if value < 1:
         raise SettingsError(f"{_option(name)} must be 1 or more, not {value}")
 
@@ -323,8 +377,13 @@ def _is_above_0(value: Any) -> bool:
     return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
-def _check_above_0(name: str, value: Any) -> None:
-    _check_number(name, value)
+def check_above_0(name: str, value: Any) -> None:
+    """See that the field `name` is a finite number above 0, or None.
+
+    Raises:
+        SettingsError: it is something else.
+    """
+    check_number(name, value)
     if value is not None and not 0 < float(value) < math.inf:
         raise SettingsError(f"{_option(name)} must be above 0, not {value:g}")
 
@@ -374,7 +433,7 @@ class OrthoSettings:
         Raises:
             SettingsError: a value makes no sense.
         """
-        _make_plain(self)
+        make_plain(self)
         for name, known in (
             ("dem_datum", DATUMS), ("dem_voids", VOIDS), ("gcps", GCP_ROLES), ("bias", BIASES),
         ):  # fmt: skip

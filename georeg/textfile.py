@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, cast
 
 from georeg.errors import InputError, OutputError, SettingsError
@@ -52,6 +52,18 @@ def name_of(value: Any, what: str) -> str:
             f"{kind_of(value)} is no {what}: give the name of a file, as str or Path"
         )
     return name
+
+
+def unspeakable(name: str) -> str:
+    """Why GDAL can't be told a name, which it takes in UTF-8 only; empty if it can."""
+    coding = sys.getfilesystemencoding()
+    if not name.isascii() and coding != "utf-8":
+        return f"the locale has file names in {coding}: set PYTHONUTF8=1"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "it is not valid UTF-8: rename it"
+    return ""
 
 
 def read_text(path: str) -> str:
@@ -164,7 +176,7 @@ def _prepared(path: str, data: bytes, *, overwrite: bool) -> Iterator[None]:
         _write(temporary, path, data)
         yield
         try:
-            os.replace(temporary, target)
+            replace_file(temporary, target)
         except OSError as error:
             raise OutputError(f"{path} can't be written: {error.strerror}") from None
     finally:
@@ -185,6 +197,20 @@ def same_file(one: str, other: str) -> bool:
 def followed(path: str) -> str:
     """What a name leads to where it is a link, which is to stay one; the name itself elsewhere."""
     return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def replace_file(path: str, target: str) -> None:
+    """Put a file in another one's place, whose owner and permissions stay, as `cp` keeps them.
+
+    Raises:
+        OSError: it can't be put there.
+    """
+    with suppress(OSError):  # nothing is there, or the file system knows no permissions
+        known = os.stat(target)
+        with suppress(OSError, AttributeError):  # root only, and not on Windows
+            os.chown(path, known.st_uid, known.st_gid)
+        os.chmod(path, stat.S_IMODE(known.st_mode))
+    os.replace(path, target)
 
 
 def _beside(path: str, suffix: str) -> str:

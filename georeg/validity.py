@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.errors import SettingsError
+from georeg.header import EXACT
 from georeg.raster import Header
 
 Mask = npt.NDArray[np.bool_]
@@ -62,14 +63,14 @@ def layout_for(header: Header, dtypes: tuple[str, ...], dst_nodata: float | None
     dtype = dtypes[0] if len(set(dtypes)) == 1 else str(np.result_type(*header.dtypes))
     base = Layout(dtype, header.count, alpha=header.alpha)
     if dst_nodata is not None:
-        value = as_stored(dst_nodata, base.array_dtype)
+        value = as_declared(dst_nodata, base.array_dtype)
         if value is None:
             raise SettingsError(f"nodata {dst_nodata:g} doesn't fit into bands of type {dtype}")
         return Layout(dtype, header.count, nodata=value, alpha=header.alpha)
     if base.alpha is not None:
         return base
     for nodata in header.nodata:
-        value = None if nodata is None else as_stored(nodata, base.array_dtype)
+        value = None if nodata is None else as_declared(nodata, base.array_dtype)
         if value is not None:
             return Layout(dtype, header.count, nodata=value)
     if header.transparent and header.count == 1 and not header.masked:
@@ -95,6 +96,16 @@ def as_stored(nodata: float, dtype: np.dtype[Any]) -> float | None:
         return None
     limits = np.iinfo(dtype)
     return float(nodata) if limits.min <= nodata <= limits.max else None
+
+
+def as_declared(nodata: float, dtype: np.dtype[Any]) -> float | None:
+    """The same for a file that is written; None, too, if rasterio would write something else.
+
+    It writes -9223372036854775808 as -9.2e18, which GDAL reads as -9.
+    """
+    stored = as_stored(nodata, dtype)
+    wide = np.issubdtype(dtype, np.integer) and dtype.itemsize == 8
+    return None if stored is not None and wide and abs(stored) > EXACT else stored
 
 
 def equals(values: Pixels, nodata: float) -> Mask:

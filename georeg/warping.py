@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -23,11 +24,14 @@ from rasterio.windows import Window as RioWindow
 from georeg.environment import threads_left_behind, with_threads
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
+from georeg.header import EXACT
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
 from georeg.raster import GDAL_ERRORS, Raster, decoding
 from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
 from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
+
+log = logging.getLogger(__name__)
 
 MEGABYTE = 2**20
 _CACHE = 256 * MEGABYTE  # GDAL's block cache; its own default is 5 % of the machine's memory
@@ -132,15 +136,16 @@ class _Plan:
 def gdal_env(threads: int | None = None) -> Iterator[None]:
     """GDAL's settings while georeg works: those of the user come first.
 
-    Sets GDAL_CACHEMAX to 256 MB and GDAL_NUM_THREADS to `threads` (all processors if None), each
-    only if neither the process environment nor a surrounding rasterio.Env has set it. Never
-    touches PROJ's network setting. In a fork of a process that has been in here GDAL gets no
-    threads, whoever has set them.
+    Sets GDAL_CACHEMAX to 256 MB, GDAL_NUM_THREADS to `threads` (all processors if None) and
+    VRT_NUM_THREADS to 1, each only if neither the process environment nor a surrounding
+    rasterio.Env has set it. Never touches PROJ's network setting. In a fork of a process that has
+    been in here GDAL gets no threads, whoever has set them.
     """
     with_threads()
     wanted: dict[str, Any] = {
         "GDAL_CACHEMAX": _CACHE,
         "GDAL_NUM_THREADS": str(processors(threads)),
+        "VRT_NUM_THREADS": "1",  # see `raster._in_one_thread`: for virtual rasters within others
     }
     taken = set(os.environ) | (set(getenv()) if hasenv() else set())
     if threads_left_behind():
@@ -191,7 +196,23 @@ def warp(
     layout = layout_of(raster, options.dst_nodata)
     ratio = sampling_ratio(mapping, grid.window, raster.header.shape)
     plan = _plan(raster, layout, Kernel.of(method, ratio), grid, options)
-    return _run(plan, grid, mapping, options)
+    blocks = _run(plan, grid, mapping, options)
+    wide = layout.array_dtype.kind in "iu" and layout.array_dtype.itemsize == 8
+    return _saying_what_is_lost(raster.name, blocks) if wide else blocks
+
+
+def _saying_what_is_lost(name: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks of 64-bit integers, which GDAL resamples as floats, even by nearest neighbour."""
+    said = False
+    for block in blocks:
+        if not said and (block.data.max() > EXACT or block.data.min() < -EXACT):
+            said = True
+            log.warning(
+                "%s has integers beyond 2^53, whose last digits are lost in resampling: "
+                "--shift-only and --embed-gcps keep them",
+                name,
+            )
+        yield block
 
 
 def _plan(

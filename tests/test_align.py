@@ -15,7 +15,7 @@ from rasterio.control import GroundControlPoint
 
 import scenes
 from georeg.align import Alignment, align, apply_fit, measure
-from georeg.errors import NoOverlapError, SettingsError
+from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.fitfile import load_fit
 from georeg.outgrid import OutputSettings
 from georeg.settings import Settings
@@ -451,3 +451,17 @@ def test_stated_error_is_honest(tmp_path: Path) -> None:
     assert accuracy is not None
     true = float(np.sqrt(np.mean(pair.errors(corrected(result)) ** 2)))
     assert 0.7 * true < accuracy.rmse_px < 6 * true
+
+
+def test_a_raster_that_changes_while_it_is_looked_at(tmp_path: Path) -> None:
+    """A reference that another program just writes anew."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(1.0, 2.0), (200, 200))
+    (tmp_path / "out").mkdir()
+
+    def grow(step: str, share: float) -> None:
+        with open(pair.reference, "ab") as file:
+            file.write(b"more")
+
+    with pytest.raises(InputError, match=r"reference\.tif was changed while it was read"):
+        align(pair.moving, pair.reference, str(tmp_path / "out" / "a.tif"), progress=grow)
+    assert not list((tmp_path / "out").iterdir())

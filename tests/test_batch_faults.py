@@ -160,6 +160,15 @@ def test_metrics_without_a_place(tmp_path: Path, pair: scenes.Pair) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_outputs_in_the_memory_of_workers(tmp_path: Path, pair: scenes.Pair) -> None:
+    """They were done, and nowhere."""
+    result = cases.batch_here(pair.moving, "/vsimem/out", "--reference", pair.reference,
+                              "--state", tmp_path)  # fmt: skip
+    assert result.code == 2, result.err
+    assert "/vsimem/out/moving.tif would be gone with this process" in result.line
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_name_that_is_not_utf_8(tmp_path: Path, pair: scenes.Pair) -> None:
     """GDAL can't open it; the other jobs are done, and what came of all of them is said."""
     inputs = tmp_path / "in"
@@ -170,7 +179,7 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path, pair: scenes.Pair) -> None:
     words = "--reference", pair.reference, "--metrics", tmp_path / "georeg.prom"
     result = cases.batch(inputs, out, *words)
     assert result.returncode == 5, result.stderr
-    assert "its name is not valid UTF-8: rename it" in result.stderr
+    assert "opened by its name: it is not valid UTF-8: rename it" in result.stderr
     found = cases.records(out)
     name = "gr\udcfcn"
     assert {key: record["status"] for key, record in found.items()} == {

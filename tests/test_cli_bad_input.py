@@ -234,6 +234,17 @@ def test_unwritable_output(
     assert not os.path.isfile("/dev/null")
 
 
+def test_output_in_the_memory_of_the_process(scene: tuple[str, str], fit: str) -> None:
+    """It was "written", and gone when the process ended."""
+    for args in (
+        ("align", scene[0], "--reference", scene[1], "--report", os.devnull),
+        ("warp", scene[0], "--fit", fit),
+    ):
+        result = run(*args, "-o", "/vsimem/a.tif")
+        assert result.code == 2
+        assert "/vsimem/a.tif would be gone with this process" in result.line
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.JP2", "a.vrt", "a.img"])
 def test_output_named_as_another_format(
     scene: tuple[str, str], fit: str, tmp_path: Path, name: str
@@ -266,6 +277,25 @@ def test_names_that_gdal_cannot_be_told(
         assert result.code == code, result.err
         assert "is not valid UTF-8" in result.line
         assert "bug" not in result.line
+    assert snapshot(tmp_path) == before
+
+
+def test_names_in_a_locale_without_utf8(scene: tuple[str, str], fit: str, tmp_path: Path) -> None:
+    """They were called invalid, and are not."""
+    shutil.copy(scene[0], tmp_path / "\u00e9.tif")
+    before = snapshot(tmp_path)
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for code, args in (
+        (4, ("info", "\u00e9.tif")),
+        (1, ("warp", scene[0], "--fit", fit, "-o", "\u00e9_a.tif")),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "georeg", *args],
+            capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **plain},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert "the locale has file names in ascii: set PYTHONUTF8=1" in done.stderr
+        assert done.stderr.count("\n") == 1
     assert snapshot(tmp_path) == before
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from affine import Affine
+from click.testing import CliRunner
 
 from cli_cases import FAST, pair, run, snapshot
+from georeg_cli.main import cli
 from rasters import ramp, write
 
 TOML = """
@@ -164,3 +166,12 @@ def test_unknown_command_and_version() -> None:
     assert result.code == 2
     assert "did you mean align?" in result.line
     assert json.loads(run("--version", "--json").out)["georeg"]
+
+
+@pytest.mark.parametrize("group", [(), ("models",), ("data",)])
+def test_lists_of_commands_say_whole_sentences(group: tuple[str, ...]) -> None:
+    """In 80 columns: two of three ended in dots before they said what the command does."""
+    shown = CliRunner().invoke(cli, [*group, "--help"], terminal_width=80).output
+    told = shown.partition("Commands:")[2]
+    assert told
+    assert all(line.endswith(".") and "..." not in line for line in told.split("\n") if line)

@@ -15,6 +15,7 @@ from georeg.validity import Layout
 from georeg.warping import Block, WarpOptions
 from georeg.writers.geotiff import WriteOptions, shift_only, write, write_warped
 from georeg.writers.metadata import Metadata
+from georeg.writers.tables import write_tables
 from georeg.writers.tiff import check_whole, is_bigtiff
 from warp_cases import AT, entries, gdalinfo, grid, holes, produce, run, save, shift, texture, wavy
 
@@ -176,6 +177,56 @@ def test_metadata_survives(tmp_path, driver):
     assert "GEOLOCATION" not in info["metadata"]
     assert not [key for key in default if key.startswith("STATISTICS")]
     assert entries(tmp_path / "out") == ["a.tif"]
+
+
+CLASSES = """<PAMDataset><PAMRasterBand band="1">
+<CategoryNames><Category>none</Category><Category>grass &amp; trees</Category></CategoryNames>
+<GDALRasterAttributeTable tableType="thematic">
+<FieldDefn index="0"><Name>Count</Name><Type>0</Type><Usage>1</Usage></FieldDefn>
+<FieldDefn index="1"><Name>Value</Name><Type>0</Type><Usage>5</Usage></FieldDefn>
+<FieldDefn index="2"><Name>Class</Name><Type>2</Type><Usage>2</Usage></FieldDefn>
+<Row index="0"><F>9</F><F>0</F><F>none</F></Row>
+<Row index="1"><F>8</F><F>1</F><F>W\N{LATIN SMALL LETTER A WITH DIAERESIS}lder</F></Row>
+</GDALRasterAttributeTable>
+</PAMRasterBand><PAMRasterBand band="2">
+<GDALRasterAttributeTable tableType="athematic" Row0Min="0" BinSize="1">
+<FieldDefn index="0"><Name>Histogram</Name><Type>0</Type><Usage>1</Usage></FieldDefn>
+<Row index="0"><F>3</F></Row>
+</GDALRasterAttributeTable>
+</PAMRasterBand></PAMDataset>"""
+
+
+@pytest.mark.parametrize("driver", ["COG", "GTiff"])
+def test_classes_keep_their_names(tmp_path, driver):
+    """Not numbers of pixels, which are others after resampling."""
+    source = save(tmp_path / "in.tif", texture(90, 90).astype("uint8")[None].repeat(2, 0))
+    (tmp_path / "in.tif.aux.xml").write_text(CLASSES, encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    output = tmp_path / "out" / "a.tif"
+    for _ in range(2):
+        produce(source, output, shift(0, 0), (90, 90), driver=driver, overwrite=True)
+    assert entries(tmp_path / "out") == ["a.tif", "a.tif.aux.xml"]
+    info = gdalinfo(output)
+    assert info["bands"][0]["categories"] == ["none", "grass & trees"]
+    assert "categories" not in info["bands"][1]
+    assert [(field["name"], field["usage"]) for field in info["rat"]["fieldDefn"]] == [
+        ("Value", 5), ("Class", 2),
+    ]  # fmt: skip
+    assert [row["f"] for row in info["rat"]["row"]] == [[0, "none"], [1, "W\u00e4lder"]]
+    assert "Histogram" not in (tmp_path / "out" / "a.tif.aux.xml").read_text()
+
+
+def test_tables_stand_beside_what_gdal_puts_there(tmp_path):
+    """A CRS that a GeoTIFF can't express."""
+    (tmp_path / "a.tif.aux.xml").write_text(
+        '<PAMDataset><SRS>x</SRS><PAMRasterBand band="2"><Foo /></PAMRasterBand></PAMDataset>'
+    )
+    tables = {1: ("<CategoryNames />",), 2: ("<CategoryNames />",)}
+    write_tables(str(tmp_path / "a.tif"), tables, "a.tif")
+    assert (tmp_path / "a.tif.aux.xml").read_text() == (
+        '<PAMDataset><SRS>x</SRS><PAMRasterBand band="2"><Foo /><CategoryNames /></PAMRasterBand>'
+        '<PAMRasterBand band="1"><CategoryNames /></PAMRasterBand></PAMDataset>'
+    )
 
 
 @pytest.mark.skipif("affine" not in transforms.available(), reason="needs the affine transform")

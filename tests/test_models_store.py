@@ -359,6 +359,7 @@ def test_list(tmp_path: Path, folder: Path) -> None:
     (line,) = [one for one in lines if one.startswith("superpoint ")]
     assert "non-commercial" in line
     assert "import only" in line
+    assert not any(" 0 MB" in one for one in lines)  # the embedded one has 0.1
 
 
 def test_usage() -> None:

@@ -13,6 +13,7 @@ from pyproj import CRS, Transformer
 import scenes
 import tie_points as tp
 from fit_cases import FRAME, TRUE, UTM, fit_file, header
+from georeg.applying import apply_fit
 from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
@@ -207,6 +208,19 @@ def test_nothing_of_the_raster_on_the_grid(tmp_path: Path) -> None:
     check_shown(fit, head, "moving.tif", corner)
     strip = Grid((5000, 3), TRUE @ Affine.translation(777, -2000), UTM)
     check_shown(fit, head, "moving.tif", strip)
+
+
+def test_a_raster_with_the_pole_in_it_on_a_grid_around_the_pole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In degrees its outline lies beyond the grid, and all that it surrounds on it."""
+    place = Affine(10_000, 0, -800_000, 0, -10_000, 800_000)
+    head = header(tmp_path, place, (160, 160), "EPSG:3031")
+    around = Grid((70, 3600), Affine(0.1, 0, -180, 0, -0.1, -83), CRS.from_epsg(4326))
+    fit = fit_file("shift", frame=around, reference=around)
+    check_shown(fit, head, "moving.tif", around)
+    apply_fit(fit, str(tmp_path / "moving.tif"), str(tmp_path / "out.tif"))
+    assert not caplog.records
 
 
 def test_the_grid_may_count_longitude_on_the_other_side(tmp_path: Path) -> None:

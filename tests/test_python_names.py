@@ -74,7 +74,7 @@ def test_what_names_nothing(
         (
             georeg.OutputSettings,
             {"grid": None},
-            "--grid must be auto, reference, moving or the name of a raster, not None",
+            "--grid must be auto, reference, moving or the name of a raster, or a Grid, not None",
         ),
         (georeg.OutputSettings, {"overwrite": "no"}, "--overwrite must be True or False, not 'no'"),
         (georeg.OutputSettings, {"creation": {"LEVEL": None}}, "option 'LEVEL' can't be None"),

@@ -202,6 +202,37 @@ def test_truncated(tmp_path: Path) -> None:
         raster.read(Window(0, 0, 400, 400))
 
 
+LITTLE_MEMORY = """
+import resource, sys
+from georeg.grid import Window
+from georeg.raster import Raster
+with Raster(sys.argv[1]) as raster:
+    pages = int(open("/proc/self/statm").read().split()[0])
+    most = pages * resource.getpagesize() + 30_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    try:
+        raster.read(Window(0, 0, 9, 9))
+    except MemoryError:
+        print("no memory")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
+def test_a_lack_of_memory_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """It was called truncated or corrupt."""
+    name = str(tmp_path / "a.tif")
+    tile = {"tiled": True, "blockxsize": 8192, "blockysize": 8192, "compress": "zstd"}
+    size = {"width": 8192, "height": 8192, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        name, "w", driver="GTiff", transform=rasters.TRANSFORM, **size, **tile
+    ) as file:
+        file.write(np.ones((1, 8192, 8192), np.uint8))
+    done = subprocess.run(
+        [sys.executable, "-c", LITTLE_MEMORY, name], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("no memory\n", "")
+
+
 def test_header_of_a_subset_of_things(tmp_path: Path) -> None:
     name = rasters.write(tmp_path / "a.tif", rasters.ramp(bands=2, dtype="int16"), nodata=-5)
     with rasterio.open(name, "r+") as file:

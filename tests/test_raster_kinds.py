@@ -432,3 +432,20 @@ def test_mask_flags_of_this_gdal(tmp_path: Path) -> None:
     with rasterio.open(name) as file:
         assert file.mask_flag_enums == ([MaskFlags.nodata],)
         assert file.colorinterp == (ColorInterp.gray,)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "complex64"])
+@pytest.mark.parametrize("offset", [0, 100])
+def test_raw_pixels_that_are_not_all_there(tmp_path: Path, dtype: str, offset: int) -> None:
+    """A copy that broke off: in ENVI's format GDAL makes zeros of the rest, without an error."""
+    path = tmp_path / "a.img"
+    rasters.write(path, rasters.ramp(dtype=dtype, bands=2), driver="ENVI")
+    header = path.with_suffix(".hdr")
+    header.write_text(header.read_text().replace("header offset = 0", f"header offset = {offset}"))
+    whole = bytes(offset) + path.read_bytes()
+    path.write_bytes(whole)
+    with Raster(str(path)) as raster:
+        assert raster.read(Window(0, 0, 60, 40)).mask.all()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match=rf"a\.img is truncated: {len(whole) - 1} bytes"):
+        Raster(str(path))

@@ -9,10 +9,14 @@ import re
 from typing import Any
 
 import pytest
+from affine import Affine
 from pyproj import CRS
+from rasterio.enums import Resampling
 
 from georeg import __version__
+from georeg.batch.options import BatchOptions
 from georeg.errors import SettingsError
+from georeg.grid import Grid
 from georeg.provenance import python_call, raster_tags, versions
 from georeg.settings import OutputSettings, Settings
 
@@ -21,6 +25,8 @@ from georeg.settings import OutputSettings, Settings
     ("values", "said"),
     [
         ({"search": "far"}, "search 'far'"),
+        ({"matcher": "structual"}, "no matcher 'structual': did you mean structural"),
+        ({"transform": "wobbly"}, "no transform 'wobbly'"),
         ({"max_shift_unit": "ft"}, "unit 'ft'"),
         ({"moving_modality": "x-ray"}, "modality 'x-ray'"),
         ({"reference_modality": ""}, "modality ''"),
@@ -146,13 +152,51 @@ def test_the_call_that_repeats_a_run() -> None:
         (Settings, {"reference_crs": CRS(32633)}, "--reference-crs must be text such as"),
         (OutputSettings, {"dst_crs": 4326}, "--dst-crs must be text such as 'EPSG:32633', not int"),
         (OutputSettings, {"grid": None}, "--grid must be auto, reference, moving or the name of a"),
-        (OutputSettings, {"grid": 10}, "name of a raster, not 10"),
-        (OutputSettings, {"grid": ""}, "name of a raster, not ''"),
+        (OutputSettings, {"grid": 10}, "name of a raster, or a Grid, not 10"),
+        (OutputSettings, {"grid": ""}, "name of a raster, or a Grid, not ''"),
         (OutputSettings, {"dst_nodata": "0"}, "--dst-nodata must be a number, not '0'"),
         (OutputSettings, {"creation": "COMPRESS=LZW"}, "creation must be a dict such as"),
+        (BatchOptions, {"timeout": "600"}, "--timeout must be a number, not '600'"),
+        (BatchOptions, {"memory_limit": "2G"}, "--memory-limit must be a number, not '2G'"),
+        (BatchOptions, {"workers": 1.5}, "--workers must be a whole number, not 1.5"),
+        (BatchOptions, {"max_failures": "3"}, "--max-failures must be a whole number, not '3'"),
+        (BatchOptions, {"retry": "yes"}, "--retry must be True or False, not 'yes'"),
+        (BatchOptions, {"wait": "1h"}, "--wait must be a number, not '1h'"),
     ],
 )
 def test_values_of_a_wrong_type_get_one_line(kind: Any, values: Any, said: str) -> None:
     """They were found amid the work, as errors of Python."""
     with pytest.raises(SettingsError, match=re.escape(said)):
         kind(**values)
+
+
+def test_resampling_may_be_named_as_rasterio_names_it() -> None:
+    assert OutputSettings(resampling=Resampling.cubic).resampling == "cubic"  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="resampling 'gauss' is none of auto, nearest"):
+        OutputSettings(resampling=Resampling.gauss)  # type: ignore[arg-type]
+
+
+UTM = CRS(32633)
+
+
+def test_a_grid_is_taken_apart_into_what_reports_and_batches_can_hold() -> None:
+    grid = Grid((30, 41), Affine(2.5, 0.0, 500_000.3, 0.0, -5.0, 5_000_000.7), UTM)
+    taken = OutputSettings(grid=grid)
+    again = OutputSettings(**json.loads(json.dumps(dataclasses.asdict(taken))))
+    assert again == taken
+    assert taken.bounds is not None
+    assert Grid.from_bounds(taken.bounds, taken.resolution, CRS(taken.dst_crs)) == grid  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("transform", "more", "said"),
+    [
+        (Affine(1, 0.1, 0, 0.1, -1, 0), {}, "the Grid must be north up"),
+        (Affine(1, 0, 0, 0, 1, 0), {}, "the Grid must be north up"),
+        (Affine(1, 0, 0, 0, -1, 0), {"dst_crs": "EPSG:4326"}, "a Grid says all: give no"),
+        (Affine(1, 0, 0, 0, -1, 0), {"shift_only": True}, "--shift-only keeps the pixel grid"),
+    ],
+)
+def test_grids_that_no_output_can_have(transform: Affine, more: Any, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        OutputSettings(grid=Grid((9, 9), transform, UTM), **more)

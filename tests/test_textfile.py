@@ -90,6 +90,14 @@ def test_existing_files_and_links_are_kept(tmp_path: Path) -> None:
     assert link.is_symlink()
 
 
+def test_permissions_of_what_is_replaced_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch()
+    path.chmod(0o600)
+    write_text(str(path), "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+
+
 def test_links_stay_links(tmp_path: Path) -> None:
     """What they point to is replaced."""
     disk = tmp_path / "disk"

@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.warp import reproject
 
 from georeg.errors import SettingsError
 from georeg.raster import Raster
-from georeg.validity import as_stored, avoid, nudged
+from georeg.validity import as_declared, as_stored, avoid, nudged
 from georeg.warping import WarpOptions, layout_of
 from georeg.writers.geotiff import shift_only, write_warped
-from warp_cases import AT, centres, grid, holes, run, save, shift, similarity, texture
+from warp_cases import AT, centres, grid, holes, produce, run, save, shift, similarity, texture
 
 METHODS = ["nearest", "bilinear", "cubic", "lanczos", "average", "mode"]
 TURN = similarity(25, 0.9, (100, 100), (110, 105))
@@ -119,6 +120,37 @@ def test_half_transparency_survives(tmp_path):
     path = save(tmp_path / "a.tif", values, interp=RGBA)
     data, _ = run(path, (50, 50), shift(3.3, 3.3), resampling="cubic")
     assert (data == values[:, :50, :50]).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata"), [("int64", -(2**63)), ("int64", 2**63 - 1), ("uint64", 2**64 - 1)]
+)
+def test_nodata_of_64_bits(tmp_path, dtype, nodata):
+    """GDAL knows it exactly, rasterio as a float or not at all: outputs said -9, 9 or 1."""
+    bad = holes(210, 230)
+    path = save(tmp_path / "a.tif", np.where(bad, nodata, 100).astype(dtype))
+    copy = tmp_path / "a.vrt"
+    rasterio.shutil.copy(path, copy, driver="VRT")
+    band = f'<VRTRasterBand dataType="{"UInt64" if dtype == "uint64" else "Int64"}" band="1"'
+    parts = copy.read_text().split(band)
+    rest = parts[1].replace(">", f"><NoDataValue>{nodata}</NoDataValue>", 1)
+    copy.write_text(parts[0] + band + rest)
+    data, mask = run(str(copy), (200, 200), TURN)
+    assert (data[0][mask] == 100).all()
+    assert (data[0][~mask] == 0).all()
+    expected, sure = under(TURN, (200, 200), ~bad)
+    check_shape("cubic", mask, expected, sure)
+    produce(str(copy), tmp_path / "out.tif", TURN, (200, 200))
+    with rasterio.open(tmp_path / "out.tif") as dataset:
+        assert dataset.nodata is None
+        assert np.array_equal(dataset.read_masks(1) > 0, mask)
+
+
+def test_nodata_of_64_bits_that_would_be_written_wrong(tmp_path):
+    path = save(tmp_path / "a.tif", np.zeros((9, 9), "int64"))
+    with Raster(path) as raster, pytest.raises(SettingsError, match="doesn't fit into bands"):
+        layout_of(raster, -(2.0**63))
+    assert as_declared(-(2.0**53), np.dtype("int64")) == -(2.0**53)
 
 
 def test_nodata_and_mask_band_both_count(tmp_path):

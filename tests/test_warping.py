@@ -466,3 +466,12 @@ def test_the_working_folder_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(gone)
     gone.rmdir()  # nothing can be written there, even by root
     assert position_error(path, (340, 400), (300, 300), wavy) <= 0.05
+
+
+def test_digits_that_are_lost_are_said_to_be(tmp_path, caplog):
+    """Indices of cells, flags: GDAL has them as float64 on the way."""
+    for top, said in ((2**53, 0), (2**60 + 1, 1)):
+        caplog.clear()
+        path = save(tmp_path / f"{top}.tif", np.full((90, 90), top, "uint64"))
+        run(path, (70, 70), shift(3, 3), resampling="nearest")
+        assert sum("last digits are lost" in r.message for r in caplog.records) == said

@@ -68,8 +68,8 @@ def good() -> tuple[str, str]:
 
 def poor() -> tuple[str, str]:
     """Radar against an optical image in hills, that differ by up to several pixels."""
-    return placed(CITY / "015_sar.jpg", "sentinel1.tif"), placed(
-        CITY / "015_optical.jpg", "sentinel2.tif"
+    return placed(CITY / "031_sar.jpg", "sentinel1.tif"), placed(
+        CITY / "031_optical.jpg", "sentinel2.tif"
     )
 
 

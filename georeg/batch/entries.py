@@ -12,7 +12,7 @@ from typing import Any
 from georeg.batch.job import Job
 from georeg.errors import GeoregError, SettingsError
 from georeg.settings import OutputSettings, Settings
-from georeg.writers.place import is_virtual
+from georeg.writers.place import check_lasting, is_virtual
 
 Resolve = Callable[[Mapping[str, Any]], tuple[Settings, OutputSettings]]
 """Options of a job (names as on the command line, values as a file has them) to settings."""
@@ -107,7 +107,7 @@ def jobs_of(
         suffix: of outputs that aren't named.
 
     Raises:
-        SettingsError: there is no local place for records.
+        SettingsError: there is no local place for records, or an output wouldn't last.
     """
     return [_job(e, output_dir, reference, resolve, state, item, suffix) for e in entries]
 
@@ -127,6 +127,7 @@ def _job(
         problem = f"{entry.source}: no reference: name one there, or give --reference"
     name = entry.output or (entry.id or stem(entry.moving)) + suffix
     output = name if is_virtual(name) else join(output_dir, name)
+    check_lasting(output)
     inside = name if not (is_virtual(name) or os.path.isabs(name)) else os.path.basename(name)
     base = output if state is None else os.path.join(state, inside)
     if is_virtual(base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from georeg.errors import SettingsError
+from georeg.settings import check_above_0, check_flags, check_number, check_whole, make_plain
 
 EXECUTORS = ("local", "dask")
 
@@ -48,13 +49,17 @@ class BatchOptions:
         Raises:
             SettingsError: a value makes no sense.
         """
+        make_plain(self)
+        check_flags(self, ("retry", "redo", "fail_fast"))
         if self.executor not in EXECUTORS:
             raise SettingsError(f"executor '{self.executor}' is none of {', '.join(EXECUTORS)}")
         if self.scheduler is not None and self.executor != "dask":
             raise SettingsError("--scheduler goes with --executor dask")
         for name in ("workers", "timeout", "memory_limit"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingsError(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+            check_above_0(name, getattr(self, name))
+        for name in ("workers", "max_failures"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        check_number("wait", self.wait)
         if self.max_failures is not None and self.max_failures < 0:
             raise SettingsError(f"--max-failures must be 0 or more, not {self.max_failures}")

@@ -14,7 +14,7 @@ from typing import Any, cast
 from georeg.errors import SettingsError
 from georeg.matching.protocol import Device, Matcher, Weights
 
-__all__ = ["available", "kind", "load"]
+__all__ = ["available", "check_name", "kind", "load"]
 
 _SHARED = {
     "protocol",
@@ -72,9 +72,23 @@ def kind(name: str) -> Any:
     elsewhere = next((e for e in entry_points(group=_GROUP) if e.name == name), None)
     if elsewhere is not None:
         return _from_elsewhere(elsewhere)
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> SettingsError:
     near = difflib.get_close_matches(name, available(), 1)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise SettingsError(f"no matcher '{name}': {hint}Choose from auto, {', '.join(available())}")
+    return SettingsError(f"no matcher '{name}': {hint}Choose from auto, {', '.join(available())}")
+
+
+def check_name(name: str) -> None:
+    """See that a matcher is there, without importing it.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if name not in _own() and name not in available():
+        raise _unknown(name)
 
 
 def _own() -> set[str]:

@@ -126,7 +126,7 @@ def run(
         if len(batch) <= 1:
             raise OutOfDeviceMemoryError(
                 f"one tile pair of {batch.moving.shape[2]} px doesn't fit into the device's "
-                "memory: use smaller tiles, or --device cpu"
+                "memory: close other programs, or if it is a GPU, give --device cpu"
             ) from None
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

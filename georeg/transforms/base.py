@@ -95,14 +95,23 @@ INNER = {"drift": "_drift"}
 
 
 @functools.cache  # fits ask hundreds of times, and each would list the files
+def check_name(name: str) -> None:
+    """See that a model is there, without importing it.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    if name not in INNER and name not in available():
+        raise SettingsError(f"no transform '{name}': choose from {', '.join(available())}")
+
+
 def load(name: str) -> type[Transform]:
     """The model class of that name.
 
     Raises:
         SettingsError: there is no such model.
     """
-    if name not in INNER and name not in available():
-        raise SettingsError(f"no transform '{name}': choose from {', '.join(available())}")
+    check_name(name)
     module = importlib.import_module(f"georeg.transforms.{INNER.get(name, name)}")
     return cast("type[Transform]", module.MODEL)
 

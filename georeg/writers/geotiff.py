@@ -15,7 +15,7 @@ from georeg.errors import SettingsError
 from georeg.grid import Grid
 from georeg.nodes import Mapping as PixelMapping
 from georeg.raster import Raster
-from georeg.validity import Layout, as_stored
+from georeg.validity import Layout, as_declared
 from georeg.warping import (
     Block,
     WarpOptions,
@@ -39,6 +39,7 @@ from georeg.writers.metadata import Metadata
 from georeg.writers.pixels import Progress, Target, verify, write_blocks
 from georeg.writers.place import is_virtual, placed, writing
 from georeg.writers.probe import try_cog, try_gtiff
+from georeg.writers.tables import write_tables
 
 # Of the whole, in time; the rest is making the COG and reading everything again.
 _BLOCKS_SHARE = {"COG": 0.7, "GTiff": 0.9}
@@ -153,6 +154,7 @@ def write(
                 park=True, sparse=is_sparse(final),
             )  # fmt: skip
             make_cog(flat, path, final, output)
+        write_tables(path, metadata.tables, output)
         verify(
             path,
             target,
@@ -201,7 +203,7 @@ def write_warped(
         grid,
         layout,
         Metadata.of(raster),
-        warp(raster, grid, mapping, warp_options),
+        _of_one_file(raster, warp(raster, grid, mapping, warp_options)),
         options,
         inputs=(raster.name, *raster.dataset().files, *inputs),
         provenance=provenance,
@@ -284,7 +286,7 @@ def _write_originals(
     header = raster.header
     base = layout_of(raster)
     declared = [n for n in header.nodata if n is not None]
-    nodata = as_stored(declared[0], base.array_dtype) if declared else None
+    nodata = as_declared(declared[0], base.array_dtype) if declared else None
     masked = header.alpha is None and (header.masked or bool(header.transparent and not declared))
     layout = Layout(base.dtype, base.count, nodata, header.alpha, masked)
     metadata = Metadata.of(raster)
@@ -294,7 +296,7 @@ def _write_originals(
         layout,
         # Under PixelIsPoint, GDAL would move the GCPs by a pixel between writing and reading.
         metadata if gcps is None else metadata.without("AREA_OR_POINT"),
-        _originals(raster, layout),
+        _of_one_file(raster, _originals(raster, layout)),
         options,
         inputs=(raster.name, *raster.dataset().files, *inputs),
         provenance=provenance,
@@ -307,6 +309,12 @@ def _check_copy(output: str, grid: Grid) -> None:
     """Read the last pixel of what was copied away: there are no local bytes to look at."""
     with writing(output), rasterio.open(output) as dataset:
         dataset.read(1, window=RioWindow(grid.width - 1, grid.height - 1, 1, 1))
+
+
+def _of_one_file(raster: Raster, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks, and after the last one a look whether all can be of the same file."""
+    yield from blocks
+    raster.check_unchanged()
 
 
 def _originals(raster: Raster, layout: Layout) -> Iterator[Block]:

@@ -9,6 +9,7 @@ from typing import Any
 from rasterio.enums import ColorInterp
 
 from georeg.raster import Raster
+from georeg.writers.tables import Tables, tables_of
 
 Tags = Mapping[str, str]
 
@@ -44,6 +45,8 @@ class Metadata:
         offsets: see scales.
         colorinterp: rasterio's names.
         palettes: colour number -> RGBA, by 1-based band.
+        tables: names of classes and attribute tables, by 1-based band; `apply` leaves them out, as
+            they go beside the file.
     """
 
     tags: Mapping[str, Tags] = field(default_factory=dict)
@@ -54,6 +57,7 @@ class Metadata:
     offsets: tuple[float, ...] = ()
     colorinterp: tuple[str, ...] = ()
     palettes: Mapping[int, Mapping[int, tuple[int, int, int, int]]] = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
 
     @classmethod
     def of(cls, raster: Raster) -> Metadata:
@@ -77,6 +81,7 @@ class Metadata:
                 for band, name in enumerate(interp, start=1)
                 if name == "palette"
             },
+            tables=tables_of(raster),
         )
 
     def without(self, tag: str) -> Metadata:

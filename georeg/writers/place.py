@@ -14,13 +14,14 @@ from contextlib import contextmanager
 import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
-from georeg.raster import GDAL_ERRORS, check_name
-from georeg.textfile import followed, same_file
+from georeg.raster import GDAL_ERRORS, check_memory, check_name
+from georeg.textfile import followed, replace_file, same_file, unspeakable
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:
 # left over from a predecessor, these would describe it, or its edits would be played into it.
 _SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 _LITTLE = 16  # MB, with the unfinished file still on the disk
+_MORE = 2**20  # bytes that a file can take, or else it is in the way of a limit
 # Folders in the works, so that a process that must go at once can leave nothing behind.
 _unfinished: set[str] = set()
 
@@ -28,6 +29,16 @@ _unfinished: set[str] = set()
 def is_virtual(name: str) -> bool:
     """Whether a name belongs to GDAL (/vsis3/..., s3://...) and not to the file system."""
     return name.startswith("/vsi") or "://" in name
+
+
+def check_lasting(output: str) -> None:
+    """See that an output outlives the process: callers from Python may want GDAL's memory.
+
+    Raises:
+        SettingsError: it wouldn't.
+    """
+    if output.startswith("/vsimem/"):
+        raise SettingsError(f"{output} would be gone with this process: give the name of a file")
 
 
 def exists(name: str) -> bool:
@@ -59,10 +70,9 @@ def check_output(output: str, inputs: Sequence[str] = (), *, overwrite: bool = F
         check_name(name)  # or an output that is called after it would be blamed
         if same_file(output, name):
             raise SettingsError(f"output {output} is the input {name}: give it another name")
-    try:
-        (output if is_virtual(output) else os.path.abspath(output)).encode()
-    except UnicodeEncodeError:
-        raise OutputError(f"{output!a} can't be written: its path is not valid UTF-8") from None
+    reason = unspeakable(output if is_virtual(output) else os.path.abspath(output))
+    if reason:
+        raise OutputError(f"{output!a} can't be written by its path: {reason}")
     if is_virtual(output):
         if not overwrite and exists(output):
             raise _exists(output)
@@ -100,7 +110,7 @@ def placed(
     Whatever happens, the folder is removed; nothing else is touched unless all went well. The
     folder lies beside the output, on the same file system, so that the last step is a rename; links
     stay links, and what they point to is replaced. Outputs that only GDAL can reach are copied from
-    the system's temporary folder.
+    the system's temporary folder. What is replaced hands on its permissions.
 
     Yields:
         The folder's path, and the path of the file to write.
@@ -127,14 +137,30 @@ def placed(
             else:
                 _replace(path, output)
     except OutputError as error:
+        if not os.path.isdir(folder):
+            text = "its folder was removed meanwhile"
+            raise OutputError(f"{output} can't be written: {text}") from error
         # GDAL's words for a full disk are "Write error at scanline 0".
         free = shutil.disk_usage(parent).free // 2**20
-        if free >= _LITTLE:
+        reason = f"the disk has only {free} MB left" if free < _LITTLE else _hindrance(folder)
+        if not reason or reason in str(error):
             raise
-        raise OutputError(f"{error} (the disk has only {free} MB left)") from error
+        raise OutputError(f"{error} ({reason})") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _unfinished.discard(folder)
+
+
+def _hindrance(folder: str) -> str:
+    """Why the unfinished files in a folder can't grow (a quota, a limit); empty where they can."""
+    try:
+        with os.scandir(folder) as files:
+            for file in files:
+                with open(file.path, "ab") as more:
+                    more.write(bytes(_MORE))
+    except OSError as error:
+        return error.strerror or ""
+    return ""
 
 
 def _workplace(output: str) -> tuple[str, str]:
@@ -167,7 +193,7 @@ def abandon() -> None:
 def _replace(path: str, output: str) -> None:
     target = followed(output)
     _sync(path)
-    os.replace(path, target)
+    replace_file(path, target)
     for suffix in _SIDECARS:
         if target != output and os.path.isfile(output + suffix):
             os.remove(output + suffix)  # GDAL looks beside the link as well as beside its target
@@ -195,12 +221,14 @@ def writing(output: str) -> Iterator[None]:
 
     Raises:
         OutputError: with the first line of the reason.
+        MemoryError: it is a lack of memory.
     """
     try:
         yield
     except GeoregError:
         raise
     except (*GDAL_ERRORS, OSError) as error:
+        check_memory(error)
         raise OutputError(f"{output} can't be written: {_reason(error)}") from error
 
 

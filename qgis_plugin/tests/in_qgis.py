@@ -115,7 +115,7 @@ def work():
     click(toolbar_button())
     until(panel.isVisible, 10)
     window.resizeDocks([panel], [470], Qt.Orientation.Horizontal)
-    window.resizeDocks([window.findChild(QDockWidget, "Layers")], [240], Qt.Orientation.Horizontal)
+    window.resizeDocks([window.findChild(QDockWidget, "Layers")], [300], Qt.Orientation.Horizontal)
     note("clicked")
     panel.inputs.moving.set_layer(layers[0])
     panel.inputs.reference.set_layer(layers[1])

@@ -121,5 +121,6 @@ def test_from_the_zip_to_an_aligned_layer(
     assert gone(pid)
     kept = os.environ.get("GEOREG_PICTURES")
     if kept:
+        os.makedirs(kept, exist_ok=True)
         for path in tmp_path.glob("*.png"):
             shutil.copy(path, kept)

@@ -12,7 +12,6 @@ from typing import Any
 import engines
 import pytest
 from georeg_qgis.engine import discovery, running
-from georeg_qgis.gui.sentences import numbers
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -21,7 +20,6 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
-    QgsSettings,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt, QTimer
@@ -325,17 +323,6 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
 
 
-def test_the_toolbox_offers_only_what_the_engine_writes(plugin: Any) -> None:
-    """GDAL can write JPEG 2000, the engine can't: a GeoTIFF of that name would be a lie."""
-    for name in ("align", "warp", "ortho"):
-        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"georeg:{name}")
-        output, context = algorithm.parameterDefinition("OUTPUT"), QgsProcessingContext()
-        for path, good in (("a.tif", True), ("a.tiff", True), ("a.jp2", False), ("a.img", False)):
-            assert plugin.provider.isSupportedOutputValue(path, output, context)[0] == good
-        QgsSettings().setValue("Processing/DefaultOutputRasterLayerExt", 1)  # of GDAL's formats
-        assert output.defaultFileExtension() == "tif"
-
-
 def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
     """A CRS of the project's own, for which no authority has a code."""
     crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=40 +lon_0=-99.5 +datum=NAD83")
@@ -460,11 +447,3 @@ def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> N
     click(setup.use)
     until(lambda: setup._task is None)
     assert "is ready: georeg" in setup.status.text()
-
-
-@pytest.mark.parametrize(
-    ("metres", "words"), [(0.0042, "4.20 mm"), (0.319, "0.32 m"), (1300.0, "1.30 km")]
-)
-def test_lengths_have_the_units_of_qgis(metres: float, words: str) -> None:
-    report = {"verdict": {"ok": True, "accuracy": {"rmse_px": 0.5, "rmse_m": metres}}}
-    assert ("RMSE", f"0.50 px ({words})") in numbers(report)

@@ -16,7 +16,7 @@ from georeg_qgis.gui.setup_dialog import SetupDialog
 from georeg_qgis.gui.shades import SHADES, shade
 from qgis.core import QgsVectorLayer
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QCoreApplication, QLocale
+from qgis.PyQt.QtCore import QCoreApplication, QLocale, Qt
 from qgis.PyQt.QtGui import QColor, QPalette
 from qgis.PyQt.QtWidgets import QApplication, QLabel, QMainWindow
 
@@ -60,6 +60,14 @@ def test_numbers_have_the_comma_of_the_language(german: None) -> None:
     assert "4,2" in sentences.headline(REPORT)
 
 
+@pytest.mark.parametrize(
+    ("metres", "words"), [(0.0042, "4.20 mm"), (0.319, "0.32 m"), (1300.0, "1.30 km")]
+)
+def test_lengths_have_the_units_of_qgis(metres: float, words: str) -> None:
+    report = {"verdict": {"ok": True, "accuracy": {"rmse_px": 0.5, "rmse_m": metres}}}
+    assert ("RMSE", f"0.50 px ({words})") in sentences.numbers(report)
+
+
 def test_every_number_says_what_it_means(application: Any) -> None:
     for name, _ in sentences.numbers(REPORT):
         assert len(sentences.meaning(name)) > 20, name
@@ -71,6 +79,54 @@ def test_long_words_leave_the_panel_narrow(canvas: QgsMapCanvas) -> None:
     results = put(Results(canvas), canvas)
     results.add(Result("a" * 200, {}, {}, REPORT))
     assert results.minimumSizeHint().width() <= 340
+
+
+def test_numbers_of_a_refused_fit_are_said_to_be_such(canvas: QgsMapCanvas) -> None:
+    """They stood there like those of a good one."""
+    canvas.parent().setCentralWidget(results := Results(canvas))
+    canvas.parent().show()
+    told = []
+    for ok in (False, True):
+        verdict = {**REPORT["verdict"], "ok": ok, "status": "refused" if not ok else "aligned"}
+        results.add(Result("a", {}, {}, {**REPORT, "verdict": verdict}))
+        told.append([label.text() for label in results.findChildren(QLabel) if label.isVisible()])
+    caution = "Numbers of the fit that was refused: they can't be trusted."
+    assert [caution in texts for texts in told] == [True, False]
+
+
+@pytest.fixture
+def large_font(application: Any) -> Iterator[None]:
+    before = QApplication.font()
+    large = QApplication.font()
+    large.setPointSizeF(1.6 * before.pointSizeF())
+    QApplication.setFont(large)
+    yield
+    QApplication.setFont(before)
+
+
+def test_large_fonts_widen_the_panel(large_font: None, canvas: QgsMapCanvas) -> None:
+    """It had 380 pixels whatever the font, and fields and buttons ended beyond its edge."""
+    canvas.parent().setCentralWidget(inputs := Inputs(canvas))
+    canvas.parent().show()
+    canvas.parent().resize(1, 400)
+    QApplication.processEvents()
+    assert inputs.horizontalScrollBar().maximum() == 0
+
+
+def test_all_columns_of_the_points_are_seen(canvas: QgsMapCanvas, tmp_path: Path) -> None:
+    """Beside a map: 'Agrees' was cut off, as wide as it had been without points."""
+    results = Results(canvas)
+    canvas.parent().setCentralWidget(results)
+    canvas.parent().show()
+    results.model.show(points_from_text(tmp_path, "1,100,5.88,3.55,-4.69,0.47,0\n" * 50))
+    results.table.show()
+    canvas.parent().resize(int(62 * results.fontMetrics().averageCharWidth()), 700)
+    QApplication.processEvents()
+    header = results.table.horizontalHeader()
+    assert header.length() <= results.table.viewport().width()
+    for column in range(header.count()):
+        text = results.model.headerData(column, Qt.Orientation.Horizontal)
+        assert header.sectionSize(column) > header.fontMetrics().horizontalAdvance(text)
 
 
 def test_what_had_no_place_was_not_off(application: Any) -> None:
@@ -102,13 +158,17 @@ def test_every_choice_says_what_it_means(canvas: QgsMapCanvas) -> None:
         assert field.toolTip()
 
 
-def test_points_that_cant_be_changed_are_said(application: Any, tmp_path: Path) -> None:
-    """The tick stayed where it was, without a word."""
-    names = [name for name, _, _ in _COLUMNS]
-    table = tmp_path / "points.csv"
-    table.write_text(",".join(names) + "\n1,1,0.5,0.3,0.4,0.9,1\n")
+def points_from_text(folder: Path, rows: str) -> QgsVectorLayer:
+    table = folder / "points.csv"
+    table.write_text(",".join(name for name, _, _ in _COLUMNS) + "\n" + rows)
     layer = QgsVectorLayer(f"file://{table}?type=csv", "points", "delimitedtext")
     assert layer.isValid()
+    return layer
+
+
+def test_points_that_cant_be_changed_are_said(application: Any, tmp_path: Path) -> None:
+    """The tick stayed where it was, without a word."""
+    layer = points_from_text(tmp_path, "1,1,0.5,0.3,0.4,0.9,1\n")
     model, told = PointsModel(layer), []
     model.failed.connect(told.append)
     model.show(layer)

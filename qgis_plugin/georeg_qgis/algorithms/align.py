@@ -33,7 +33,7 @@ class AlignAlgorithm(EngineAlgorithm):
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
-        self.add_lost(tr("The layer that moves has no coordinates, or wrong ones: look everywhere"))
+        self.add_lost()
         self.add_matching()
         force = tr("Write even what isn't trustworthy, and mark it")
         self.add(QgsProcessingParameterBoolean("FORCE", force, False), advanced=True)

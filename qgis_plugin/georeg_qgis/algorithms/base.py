@@ -26,6 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
+from ..choices import GRIDS, MODALITIES, RESAMPLINGS, SEARCHES, TIPS, TRANSFORMS
 from ..engine import words
 from ..engine.errors import EngineError
 from ..engine.protocol import Event
@@ -35,12 +36,6 @@ from ..layers import LayerError, crs_set_in_qgis, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
 
-MODALITIES = ["auto", "optical", "sar", "infrared", "map", "dem"]
-TRANSFORMS = ["auto", "shift", "similarity", "affine", "projective", "polynomial2", "polynomial3",
-              "tps", "field"]  # fmt: skip
-SEARCHES = ["normal", "wide"]
-GRIDS = ["auto", "reference", "moving"]
-RESAMPLINGS = ["auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode"]
 POINT_FILES = (
     "GeoPackage (*.gpkg);;QGIS Georeferencer (*.points);;CSV (*.csv);;GeoJSON (*.geojson);;"
     "ArcGIS (*.txt);;GDAL (*.sh);;GeoTIFF (*.tif)"
@@ -91,8 +86,12 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     # Parameters
 
-    def add(self, parameter: QgsProcessingParameterDefinition, advanced: bool = False) -> None:
-        """Declare a parameter."""
+    def add(
+        self, parameter: QgsProcessingParameterDefinition, advanced: bool = False, tip: str = ""
+    ) -> None:
+        """Declare a parameter; `tip` names what is said of it where the mouse rests on it."""
+        if tip:
+            parameter.setHelp("<br>".join(filter(None, (tr(TIPS[tip]), parameter.help()))))
         if advanced:
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             parameter.setFlags(parameter.flags() | flag)
@@ -103,51 +102,57 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         self.add(QgsProcessingParameterRasterLayer("MOVING", tr("Layer that moves")))
         self.add(QgsProcessingParameterRasterLayer("REFERENCE", tr("Reference layer (stays)")))
 
-    def add_looks(self) -> None:
-        """How the two are looked at."""
-        moving, reference = tr("Layer that moves: what it shows"), tr("Reference: what it shows")
-        self.add(_choice("MOVING_MODALITY", moving, MODALITIES))
-        self.add(_choice("REFERENCE_MODALITY", reference, MODALITIES))
-        for side, text in (
-            ("MOVING", tr("Layer that moves: bands to look at")),
-            ("REFERENCE", tr("Reference: bands to look at")),
-        ):
+    def add_looks(self, moving: str = "") -> None:
+        """How the two are looked at; `moving` is what the one that moves is called."""
+        sides = {"MOVING": moving or tr("Layer that moves"), "REFERENCE": tr("Reference")}
+        for side, name in sides.items():
+            text = tr("{layer}: what it shows").format(layer=name)
+            self.add(_choice(f"{side}_MODALITY", text, MODALITIES), tip="MODALITY")
+        for side, name in sides.items():
+            text = tr("{layer}: bands to look at").format(layer=name)
             band = QgsProcessingParameterBand(
                 f"{side}_BANDS", text, None, side, optional=True, allowMultiple=True
             )
-            self.add(band, advanced=True)
+            self.add(band, advanced=True, tip="BANDS")
 
-    def add_lost(self, text: str, advanced: bool = False) -> None:
+    def add_lost(self) -> None:
         """Whether the layer that moves has no place, or a wrong one."""
-        self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), advanced)
+        text = tr("The layer that moves has no coordinates, or wrong ones: look everywhere")
+        self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), tip="NO_GEOREF")
 
-    def add_matching(self, transform: bool = True) -> None:
-        """How tie points are found."""
+    def add_matching(self, transform: bool = True, limit: bool = True) -> None:
+        """How tie points are found; with a transform to choose and a limit of the error or not."""
         from qgis.core import QgsProcessingParameterExtent
 
         self.add(QgsProcessingParameterExtent("AREA", tr("Area of interest"), optional=True))
-        matcher = QgsProcessingParameterString("MATCHER", tr("Matcher"), "auto")
-        self.add(matcher)
         if transform:
-            self.add(_choice("TRANSFORM", tr("Transform"), TRANSFORMS))
-        self.add(_choice("SEARCH", tr("Search range"), SEARCHES), advanced=True)
-        shift = tr("Largest shift to look for, in reference pixels (80) or metres (800m)")
-        self.add(
-            QgsProcessingParameterString("MAX_SHIFT", shift, None, optional=True), advanced=True
-        )
-        self.add(_number("MAX_RMSE", tr("Refuse if the error is larger (reference pixels)")), True)
-        self.add(QgsProcessingParameterString("DEVICE", tr("Device"), "auto"), advanced=True)
+            self.add(_choice("TRANSFORM", tr("Transform"), TRANSFORMS), tip="TRANSFORM")
+        search = _choice("SEARCH", tr("Search range"), SEARCHES)
+        self.add(search, advanced=True, tip="SEARCH")
+        text = tr("Largest shift to look for, in reference pixels (80) or metres (800m)")
+        shift = QgsProcessingParameterString("MAX_SHIFT", text, None, optional=True)
+        self.add(shift, advanced=True, tip="MAX_SHIFT")
+        if limit:
+            text = tr("Refuse if the error is larger (reference pixels)")
+            self.add(_number("MAX_RMSE", text), advanced=True, tip="MAX_RMSE")
+        for name, text in (
+            ("MATCHER", tr("Matcher: auto, or a name such as structural or minima_loftr")),
+            ("DEVICE", tr("Device: auto, cpu or cuda")),
+        ):
+            self.add(QgsProcessingParameterString(name, text, "auto"), advanced=True, tip=name)
 
     def add_grid(self) -> None:
         """What the output looks like."""
-        self.add(_choice("GRID", tr("Pixel grid of the output"), GRIDS), advanced=True)
+        grid = _choice("GRID", tr("Pixel grid of the output"), GRIDS)
+        self.add(grid, advanced=True, tip="GRID")
         size = tr("Pixel size of the output, in units of its CRS")
         self.add(_number("RESOLUTION", size), advanced=True)
-        self.add(_choice("RESAMPLING", tr("Resampling"), RESAMPLINGS), advanced=True)
+        kernel = _choice("RESAMPLING", tr("Resampling"), RESAMPLINGS)
+        self.add(kernel, advanced=True, tip="RESAMPLING")
 
     def add_extra(self) -> None:
         """Whatever else the command line knows."""
-        text = tr("Further options of the command line")
+        text = tr("Further options of the command line, such as --max-tiles 400")
         self.add(QgsProcessingParameterString("EXTRA", text, None, optional=True), advanced=True)
 
     def add_file(self, name: str, text: str, kinds: str) -> None:
@@ -202,7 +207,16 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return self._sources.get(name, "")
 
     def pair(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
-        """Arguments for the two rasters."""
+        """Arguments for the two rasters.
+
+        Raises:
+            QgsProcessingException: they are one, as the toolbox proposes at first. Different bands
+                of one are two.
+        """
+        bands = [values.get(f"{side}_BANDS") for side in ("MOVING", "REFERENCE")]
+        if self.raster("MOVING") == self.raster("REFERENCE") and bands[0] == bands[1]:
+            same = tr("Both layers are the same file: choose another reference.")
+            raise QgsProcessingException(same)
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
         names += self.lost(values, context)
         return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
@@ -239,7 +253,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         ):  # fmt: skip
             if self.parameterDefinition(name) is not None:
                 value = self.parameterAsEnumString(values, name, context)
-                found += [option, value] if value not in ("", "auto", "normal") else []
+                found += [option, value] if value not in ("", "auto") else []
         for name, option in (
             ("MATCHER", "--matcher"), ("DEVICE", "--device"), ("MAX_SHIFT", "--max-shift"),
         ):  # fmt: skip
@@ -373,11 +387,14 @@ def stamp(path: str) -> tuple[int, ...] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _choice(name: str, text: str, options: list[str]) -> QgsProcessingParameterEnum:
-    """An option whose values are the command line's."""
-    return QgsProcessingParameterEnum(
-        name, text, options, False, options[0], False, usesStaticStrings=True
+def _choice(name: str, text: str, choices: dict[str, str]) -> QgsProcessingParameterEnum:
+    """An option whose values are the command line's; its help says what the panel calls them."""
+    values = list(choices)
+    found = QgsProcessingParameterEnum(
+        name, text, values, False, values[0], False, usesStaticStrings=True
     )
+    found.setHelp("<br>".join(f"<b>{value}</b>: {tr(words)}" for value, words in choices.items()))
+    return found
 
 
 def _number(name: str, text: str, default: float | None = None) -> QgsProcessingParameterNumber:

@@ -27,7 +27,7 @@ class CheckAlgorithm(EngineAlgorithm):
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
-        self.add_matching()
+        self.add_matching(limit=False)
         self.add(_number("MAX_ERROR", tr("Fail if the error is larger (reference pixels)")))
         self.add_extra()
         self.add_file("PAGE", tr("Report to look at"), "HTML (*.html)")

@@ -23,14 +23,15 @@ class MatchAlgorithm(EngineAlgorithm):
     ABOUT = N_(
         "Finds tie points between two raster layers, to be looked at, edited (switch off a point "
         "by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the "
-        "file's suffix says for which."
+        "file's suffix says for which. A GeoPackage, dragged onto the map, brings its style "
+        "along."
     )
 
     def initAlgorithm(self, _: Any = None) -> None:
         """Declare what it takes."""
         self.add_pair()
         self.add_looks()
-        self.add_lost(tr("The layer that moves has no coordinates, or wrong ones: look everywhere"))
+        self.add_lost()
         self.add_matching()
         self.add_extra()
         self.add(QgsProcessingParameterFileDestination("POINTS", tr("Tie points"), POINT_FILES))

@@ -45,7 +45,7 @@ class OrthoAlgorithm(EngineAlgorithm):
             "RPC", tr("RPCs, where the image's own aren't meant"), behavior, "", None, optional=True
         )
         self.add(rpc, advanced=True)
-        self.add_looks()
+        self.add_looks(tr("Image"))
         self.add_matching(transform=False)
         self.add_grid()
         self.add_extra()

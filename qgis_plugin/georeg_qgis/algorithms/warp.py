@@ -11,16 +11,17 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
+from ..choices import TRANSFORMS
 from ..engine.words import N_
 from ..texts import tr
 from .base import (
     POINT_FILES,
-    TRANSFORMS,
     EngineAlgorithm,
     _choice,
     figures,
@@ -61,9 +62,10 @@ class WarpAlgorithm(EngineAlgorithm):
             ("REFERENCE", tr("Reference layer of the tie points")),
         ):
             self.add(QgsProcessingParameterRasterLayer(name, text, None, optional=True))
-        self.add(_choice("TRANSFORM", tr("Transform for tie points"), TRANSFORMS))
+        transform = _choice("TRANSFORM", tr("Transform for tie points"), TRANSFORMS)
+        self.add(transform, tip="TRANSFORM")
         text = tr("The tie points are of a layer without coordinates, or with wrong ones")
-        self.add_lost(text, advanced=True)
+        self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), advanced=True)
         self.add_grid()
         self.add_extra()
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))

@@ -8,6 +8,7 @@ from typing import Any
 
 from qgis.core import QgsProcessingUtils
 from qgis.gui import QgsCollapsibleGroupBox, QgsFileWidget
+from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -20,38 +21,11 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from ..algorithms.base import GRIDS, RESAMPLINGS, TRANSFORMS
-from ..engine.words import N_
+from ..choices import GRIDS, RESAMPLINGS, SEARCHES, TIPS, TRANSFORMS
 from ..texts import tr
 from .area import Area
 from .shades import shade
-from .side import Side, add_row
-
-TRANSFORM_WORDS = {
-    "auto": N_("Simplest that predicts well"),
-    "shift": N_("Shift"),
-    "similarity": N_("Similarity (shift, rotation, scale)"),
-    "affine": N_("Affine"),
-    "projective": N_("Projective"),
-    "polynomial2": N_("Polynomial, 2nd order"),
-    "polynomial3": N_("Polynomial, 3rd order"),
-    "tps": N_("Thin plate spline"),
-    "field": N_("Displacement field"),
-}
-GRID_WORDS = {
-    "auto": N_("Own resolution, reference's CRS"),
-    "reference": N_("The reference's pixels"),
-    "moving": N_("The moving layer's pixels"),
-}
-RESAMPLING_WORDS = {
-    "auto": N_("Cubic; nearest for classes"),
-    "nearest": N_("Nearest"),
-    "bilinear": N_("Bilinear"),
-    "cubic": N_("Cubic"),
-    "lanczos": N_("Lanczos"),
-    "average": N_("Average"),
-    "mode": N_("Mode"),
-}
+from .side import Side, add_row, choices
 
 
 class Inputs(QScrollArea):
@@ -78,10 +52,8 @@ class Inputs(QScrollArea):
         self.matcher, self.device = QComboBox(), QComboBox()
         self.models = QPushButton(tr("Models…"))
         self.models.setToolTip(tr("Weights of trained matchers: fetch or import them"))
-        self.transform = _choices(TRANSFORMS, TRANSFORM_WORDS)
-        self.search = QComboBox()
-        self.search.addItem(tr("Normal: up to 10° and 10 %"), "normal")
-        self.search.addItem(tr("Wide: any rotation, scale 1/4 to 4"), "wide")
+        self.transform = choices(TRANSFORMS)
+        self.search = choices(SEARCHES)
         self.max_shift = QLineEdit()
         self.max_shift.setPlaceholderText(tr("by the size (or 80, or 800m)"))
         self.max_rmse = QDoubleSpinBox()
@@ -93,8 +65,8 @@ class Inputs(QScrollArea):
         self.output.setStorageMode(QgsFileWidget.StorageMode.SaveFile)
         self.output.setFilter("GeoTIFF (*.tif *.tiff)")
         self.output.lineEdit().setPlaceholderText(tr("Save to temporary file"))
-        self.grid = _choices(GRIDS, GRID_WORDS)
-        self.resampling = _choices(RESAMPLINGS, RESAMPLING_WORDS)
+        self.grid = choices(GRIDS)
+        self.resampling = choices(RESAMPLINGS)
         self._lay_out()
         self.offer([], [])
         self.swap.clicked.connect(self.swap_sides)
@@ -111,11 +83,7 @@ class Inputs(QScrollArea):
         box.addWidget(self.reference)
         basics = _form()
         basics.addRow(tr("Area"), self.area)
-        add_row(
-            basics, tr("Transform"), self.transform,
-            tr("How far the layer may be bent to fit. The simplest one that predicts places that "
-               "weren't fitted is found by itself."),
-        )  # fmt: skip
+        add_row(basics, tr("Transform"), self.transform, tr(TIPS["TRANSFORM"]))
         basics.addRow(tr("Output"), self.output)
         box.addLayout(basics)
         more = QgsCollapsibleGroupBox(tr("More choices"))
@@ -124,23 +92,17 @@ class Inputs(QScrollArea):
         matching = QHBoxLayout()
         matching.addWidget(self.matcher, 1)
         matching.addWidget(self.models)
-        self.matcher.setToolTip(tr("How the same places are recognised in both layers"))
+        self.matcher.setToolTip(tr(TIPS["MATCHER"]))
         form.addRow(tr("Matcher"), matching)
-        for text, field, tip in (
-            (tr("Device"), self.device, tr("Where the matcher computes")),
-            (tr("Search range"), self.search,
-             tr("Wide finds layers that are turned or of another scale, and takes longer.")),
-            (tr("Largest shift"), self.max_shift,
-             tr("How far off the layer may be: 80 for pixels of the reference, 800m for metres.")),
-            (tr("Refuse above"), self.max_rmse,
-             tr("Write nothing if the error (RMSE) is larger, in pixels of the reference.")),
-            (tr("Pixel grid"), self.grid,
-             tr("Where the pixels of the aligned raster lie. With the reference's, the two can be "
-                "computed with each other.")),
-            (tr("Resampling"), self.resampling,
-             tr("How values between pixels are found. Nearest keeps classes as they are.")),
-        ):  # fmt: skip
-            add_row(form, text, field, tip)
+        for text, field, name in (
+            (tr("Device"), self.device, "DEVICE"),
+            (tr("Search range"), self.search, "SEARCH"),
+            (tr("Largest shift"), self.max_shift, "MAX_SHIFT"),
+            (tr("Refuse above"), self.max_rmse, "MAX_RMSE"),
+            (tr("Pixel grid"), self.grid, "GRID"),
+            (tr("Resampling"), self.resampling, "RESAMPLING"),
+        ):
+            add_row(form, text, field, tr(TIPS[name]))
         box.addWidget(more)
         box.addStretch(1)
         self.more = more
@@ -149,6 +111,16 @@ class Inputs(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as what is inside, whatever the font: it scrolls downwards only."""
+        size = super().minimumSizeHint()
+        size.setWidth(
+            self.widget().minimumSizeHint().width()
+            + self.verticalScrollBar().sizeHint().width()
+            + 2 * self.frameWidth()
+        )
+        return size
 
     def swap_sides(self) -> None:
         """The other one moves."""
@@ -230,13 +202,6 @@ def narrow(combo: QComboBox) -> None:
     """Let it be narrower than its longest text, so that the panel leaves room for the map."""
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     combo.setMinimumContentsLength(8)
-
-
-def _choices(values: Sequence[str], words: dict[str, str]) -> QComboBox:
-    combo = QComboBox()
-    for value in values:
-        combo.addItem(tr(words.get(value, value)), value)
-    return combo
 
 
 def _form(parent: QWidget | None = None) -> QFormLayout:

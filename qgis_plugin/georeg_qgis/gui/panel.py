@@ -122,7 +122,6 @@ class Panel(QgsDockWidget):
         row.addWidget(self.help_button)
         box.addLayout(row)
         self.setWidget(inside)
-        self.setMinimumWidth(380)
 
     def _connect(self) -> None:
         self.run_button.clicked.connect(self.run)

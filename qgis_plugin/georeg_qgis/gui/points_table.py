@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import QgsFeatureRequest, QgsVectorLayer
-from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QAbstractTableModel, QModelIndex, QObject, QSize, Qt, pyqtSignal
+from qgis.PyQt.QtWidgets import QHeaderView, QStyle, QWidget
 
 from ..compat import number
 from ..engine.words import N_
@@ -25,6 +26,25 @@ _COLUMNS = (
 _NUMBERS = ("residual_px", "residual_x_px", "residual_y_px", "score")
 _SIGNED = ("residual_x_px", "residual_y_px")
 _BOXES = ("enabled",)
+
+
+class Header(QHeaderView):
+    """Headings that take room for the arrow only where it is: all columns fit into the panel."""
+
+    def __init__(self, parent: QWidget) -> None:
+        """Of a table's columns, to be clicked."""
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setSectionsClickable(True)
+
+    def sectionSizeFromContents(self, section: int) -> QSize:
+        """Qt leaves room for it in every column."""
+        size = super().sectionSizeFromContents(section)
+        if self.isSortIndicatorShown() and section != self.sortIndicatorSection():
+            metric = QStyle.PixelMetric
+            arrow = self.style().pixelMetric(metric.PM_HeaderMarkSize, None, self)
+            margin = self.style().pixelMetric(metric.PM_HeaderMargin, None, self)
+            size.setWidth(size.width() - arrow - margin)
+        return size
 
 
 class PointsModel(QAbstractTableModel):

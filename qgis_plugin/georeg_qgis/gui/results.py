@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import (
 from ..texts import tr
 from .inputs import narrow
 from .loading import Result
-from .points_table import PointsModel
+from .points_table import Header, PointsModel
 from .sentences import advice, colour, headline, meaning, numbers
 
 
@@ -47,6 +47,8 @@ class Results(QWidget):
         self.choice.setToolTip(tr("Results of this session"))
         self.banner, self.headline = QFrame(), QLabel()
         self.advice = QLabel()
+        self.caution = QLabel(tr("Numbers of the fit that was refused: they can't be trusted."))
+        self.caution.setWordWrap(True)
         self._numbers = QGridLayout()
         self.model = PointsModel(self)
         self.table = QTableView()
@@ -86,6 +88,7 @@ class Results(QWidget):
         font.setPointSizeF(font.pointSizeF() * 1.15)
         self.headline.setFont(font)
         box.addWidget(self.banner)
+        box.addWidget(self.caution)
         self._numbers.setHorizontalSpacing(14)
         self._numbers.setColumnStretch(1, 1)
         box.addLayout(self._numbers)
@@ -98,6 +101,8 @@ class Results(QWidget):
         proxy = QSortFilterProxyModel(self)
         proxy.setSourceModel(self.model)
         proxy.setSortRole(Qt.ItemDataRole.EditRole)
+        header = Header(self.table)
+        self.table.setHorizontalHeader(header)
         self.table.setModel(proxy)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
@@ -105,9 +110,7 @@ class Results(QWidget):
         self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
         self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
-        header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
         self.table.setMinimumHeight(6 * (self.fontMetrics().height() + 8))
         box.addWidget(self.table, 1)
         row = QHBoxLayout()
@@ -184,7 +187,9 @@ class Results(QWidget):
             f"#banner {{ background: {shade}; border-left: 5px solid {edge}; border-radius: 3px; }}"
             "#banner QLabel { color: #1d2429; }"
         )
-        self._fill_numbers(numbers(report) if result else [])
+        rows = numbers(report) if result else []
+        self._fill_numbers(rows)
+        self.caution.setVisible(bool(rows) and not report["verdict"]["ok"])
         self.model.show(self.points())
         some = self.model.rowCount() > 0
         for widget in (self.table, self.zoom, self.disable, self.enable, self.refit_button):

@@ -7,9 +7,9 @@ from typing import Any
 
 from qgis.core import QgsUnitTypes
 
+from ..choices import TRANSFORMS
 from ..engine.words import N_
 from ..texts import shown, tr
-from .inputs import TRANSFORM_WORDS
 
 _GREEN = ("#e3f3ec", "#009e73")
 _AMBER = ("#fcf1dc", "#e69f00")
@@ -120,7 +120,7 @@ def numbers(report: dict[str, Any]) -> list[tuple[str, str]]:
         found.append((tr("Off before"), f"{shown(before, 1)} px"))
     if report.get("transform"):
         name = str(report["transform"])
-        found.append((tr("Transform"), tr(TRANSFORM_WORDS.get(name, name))))
+        found.append((tr("Transform"), tr(TRANSFORMS.get(name, name))))
     if points.get("count"):
         agree = tr("{inliers} of {count} agree").format(
             inliers=points.get("inliers", 0), count=points["count"]

@@ -9,19 +9,10 @@ from qgis.gui import QgsCheckableComboBox, QgsMapLayerComboBox
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGroupBox, QLabel
 
-from ..engine.words import N_
+from ..choices import MODALITIES, TIPS
 from ..layers import LayerError, source_of, without_place
 from ..texts import tr
 from .shades import shade
-
-SHOWN = {
-    "auto": N_("Decide by the data"),
-    "optical": N_("Optical"),
-    "sar": N_("Radar (SAR)"),
-    "infrared": N_("Infrared"),
-    "map": N_("Map or scan"),
-    "dem": N_("Elevation (DEM)"),
-}
 
 
 class Side(QGroupBox):
@@ -38,9 +29,7 @@ class Side(QGroupBox):
         self.layers.setObjectName(f"{name.lower()}Layer")
         self.layers.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         self.layers.setAllowEmptyLayer(True)
-        self.modality = QComboBox()
-        for value, text in SHOWN.items():
-            self.modality.addItem(tr(text), value)
+        self.modality = choices(MODALITIES)
         self.bands = QgsCheckableComboBox()
         self.bands.setDefaultText(tr("Decide by the data"))
         self.note = QLabel()
@@ -54,23 +43,10 @@ class Side(QGroupBox):
         self.lost: QCheckBox | None = None
         if can_be_lost:
             self.lost = QCheckBox(tr("No coordinates: look everywhere"))
-            self.lost.setToolTip(
-                tr(
-                    "For scans and photographs without coordinates, or with wrong ones: the layer "
-                    "is looked for all over the reference, at any rotation, and from a quarter to "
-                    "four times the size."
-                )
-            )
+            self.lost.setToolTip(tr(TIPS["NO_GEOREF"]))
             form.addRow("", self.lost)
-        add_row(
-            form, tr("Shows"), self.modality,
-            tr("What kind of picture it is. Name it where radar or a map is taken for a "
-               "photograph."),
-        )  # fmt: skip
-        add_row(
-            form, tr("Bands"), self.bands,
-            tr("The bands that are compared. All of them are written, whatever is chosen here."),
-        )  # fmt: skip
+        add_row(form, tr("Shows"), self.modality, tr(TIPS["MODALITY"]))
+        add_row(form, tr("Bands"), self.bands, tr(TIPS["BANDS"]))
         self.layers.layerChanged.connect(self._layer_changed)
 
     @property
@@ -143,3 +119,11 @@ def add_row(form: QFormLayout, text: str, field: Any, tip: str) -> None:
     for widget in (label, field):
         widget.setToolTip(tip)
     form.addRow(label, field)
+
+
+def choices(words: dict[str, str]) -> QComboBox:
+    """One of `georeg_qgis.choices` to choose from; the data are the values."""
+    combo = QComboBox()
+    for value, text in words.items():
+        combo.addItem(tr(text), value)
+    return combo

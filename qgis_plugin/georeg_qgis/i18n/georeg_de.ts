@@ -20,11 +20,6 @@
     </message>
     <message>
       <location filename="../algorithms/align.py" />
-      <source>The layer that moves has no coordinates, or wrong ones: look everywhere</source>
-      <translation>Der bewegte Layer hat keine Koordinaten, oder falsche: überall suchen</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/align.py" />
       <source>Tie points</source>
       <translation>Verknüpfungspunkte</translation>
     </message>
@@ -80,6 +75,11 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
+      <source>The layer that moves has no coordinates, or wrong ones: look everywhere</source>
+      <translation>Der bewegte Layer hat keine Koordinaten, oder falsche: überall suchen</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
       <source>Largest shift to look for, in reference pixels (80) or metres (800m)</source>
       <translation>Größte gesuchte Verschiebung, in Referenzpixeln (80) oder Metern (800m)</translation>
     </message>
@@ -90,48 +90,13 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
-      <source>Further options of the command line</source>
-      <translation>Weitere Optionen der Kommandozeile</translation>
+      <source>Further options of the command line, such as --max-tiles 400</source>
+      <translation>Weitere Optionen der Kommandozeile, etwa --max-tiles 400</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
-      <source>Layer that moves: what it shows</source>
-      <translation>Bewegter Layer: was er zeigt</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Reference: what it shows</source>
-      <translation>Referenz: was sie zeigt</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Matcher</source>
-      <translation>Matcher</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Layer that moves</source>
-      <translation>Layer, der bewegt wird</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Reference layer (stays)</source>
-      <translation>Referenzlayer (bleibt)</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Layer that moves: bands to look at</source>
-      <translation>Bewegter Layer: betrachtete Bänder</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Reference: bands to look at</source>
-      <translation>Referenz: betrachtete Bänder</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Area of interest</source>
-      <translation>Interessengebiet</translation>
+      <source>Reference</source>
+      <translation>Referenz</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -145,11 +110,6 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
-      <source>Device</source>
-      <translation>Rechengerät</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
       <source>Pixel grid of the output</source>
       <translation>Pixelraster der Ausgabe</translation>
     </message>
@@ -160,8 +120,48 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
+      <source>Both layers are the same file: choose another reference.</source>
+      <translation>Beide Layer sind dieselbe Datei: eine andere Referenz wählen.</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Layer that moves</source>
+      <translation>Layer, der bewegt wird</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Reference layer (stays)</source>
+      <translation>Referenzlayer (bleibt)</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Area of interest</source>
+      <translation>Interessengebiet</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Matcher: auto, or a name such as structural or minima_loftr</source>
+      <translation>Matcher: auto oder ein Name wie structural oder minima_loftr</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Device: auto, cpu or cuda</source>
+      <translation>Rechengerät: auto, cpu oder cuda</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
       <source>Verdict</source>
       <translation>Urteil</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>{layer}: what it shows</source>
+      <translation>{layer}: was zu sehen ist</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>{layer}: bands to look at</source>
+      <translation>{layer}: betrachtete Bänder</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -255,8 +255,8 @@
     </message>
     <message>
       <location filename="../algorithms/match.py" />
-      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which.</source>
-      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche.</translation>
+      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which. A GeoPackage, dragged onto the map, brings its style along.</source>
+      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche. Ein GeoPackage, auf die Karte gezogen, bringt seinen Stil mit.</translation>
     </message>
     <message>
       <location filename="../algorithms/ortho.py" />
@@ -277,6 +277,11 @@
       <location filename="../algorithms/ortho.py" />
       <source>RPCs, where the image's own aren't meant</source>
       <translation>RPCs, falls nicht die des Bildes gemeint sind</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/ortho.py" />
+      <source>Image</source>
+      <translation>Bild</translation>
     </message>
     <message>
       <location filename="../algorithms/ortho.py" />
@@ -325,6 +330,11 @@
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
+      <source>Transform for tie points</source>
+      <translation>Transformation für Verknüpfungspunkte</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/warp.py" />
       <source>Tie points with their new residuals</source>
       <translation>Verknüpfungspunkte mit neuen Restfehlern</translation>
     </message>
@@ -360,11 +370,6 @@
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
-      <source>Transform for tie points</source>
-      <translation>Transformation für Verknüpfungspunkte</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/warp.py" />
       <source>Give either a fit or tie points.</source>
       <translation>Entweder eine Anpassung oder Verknüpfungspunkte angeben.</translation>
     </message>
@@ -372,6 +377,201 @@
       <location filename="../algorithms/warp.py" />
       <source>Tie points need their reference layer.</source>
       <translation>Verknüpfungspunkte brauchen ihren Referenzlayer.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Decide by the data</source>
+      <translation>Nach den Daten entscheiden</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Optical</source>
+      <translation>Optisch</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Radar (SAR)</source>
+      <translation>Radar (SAR)</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Infrared</source>
+      <translation>Infrarot</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Map or scan</source>
+      <translation>Karte oder Scan</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Elevation (DEM)</source>
+      <translation>Höhenmodell (DEM)</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Simplest that predicts well</source>
+      <translation>Einfachste, die gut vorhersagt</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Shift</source>
+      <translation>Verschiebung</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Similarity (shift, rotation, scale)</source>
+      <translation>Ähnlichkeit (Verschiebung, Drehung, Maßstab)</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Affine</source>
+      <translation>Affin</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Projective</source>
+      <translation>Projektiv</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Polynomial, 2nd order</source>
+      <translation>Polynom 2. Ordnung</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Polynomial, 3rd order</source>
+      <translation>Polynom 3. Ordnung</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Thin plate spline</source>
+      <translation>Thin-Plate-Spline</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Displacement field</source>
+      <translation>Verschiebungsfeld</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Normal; wide without coordinates</source>
+      <translation>Normal; weit ohne Koordinaten</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Normal: up to 10° and 10 %</source>
+      <translation>Normal: bis 10° und 10 %</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Wide: any rotation, scale 1/4 to 4</source>
+      <translation>Weit: jede Drehung, Maßstab 1/4 bis 4</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Own resolution, reference's CRS</source>
+      <translation>Eigene Auflösung, KBS der Referenz</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>The reference's pixels</source>
+      <translation>Die Pixel der Referenz</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>The moving layer's pixels</source>
+      <translation>Die Pixel des bewegten Layers</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Cubic; nearest for classes</source>
+      <translation>Kubisch; bei Klassen nächster Nachbar</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Nearest</source>
+      <translation>Nächster Nachbar</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Bilinear</source>
+      <translation>Bilinear</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Cubic</source>
+      <translation>Kubisch</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Lanczos</source>
+      <translation>Lanczos</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Average</source>
+      <translation>Mittelwert</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Mode</source>
+      <translation>Häufigster Wert</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>What kind of picture it is. Name it where radar or a map is taken for a photograph.</source>
+      <translation>Was für ein Bild es ist. Angeben, wo Radar oder eine Karte für eine Aufnahme gehalten wird.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>The bands that are compared. All of them are written, whatever is chosen here.</source>
+      <translation>Die Bänder, die verglichen werden. Geschrieben werden alle, gleich was hier gewählt ist.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>For scans and photographs without coordinates, or with wrong ones: the layer is looked for all over the reference, at any rotation, and from a quarter to four times the size.</source>
+      <translation>Für Scans und Fotos ohne Koordinaten, oder mit falschen: Der Layer wird überall in der Referenz gesucht, beliebig gedreht und von einem Viertel bis zur vierfachen Größe.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>How far the layer may be bent to fit. The simplest one that predicts places that weren't fitted is found by itself.</source>
+      <translation>Wie weit der Layer verbogen werden darf, damit er passt. Die einfachste, die auch nicht angepasste Stellen vorhersagt, findet sich von selbst.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>How the same places are recognised in both layers</source>
+      <translation>Wie dieselben Stellen in beiden Layern wiedererkannt werden</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Where the matcher computes</source>
+      <translation>Wo der Matcher rechnet</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Wide finds layers that are turned or of another scale, and takes longer.</source>
+      <translation>Weit findet gedrehte Layer und solche in anderem Maßstab, und dauert länger.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>How far off the layer may be: 80 for pixels of the reference, 800m for metres.</source>
+      <translation>Wie weit der Layer danebenliegen darf: 80 für Pixel der Referenz, 800m für Meter.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Write nothing if the error (RMSE) is larger, in pixels of the reference.</source>
+      <translation>Nichts schreiben, wenn der Fehler (RMSE) größer ist, in Pixeln der Referenz.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>Where the pixels of the aligned raster lie. With the reference's, the two can be computed with each other.</source>
+      <translation>Wo die Pixel des ausgerichteten Rasters liegen. Mit denen der Referenz lässt sich mit beiden zusammen rechnen.</translation>
+    </message>
+    <message>
+      <location filename="../choices.py" />
+      <source>How values between pixels are found. Nearest keeps classes as they are.</source>
+      <translation>Wie Werte zwischen den Pixeln entstehen. „Nächster“ lässt Klassen, wie sie sind.</translation>
     </message>
     <message>
       <location filename="../engine/discovery.py" />
@@ -575,101 +775,6 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>Simplest that predicts well</source>
-      <translation>Einfachste, die gut vorhersagt</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Shift</source>
-      <translation>Verschiebung</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Similarity (shift, rotation, scale)</source>
-      <translation>Ähnlichkeit (Verschiebung, Drehung, Maßstab)</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Affine</source>
-      <translation>Affin</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Projective</source>
-      <translation>Projektiv</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Polynomial, 2nd order</source>
-      <translation>Polynom 2. Ordnung</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Polynomial, 3rd order</source>
-      <translation>Polynom 3. Ordnung</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Thin plate spline</source>
-      <translation>Thin-Plate-Spline</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Displacement field</source>
-      <translation>Verschiebungsfeld</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Own resolution, reference's CRS</source>
-      <translation>Eigene Auflösung, KBS der Referenz</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>The reference's pixels</source>
-      <translation>Die Pixel der Referenz</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>The moving layer's pixels</source>
-      <translation>Die Pixel des bewegten Layers</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Cubic; nearest for classes</source>
-      <translation>Kubisch; bei Klassen nächster Nachbar</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Nearest</source>
-      <translation>Nächster Nachbar</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Bilinear</source>
-      <translation>Bilinear</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Cubic</source>
-      <translation>Kubisch</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Lanczos</source>
-      <translation>Lanczos</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Average</source>
-      <translation>Mittelwert</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Mode</source>
-      <translation>Häufigster Wert</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
       <source>weights missing</source>
       <translation>Gewichte fehlen</translation>
     </message>
@@ -705,16 +810,6 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>Normal: up to 10° and 10 %</source>
-      <translation>Normal: bis 10° und 10 %</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Wide: any rotation, scale 1/4 to 4</source>
-      <translation>Weit: jede Drehung, Maßstab 1/4 bis 4</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
       <source>by the size (or 80, or 800m)</source>
       <translation>nach der Größe (oder 80, oder 800m)</translation>
     </message>
@@ -735,11 +830,6 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>How far the layer may be bent to fit. The simplest one that predicts places that weren't fitted is found by itself.</source>
-      <translation>Wie weit der Layer verbogen werden darf, damit er passt. Die einfachste, die auch nicht angepasste Stellen vorhersagt, findet sich von selbst.</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
       <source>Output</source>
       <translation>Ausgabe</translation>
     </message>
@@ -750,8 +840,8 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>How the same places are recognised in both layers</source>
-      <translation>Wie dieselben Stellen in beiden Layern wiedererkannt werden</translation>
+      <source>Matcher</source>
+      <translation>Matcher</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -760,13 +850,8 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>Where the matcher computes</source>
-      <translation>Wo der Matcher rechnet</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Wide finds layers that are turned or of another scale, and takes longer.</source>
-      <translation>Weit findet gedrehte Layer und solche in anderem Maßstab, und dauert länger.</translation>
+      <source>Device</source>
+      <translation>Rechengerät</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -775,33 +860,13 @@
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>How far off the layer may be: 80 for pixels of the reference, 800m for metres.</source>
-      <translation>Wie weit der Layer danebenliegen darf: 80 für Pixel der Referenz, 800m für Meter.</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
       <source>Refuse above</source>
       <translation>Ablehnen über</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
-      <source>Write nothing if the error (RMSE) is larger, in pixels of the reference.</source>
-      <translation>Nichts schreiben, wenn der Fehler (RMSE) größer ist, in Pixeln der Referenz.</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
       <source>Pixel grid</source>
       <translation>Pixelraster</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>Where the pixels of the aligned raster lie. With the reference's, the two can be computed with each other.</source>
-      <translation>Wo die Pixel des ausgerichteten Rasters liegen. Mit denen der Referenz lässt sich mit beiden zusammen rechnen.</translation>
-    </message>
-    <message>
-      <location filename="../gui/inputs.py" />
-      <source>How values between pixels are found. Nearest keeps classes as they are.</source>
-      <translation>Wie Werte zwischen den Pixeln entstehen. „Nächster“ lässt Klassen, wie sie sind.</translation>
     </message>
     <message>
       <location filename="../gui/inputs.py" />
@@ -991,11 +1056,6 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/panel.py" />
-      <source>Both layers are the same file: choose another reference.</source>
-      <translation>Beide Layer sind dieselbe Datei: eine andere Referenz wählen.</translation>
-    </message>
-    <message>
-      <location filename="../gui/panel.py" />
       <source>{moving} aligned to {reference}</source>
       <translation>{moving}, ausgerichtet an {reference}</translation>
     </message>
@@ -1113,6 +1173,11 @@ Ersetzen?</translation>
       <location filename="../gui/results.py" />
       <source>Results of this session</source>
       <translation>Ergebnisse dieser Sitzung</translation>
+    </message>
+    <message>
+      <location filename="../gui/results.py" />
+      <source>Numbers of the fit that was refused: they can't be trusted.</source>
+      <translation>Zahlen der abgelehnten Anpassung: ihnen ist nicht zu trauen.</translation>
     </message>
     <message>
       <location filename="../gui/results.py" />
@@ -1391,53 +1456,8 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/side.py" />
-      <source>Decide by the data</source>
-      <translation>Nach den Daten entscheiden</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>Optical</source>
-      <translation>Optisch</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>Radar (SAR)</source>
-      <translation>Radar (SAR)</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>Infrared</source>
-      <translation>Infrarot</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>Map or scan</source>
-      <translation>Karte oder Scan</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>Elevation (DEM)</source>
-      <translation>Höhenmodell (DEM)</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
       <source>Layer</source>
       <translation>Layer</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>What kind of picture it is. Name it where radar or a map is taken for a photograph.</source>
-      <translation>Was für ein Bild es ist. Angeben, wo Radar oder eine Karte für eine Aufnahme gehalten wird.</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>The bands that are compared. All of them are written, whatever is chosen here.</source>
-      <translation>Die Bänder, die verglichen werden. Geschrieben werden alle, gleich was hier gewählt ist.</translation>
-    </message>
-    <message>
-      <location filename="../gui/side.py" />
-      <source>For scans and photographs without coordinates, or with wrong ones: the layer is looked for all over the reference, at any rotation, and from a quarter to four times the size.</source>
-      <translation>Für Scans und Fotos ohne Koordinaten, oder mit falschen: Der Layer wird überall in der Referenz gesucht, beliebig gedreht und von einem Viertel bis zur vierfachen Größe.</translation>
     </message>
     <message>
       <location filename="../gui/tasks.py" />
