@@ -213,8 +213,9 @@ def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
             for y, x in places]  # fmt: skip
 
 
-def _halve(features: Tensor, mask: Tensor) -> Features:
-    coarse = (_of_four(mask) >= 0.5).to(features.dtype)
+def _halve(features: Tensor, mask: Tensor, least: int = 3) -> Features:
+    """Means of four cells, of which as many must be valid: between gaps there may be two."""
+    coarse = (_of_four(mask) >= least / 4).to(features.dtype)
     return _of_four(features) * coarse[:, None], coarse
 
 
@@ -233,7 +234,8 @@ def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan
     That finds as many wrong matches as the full one and costs a fifth.
     """
     cells = math.ceil(radius / plan.unit / 2) + 1
-    (sums,) = correlate_blocks(*_halve(*reference), [_halve(*moving)], plan.block // 2, cells)
+    one, two = (_halve(*side, least=2) for side in (reference, moving))
+    (sums,) = correlate_blocks(*one, [two], plan.block // 2, cells)
     return sums
 
 
@@ -281,13 +283,14 @@ def _least_share(moving: Tensor, reference: Tensor, plan: _Plan) -> Tensor:
     least = min(_MIN_SHARE, _LEAST_PIXELS / (side * plan.unit) ** 2)
     share = (_MIN_SHARE * one * other).clamp(min=least)
     # Displaced, gaps of one side may lie beside those of the other one, or on them.
-    inside = F.avg_pool2d((filled[0] * filled[1])[:, None], side, plan.block)
-    worst, best = (one + other - 1).clamp(min=0), torch.minimum(one, other)
-    full, all_ = (
-        (of[:, None, None, None] * inside >= least[:, None, None, None]).sum((1, 2, 3))
-        for of, least in ((worst, torch.full_like(share, _MIN_SHARE)), (best, share))
+    both, inside = (
+        F.avg_pool2d((m * r)[:, None], side, plan.block) for m, r in ((moving, reference), filled)
     )
-    share = torch.where(full < _HIDDEN * all_, share, torch.full_like(share, _MIN_SHARE))
+    worst, best = (one + other - 1).clamp(min=0), torch.minimum(one, other)
+    full = torch.minimum(both, worst[:, None, None, None] * inside) >= _MIN_SHARE
+    any_ = torch.maximum(both, best[:, None, None, None] * inside) >= share[:, None, None, None]
+    hidden = full.sum((1, 2, 3)) < _HIDDEN * any_.sum((1, 2, 3))
+    share = torch.where(hidden, share, torch.full_like(share, _MIN_SHARE))
     return share[:, None, None, None, None]
 
 

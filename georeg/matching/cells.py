@@ -22,6 +22,7 @@ _REACH = 2  # cells around invalid pixels whose features touch them
 # Gaps up to so many pixels wide (scan lines that failed; 28 px in Landsat-7's panchromatic band)
 # are bridged by what lies so near; features may touch them, but not as near as that.
 _NARROW, _BRIDGE, _BESIDE = 32, 8, 1
+_MOSTLY = 0.25  # of the invalid pixels, in gaps, for that
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
 _SAMPLE = 3  # every third cell along each axis tells the median length
 
@@ -69,11 +70,17 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
     images, masks = gaps.interpolated(images, masks)
     count = masks.sum((1, 2)).clamp(min=1)
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
-    around = gaps.closed(masks, _NARROW)
-    valid = _free(around, _REACH * STRIDE, step) & _free(masks, _BESIDE, step)
     images = torch.where(masks, images, mean[:, None, None])
+    around = gaps.closed(masks, _NARROW)
     narrow = around & ~masks
-    if bool(narrow.any()):
+    # Else they are bays and straits: features that touch a coast tell of it, not of the land.
+    mostly = narrow.sum((1, 2)) > _MOSTLY * (~masks).sum((1, 2))
+    narrow, around = (
+        narrow & mostly[:, None, None],
+        torch.where(mostly[:, None, None], around, masks),
+    )
+    valid = _free(around, _REACH * STRIDE, step) & _free(masks, _BESIDE, step)
+    if bool(mostly.any()):
         images = torch.where(narrow, gaps.bridge(images, masks, _BRIDGE), images)
     return Canvas(images, valid.to(images.dtype), step)
 
