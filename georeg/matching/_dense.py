@@ -21,12 +21,13 @@ from torch import Tensor
 
 from georeg.matching.cells import STRIDE
 from georeg.matching.correlation import BlockSums, correlate_blocks
-from georeg.matching.gaps import closed
+from georeg.matching.gaps import all_over, closed
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
 _MIN_SHARE = 0.35  # of a template's cells that must be valid on both sides
 _LEAST_PIXELS = 800  # of them, where gaps run through it: as the smallest templates need
 _HIDDEN = 0.5  # of the templates, by such gaps
+_GAP = 16  # cells that gaps may be wide
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 _BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
@@ -213,9 +214,10 @@ def split_phases(features: Tensor, mask: Tensor) -> list[Features]:
             for y, x in places]  # fmt: skip
 
 
-def _halve(features: Tensor, mask: Tensor, least: int = 3) -> Features:
-    """Means of four cells, of which as many must be valid: between gaps there may be two."""
-    coarse = (_of_four(mask) >= least / 4).to(features.dtype)
+def _halve(features: Tensor, mask: Tensor) -> Features:
+    """Means of four cells, of which three must be valid, or two between gaps all over."""
+    least = torch.where(all_over(mask, closed(mask, _GAP)), 0.5, 0.75)[:, None, None]
+    coarse = (_of_four(mask) >= least).to(features.dtype)
     return _of_four(features) * coarse[:, None], coarse
 
 
@@ -234,8 +236,7 @@ def _look_back(moving: Features, reference: Features, radius: float, plan: _Plan
     That finds as many wrong matches as the full one and costs a fifth.
     """
     cells = math.ceil(radius / plan.unit / 2) + 1
-    one, two = (_halve(*side, least=2) for side in (reference, moving))
-    (sums,) = correlate_blocks(*one, [two], plan.block // 2, cells)
+    (sums,) = correlate_blocks(*_halve(*reference), [_halve(*moving)], plan.block // 2, cells)
     return sums
 
 

@@ -20,9 +20,9 @@ STRIDE = 2  # pixels along the side of a cell
 _SIDE = 0.125  # kernel [1/8, 3/4, 1/8] on cells of 2 px: with the 2 x 2 mean a sigma of 1.1 px
 _REACH = 2  # cells around invalid pixels whose features touch them
 # Gaps up to so many pixels wide (scan lines that failed; 28 px in Landsat-7's panchromatic band)
-# are bridged by what lies so near; features may touch them, but not as near as that.
+# are bridged, where they are all over, by what lies so near; features may touch them, but not as
+# near as that.
 _NARROW, _BRIDGE, _BESIDE = 32, 8, 1
-_MOSTLY = 0.25  # of the invalid pixels, in gaps, for that
 _SOFT = 0.3  # share of the median length added to each length: weak structure stays weak
 _SAMPLE = 3  # every third cell along each axis tells the median length
 
@@ -71,18 +71,15 @@ def prepare(images: Tensor, masks: Tensor, step: int = STRIDE) -> Canvas:
     count = masks.sum((1, 2)).clamp(min=1)
     mean = torch.where(masks, images, 0.0).sum((1, 2)) / count
     images = torch.where(masks, images, mean[:, None, None])
-    around = gaps.closed(masks, _NARROW)
-    narrow = around & ~masks
+    closed = gaps.closed(masks, _NARROW)
+    clear, without = (_free(m, _REACH * STRIDE, step) for m in (masks, closed))
     # Else they are bays and straits: features that touch a coast tell of it, not of the land.
-    mostly = narrow.sum((1, 2)) > _MOSTLY * (~masks).sum((1, 2))
-    narrow, around = (
-        narrow & mostly[:, None, None],
-        torch.where(mostly[:, None, None], around, masks),
-    )
-    valid = _free(around, _REACH * STRIDE, step) & _free(masks, _BESIDE, step)
-    if bool(mostly.any()):
+    many = gaps.all_over(clear, without)[:, None, None]
+    if bool(many.any()):
+        narrow = many & closed & ~masks
         images = torch.where(narrow, gaps.bridge(images, masks, _BRIDGE), images)
-    return Canvas(images, valid.to(images.dtype), step)
+        clear = torch.where(many, without & _free(masks, _BESIDE, step), clear)
+    return Canvas(images, clear.to(images.dtype), step)
 
 
 def _free(masks: Tensor, around: int, step: int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_ALL_OVER = 0.75  # coasts have 0.89 and more, lines and single pixels 0.55 and less
 _SINGLE = 2  # pixels: gaps up to so wide are interpolated, and then count as valid
 
 
@@ -45,6 +46,16 @@ def closed(mask: Tensor, gap: int) -> Tensor:
         for axis in (1, 2):
             filled = running(largest, filled, 2 * half + 1, axis)
     return filled
+
+
+def all_over(valid: Tensor, without: Tensor) -> Tensor:
+    """(B,) whether gaps leave little of what would be valid without them.
+
+    Args:
+        valid: (B, h, w) mask.
+        without: (B, h, w) the same with its gaps closed.
+    """
+    return valid.sum((1, 2)) < _ALL_OVER * without.sum((1, 2))
 
 
 def interpolated(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
