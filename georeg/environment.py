@@ -13,7 +13,7 @@ _DEFAULTS = {
     # PROJ does, too, that it can't find its database: GDAL asks it for the names of units
     # (kilometres in a GeoTIFF's CRS) before it is told where that is.
     "PROJ_DEBUG": "0",
-    # See `raster._in_one_thread`; this is for virtual rasters within others.
+    # See `opening._in_one_thread`; this is for virtual rasters within others.
     "VRT_NUM_THREADS": "1",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     # OpenMP's threads otherwise wait in a busy loop. Where other processes want the same cores,

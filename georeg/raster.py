@@ -1,30 +1,24 @@
 """A raster to read windows from, its mask always included.
 
-The only place where input rasters are opened. What `read` returns is ready for looking at:
-complex values as magnitudes, palettes as colours, and everything invalid masked. The warp reads
-the original pixels through `Raster.dataset` instead.
+The only place where input rasters are opened (by opening.py). What `read` returns is ready for
+looking at: complex values as magnitudes, palettes as colours, and everything invalid masked. The
+warp reads the original pixels through `Raster.dataset` instead.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import stat
 import threading
-import warnings
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from pyproj import CRS
-from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.enums import Resampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
 
 from georeg import blocks
@@ -32,30 +26,25 @@ from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.header import Header, read_header
 from georeg.opacity import transparent, without_mistaken_alpha
+from georeg.opening import (
+    GDAL_ERRORS,
+    decoding,
+    first_line,
+    open_dataset,
+    stamp_of,
+    with_vertical_crs,
+)
 from georeg.overview import Overview
-from georeg.textfile import unspeakable
 
-__all__ = [
-    "GDAL_ERRORS",
-    "Header",
-    "Image",
-    "Mask",
-    "Pixels",
-    "Raster",
-    "decoding",
-    "with_vertical_crs",
-]
+__all__ = ["Header", "Image", "Mask", "Pixels", "Raster"]
 
 log = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
 Image = npt.NDArray[np.float32]
 
-# Some of rasterio's functions let GDAL's own errors through.
-GDAL_ERRORS = (RasterioError, CPLE_BaseError)
 _LOOKED_AT = 4  # sources of a virtual raster
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".vrt")  # files that hold no strips
-_NO_DAMAGE = ("No such file or directory", "Permission denied", "Too many open files")
 _ABSURD = 1e30  # no measurement: a nodata value that nobody declared
 
 
@@ -70,7 +59,7 @@ class _Handle:
     """An open dataset that is closed with the thread that owns it."""
 
     def __init__(self, name: str) -> None:
-        self.dataset = _open(name)
+        self.dataset = open_dataset(name)
 
     def __del__(self) -> None:
         dataset = getattr(self, "dataset", None)
@@ -93,7 +82,7 @@ class Raster:
             InputError: the file is missing, unreadable, no raster or has an absurd header.
         """
         self.name = str(name)
-        self._stamp = _stamp(self.name)
+        self._stamp = stamp_of(self.name)
         self._local = threading.local()
         self._open: weakref.WeakSet[_Handle] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -109,7 +98,7 @@ class Raster:
             raise
         except GDAL_ERRORS as error:  # files beside it are read when they are asked for
             self.close()
-            raise InputError(f"{self.name} can't be opened: {_first_line(error)}") from None
+            raise InputError(f"{self.name} can't be opened: {first_line(error)}") from None
 
     def dataset(self) -> Any:
         """The rasterio dataset of this thread.
@@ -133,7 +122,7 @@ class Raster:
         Raises:
             InputError: its size has changed.
         """
-        now = _stamp(self.name)
+        now = stamp_of(self.name)
         if now is None or self._stamp is None or now == self._stamp:
             return
         if now[0] != self._stamp[0]:
@@ -167,7 +156,7 @@ class Raster:
         if dataset.driver == "VRT":
             sources = [name for name in dataset.files if not name.endswith(_BESIDE)]
             for name in sources[:_LOOKED_AT]:
-                with suppress(InputError), closing(_open(name)) as source:
+                with suppress(InputError), closing(open_dataset(name)) as source:
                     shapes.extend(source.block_shapes[:1])
         rows, columns = max(shapes, key=lambda shape: shape[1])
         return int(rows), int(columns)
@@ -346,13 +335,6 @@ def _as_dtype(value: float, dtype: np.dtype[Any]) -> Any:
     return value
 
 
-@contextmanager
-def with_vertical_crs() -> Iterator[None]:
-    """Rasters opened in here tell of the vertical part of their CRS, too; GDAL hides it in some."""
-    with rasterio.Env(GTIFF_REPORT_COMPD_CS="YES"):
-        yield
-
-
 def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
     """The header, knowing which unit GDAL may have taken from a vertical CRS.
 
@@ -361,7 +343,7 @@ def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
     """
     if dataset.driver != "GTiff" or not any(header.units):
         return header
-    with with_vertical_crs(), closing(_open(name)) as whole:
+    with with_vertical_crs(), closing(open_dataset(name)) as whole:
         own = whole.crs
     crs = CRS.from_wkt(own.to_wkt()) if own else None
     if crs is None or not crs.is_compound:
@@ -370,105 +352,3 @@ def _with_unit_of_crs(name: str, dataset: Any, header: Header) -> Header:
     if not all(np.issubdtype(dtype, np.unsignedinteger) for dtype in header.dtypes):
         return replace(header, unit_of_crs=vertical)
     return replace(header, units=tuple(None if u == vertical else u for u in header.units))
-
-
-@contextmanager
-def decoding(name: str) -> Iterator[None]:
-    """Turn GDAL's errors while reading pixels of `name` into InputError, or MemoryError."""
-    try:
-        yield
-    except GDAL_ERRORS as error:
-        check_memory(error)
-        reason = str(error).splitlines()[0] if str(error) else "read error"
-        cause = error.__cause__
-        if cause is not None and str(cause):
-            reason = str(cause).splitlines()[0]
-        # Of a virtual raster, a source may be gone.
-        guess = "" if reason.endswith(_NO_DAMAGE) else ", it looks truncated or corrupt"
-        raise InputError(f"{name} can't be decoded{guess}: {reason}") from None
-
-
-def check_memory(error: BaseException) -> None:
-    """See that an error of GDAL isn't due to a lack of memory, for which no file is to blame.
-
-    Raises:
-        MemoryError: it is.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, CPLE_OutOfMemoryError):
-            raise MemoryError(str(cause)) from error
-        cause = cause.__cause__
-
-
-def check_name(name: str) -> None:
-    """See that GDAL can be told a name: it takes UTF-8 only.
-
-    Raises:
-        InputError: it can't.
-    """
-    if reason := unspeakable(name):
-        raise InputError(f"{name!a} can't be opened by its name: {reason}")
-
-
-def _stamp(name: str) -> tuple[int, int] | None:
-    """What mostly changes with a file, size and time; None for what is no file."""
-    try:
-        found = os.stat(name)
-    except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else "unknown reason"
-
-
-def _behind(name: str) -> str:
-    """The file that a subdataset's name (DRIVER:FILE:SUBDATASET) is about; empty without one."""
-    file = name.partition(":")[2].rpartition(":")[0].strip('"')
-    return file if file and os.path.exists(file) else ""
-
-
-def _careful(name: str) -> AbstractContextManager[Any]:
-    """Files that don't lie on a disk are decoded in one thread of GDAL.
-
-    Its threads fetch many ranges at once, and where a server knows no ranges they make zeros of
-    pixels without a word (GDAL 3.10; uncompressed TIFF). georeg reads in threads of its own.
-    """
-    if name.startswith("/vsi") or "://" in name:
-        env: AbstractContextManager[Any] = rasterio.Env(GDAL_NUM_THREADS="1")
-        return env
-    return nullcontext()
-
-
-def _in_one_thread(dataset: Any) -> Any:
-    """A virtual raster opened anew, so that GDAL reads its sources one by one; others as they are.
-
-    Where it reads several at once, in threads (3.10), those that are missing or damaged come out as
-    zeros without an error.
-    """
-    if dataset.driver != "VRT":
-        return dataset
-    with closing(dataset):
-        return rasterio.open(dataset.name, NUM_THREADS="1")
-
-
-def _open(name: str) -> Any:
-    check_name(name)
-    try:
-        with warnings.catch_warnings(), _careful(name):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return _in_one_thread(rasterio.open(name))
-    except GDAL_ERRORS as error:
-        text = _first_line(error)
-        if "No such file" in text or "does not exist" in text:
-            behind = _behind(name)
-            text = f"{behind} has no such subdataset" if behind else "no such file"
-        elif os.path.isdir(name):
-            text = "it is a folder"
-        elif "not recognized" in text:
-            text = "not a raster that GDAL can read"
-        for prefix in (f"{os.path.basename(name)}: ", f"{name}: ", f"{name}:", f"'{name}' "):
-            text = text.removeprefix(prefix)
-        raise InputError(f"{name} can't be opened: {text}") from None

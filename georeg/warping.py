@@ -26,7 +26,8 @@ from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
 from georeg.header import EXACT
 from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
-from georeg.raster import GDAL_ERRORS, Raster, decoding
+from georeg.opening import GDAL_ERRORS, decoding
+from georeg.raster import Raster
 from georeg.settings import processors
 from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
 from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
@@ -145,7 +146,7 @@ def gdal_env(threads: int | None = None) -> Iterator[None]:
     wanted: dict[str, Any] = {
         "GDAL_CACHEMAX": _CACHE,
         "GDAL_NUM_THREADS": str(processors(threads)),
-        "VRT_NUM_THREADS": "1",  # see `raster._in_one_thread`: for virtual rasters within others
+        "VRT_NUM_THREADS": "1",  # see `opening._in_one_thread`: for virtual rasters within others
     }
     taken = set(os.environ) | (set(getenv()) if hasenv() else set())
     if threads_left_behind():

@@ -24,8 +24,9 @@ from georeg import blocks
 from georeg.crs import crs_name, turn, wrap_longitude
 from georeg.errors import InputError
 from georeg.grid import Grid, Window
+from georeg.opening import with_vertical_crs
 from georeg.ortho.vertical import Vertical, vertical_of
-from georeg.raster import Image, Mask, Raster, with_vertical_crs
+from georeg.raster import Image, Mask, Raster
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

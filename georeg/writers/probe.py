@@ -14,7 +14,7 @@ import numpy.typing as npt
 import rasterio
 
 from georeg.errors import OutputError, SettingsError
-from georeg.raster import GDAL_ERRORS
+from georeg.opening import GDAL_ERRORS
 from georeg.validity import Layout
 from georeg.writers.cog import make_cog
 from georeg.writers.creation import tile_size

@@ -15,7 +15,8 @@ import rasterio
 import rasterio.shutil
 from rasterio.io import MemoryFile
 
-from georeg.raster import GDAL_ERRORS, Raster
+from georeg.opening import GDAL_ERRORS
+from georeg.raster import Raster
 from georeg.writers.place import writing
 
 _NAMES, _TABLE = "CategoryNames", "GDALRasterAttributeTable"
