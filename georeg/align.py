@@ -34,7 +34,7 @@ from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import Name, is_page, kind_of, name_of
 from georeg.tiepoints import TiePoints
 from georeg.tracking import fit_points, track
-from georeg.undeclared import hinted
+from georeg.undeclared import hinted, naming_zeros, without_zeros
 from georeg.verdict import judge, no_verdict, why_nothing
 from georeg.warping import gdal_env
 from georeg.writers.geotiff import check_format
@@ -203,6 +203,13 @@ def measure(
                 second = _measured(closer, choice, devices, settings, tell)
                 if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
+        again = without_zeros(outcome)
+        if again is not None:
+            log.info("many pixels are exactly 0: once more without them")
+            with open_scene(moving, reference, again) as masked:
+                second = _measured(masked, choice, devices, again, tell)
+                if convincing(second) and second.verdict.confidence > outcome.verdict.confidence:
+                    return alignment_of(naming_zeros(second, outcome), pictures=pictures)
         return alignment_of(hinted(outcome), pictures=pictures)
 
 

@@ -5,10 +5,44 @@ from __future__ import annotations
 from dataclasses import replace
 
 from georeg.outcome import Outcome
+from georeg.settings import Settings
 
 # Of the pixels that were sampled. Real scenes have some (shadows, water, night), and it is only
 # said where they were refused.
 _WORTH = 0.1
+_CLEAR = 1.0  # confidence of a first look that isn't doubted
+
+
+def without_zeros(outcome: Outcome) -> Settings | None:
+    """Settings of another look, where many pixels of both sides are exactly 0 and count as data.
+
+    Those of gaps (scan lines that failed) are the same on both sides: they match better than the
+    ground does, at places where it doesn't lie.
+
+    Returns:
+        None if there are few, or the first look is clear.
+    """
+    scene, settings, verdict = outcome.scene, outcome.settings, outcome.verdict
+    few = min(scene.moving_look.zeros, scene.reference_look.zeros) < _WORTH
+    if few or (verdict.ok and verdict.confidence >= _CLEAR):
+        return None
+    if outcome.points is not None and not outcome.points.dense:
+        return None
+    return replace(settings, moving_nodata=0.0, reference_nodata=0.0)
+
+
+def naming_zeros(second: Outcome, first: Outcome) -> Outcome:
+    """Another look that took zeros for pixels without data, which outputs don't: it says so."""
+    verdict = second.verdict
+    about = (
+        f"{look.zeros:.0%} of {raster.name} is exactly 0, and was matched as pixels without data"
+        f"{but}: name it with --{side}-nodata 0"
+        for side, raster, look, but in (
+            ("moving", first.scene.moving, first.scene.moving_look, ", but is written as data"),
+            ("reference", first.scene.reference, first.scene.reference_look, ""),
+        )
+    )
+    return replace(second, verdict=replace(verdict, warnings=(*verdict.warnings, *about)))
 
 
 def hinted(outcome: Outcome) -> Outcome:

@@ -111,6 +111,19 @@ def test_gaps_that_no_header_tells_of_are_named(tmp_path: Path) -> None:
     assert not any("-nodata" in text for text in named.report["warnings"])
 
 
+@pytest.mark.parametrize("start", [0.0, 13.0])
+def test_gaps_that_no_header_tells_of_are_not_matched(tmp_path: Path, start: float) -> None:
+    """They are the same on both sides: a fit that held to them, 6 px off, was trusted."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(5.3, -7.8), SHAPE)
+    open_gaps(pair.moving, 12, 8.0, declared=False)
+    open_gaps(pair.reference, 12, 8.0, start, declared=False)
+    assert np.median(errors(pair)) < 0.15
+    warnings = measure(pair.moving, pair.reference, Settings()).report["warnings"]
+    assert [w.rpartition(" ")[0].rpartition(" ")[2] for w in warnings if "exactly 0" in w] == [
+        "--moving-nodata", "--reference-nodata"
+    ]  # fmt: skip
+
+
 def masked(rows: npt.NDArray[np.bool_]) -> torch.Tensor:
     """A mask whose rows are valid or not, within a margin without data."""
     mask = np.zeros((160, 160), np.float32)
