@@ -60,11 +60,14 @@ def click(widget):
 
 
 def close_dialogs():
-    """QGIS asks whether it may install; a test has nobody to answer."""
+    """QGIS asks whether it may install, and whether to save what changed since the project was
+    cleared: a test has nobody to answer.
+    """  # fmt: skip
+    kinds = (QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.Discard)
     for widget in QApplication.topLevelWidgets():
         if isinstance(widget, QMessageBox) and widget.isVisible():
-            yes = widget.button(QMessageBox.StandardButton.Yes)
-            (yes or widget.buttons()[0]).click()
+            meant = [button for button in map(widget.button, kinds) if button is not None]
+            (meant or widget.buttons())[0].click()
         elif isinstance(widget, QDialog) and widget.isVisible() and widget.isModal():
             widget.accept()
 
