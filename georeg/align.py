@@ -207,7 +207,7 @@ def measure(
         if again is not None:
             log.info("many pixels are exactly 0: once more without them")
             with open_scene(moving, reference, again) as masked:
-                second = _measured(masked, choice, devices, again, tell)
+                second = _measured(masked, choice, devices, settings, tell)
                 if convincing(second) and second.verdict.confidence > outcome.verdict.confidence:
                     return alignment_of(naming_zeros(second, outcome), pictures=pictures)
         return alignment_of(hinted(outcome), pictures=pictures)

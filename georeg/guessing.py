@@ -19,7 +19,6 @@ _CONFIDENT = 0.55  # margin at which no further hypothesis is tried
 _CHANCE = 0.3  # margin that unrelated places reach
 _AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
 _PRE_ROTATION, _PRE_SCALE = (-7.0, 0.0, 7.0), (0.93, 1.0, 1.07)
-_PRE_AROUND = (5.0, 0.05)  # searched around these
 
 # The wide search tries hundreds of hypotheses on a small level, where each takes a tenth of a
 # second, and has the best ones looked at on the large one. Over the development pairs the right
@@ -47,16 +46,14 @@ def normal(scene: Scene, team: Team, *, limited: bool = False) -> tuple[Search, 
         limited: whether the scene's largest shift is one that the user knows.
     """
     search = Search(scene, team, min(team.matcher.scene, SIDE), limited=limited)
-    lean = search.lean
-    best = search.guess(np.eye(3), search.reach, lean * _ROTATION, lean * _SCALE)
+    best = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
     # Key points and networks bear as much rotation and scale as is searched here.
     if not search.sparse and (best is None or best.margin < _CONFIDENT):
         for angle in _PRE_ROTATION:
             for scale in _PRE_SCALE:
                 if angle or scale != 1:
-                    start = similarity(lean * angle, scale**lean, search.middle)
-                    around = lean * _PRE_AROUND[0], lean * _PRE_AROUND[1]
-                    best = better(best, search.guess(start, search.reach, *around))
+                    start = similarity(search.lean * angle, scale**search.lean, search.middle)
+                    best = better(best, search.guess(start, search.reach, 5.0, 0.05))
     return search, None if best is None else _again(search, best)
 
 
@@ -69,10 +66,7 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
     search = Search(scene, team, min(team.matcher.scene, SIDE))
     looks = _Looks(search)
     waiting = []
-    lean = search.lean
-    alone = looks.at(
-        np.eye(3), search.reach, lean * _ROTATION, lean * _SCALE
-    )  # most often that is it
+    alone = looks.at(np.eye(3), search.reach, _ROTATION, _SCALE)  # most often that is it
     if alone < _CLEAR and first is not None and alone + looks.agreed(first, small) >= _CLEAR:
         looks.closer(_polish(small, first), small)
     elif alone < _CLEAR:

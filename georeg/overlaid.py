@@ -68,7 +68,7 @@ def look_smoothed(
     if min(_median(claimed - nodes), _median(pixel)) > _IN_PLACE:
         return None
     search = Search(scene, judges, min(judges.matcher.scene, SIDE), smoothed=_SMOOTHED)
-    found = search.guess(np.eye(3), search.reach, search.lean * _ROTATION, search.lean * _SCALE)
+    found = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
     if found is None:
         return None
     there = from_matrix(scaled(found.matrix, search.factor)).inverse(nodes)

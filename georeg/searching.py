@@ -111,8 +111,8 @@ class Search:
         Args:
             start: (3, 3) moving -> reference.
             reach: pixels of the level to search beyond it.
-            rotation: degrees to search on either side.
-            scale: relative change of scale to search on either side.
+            rotation: degrees to search on either side; fewer of strips (`lean`).
+            scale: relative change of scale to search on either side; likewise.
             steps: see `vote`.
 
         Returns:
@@ -125,6 +125,7 @@ class Search:
         self, start: Array, reach: float, rotation: float, scale: float, steps: int
     ) -> Guess | None:
         """`guess`, uncounted; may be called in several threads."""
+        rotation, scale = self.lean * rotation, self.lean * scale
         found, origin = self._match(start, reach + self._sway(rotation, scale))
         self.sparse = isinstance(found, TilePoints)
         if isinstance(found, TilePoints):

@@ -20,11 +20,14 @@ def without_zeros(outcome: Outcome) -> Settings | None:
     ground does, at places where it doesn't lie.
 
     Returns:
-        None if there are few, or the first look is clear.
+        None if there are few, the first look is clear, or another value is known to be no data.
     """
     scene, settings, verdict = outcome.scene, outcome.settings, outcome.verdict
     few = min(scene.moving_look.zeros, scene.reference_look.zeros) < _WORTH
     if few or (verdict.ok and verdict.confidence >= _CLEAR):
+        return None
+    headers = scene.moving.header, scene.reference.header
+    if any(value is not None for header in headers for value in header.nodata):
         return None
     if outcome.points is not None and not outcome.points.dense:
         return None

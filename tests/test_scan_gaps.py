@@ -124,6 +124,20 @@ def test_gaps_that_no_header_tells_of_are_not_matched(tmp_path: Path, start: flo
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("known", ["header", "setting"])
+def test_zeros_are_data_beside_another_value_that_is_none(tmp_path: Path, known: str) -> None:
+    """They were taken for the only pixels without data then."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(5.3, -7.8), SHAPE)
+    for path in (pair.moving, pair.reference):
+        open_gaps(path, 12, 8.0, declared=False)
+        if known == "header":
+            with rasterio.open(path, "r+") as file:
+                file.nodata = 255
+    given = Settings(moving_nodata=255, reference_nodata=255)
+    result = measure(pair.moving, pair.reference, Settings() if known == "header" else given)
+    assert not any("was matched as pixels" in text for text in result.report["warnings"])
+
+
 def masked(rows: npt.NDArray[np.bool_]) -> torch.Tensor:
     """A mask whose rows are valid or not, within a margin without data."""
     mask = np.zeros((160, 160), np.float32)
