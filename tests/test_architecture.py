@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import json
 import os
 import re
@@ -27,7 +28,14 @@ FILES = sorted([*ENGINE.rglob("*.py"), *CLI.rglob("*.py")])
 @functools.cache
 def tree_of(path: Path) -> ast.Module:
     """Parsed when a test asks: pytest-xdist's other processes import this file, too."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    # Python 3.11.7 gives up with a SystemError if, in between, the garbage collector ends something
+    # that has a traceback written, which parses, too (github.com/python/cpython/issues/106905).
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        gc.enable()
 
 
 def name_of(path: Path) -> str:

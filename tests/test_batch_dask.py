@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -228,6 +229,32 @@ def parent_of_worker(pid: int) -> bool:
         if int(words[1]) == pid and b"georeg.batch.worker" in line:
             return True
     return False
+
+
+def test_a_record_that_is_late_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asked again later; when its task is lost, asyncio has no exception to complain of."""
+    from distributed import Client
+    from distributed import Event as Gate
+
+    from georeg.batch.child import Limits
+    from georeg.batch.executors import dask
+
+    monkeypatch.setattr(dask, "_FETCH", 0.1)
+    executor = dask.Dask(Limits(), lambda *_: None)
+    job = Job("x", "a.tif", "b.tif", "x.tif", "x.tif")
+    with Client(n_workers=1, processes=False, dashboard_address=":0") as client:
+        executor._client = client
+        gate = Gate("late", client=client)
+        late = client.submit(lambda: Gate("late").wait())
+        late._state.finish()  # as when the worker that has it dies and the client hears it later
+        assert executor._record(job, late, 1) is None
+        client.cancel([late])
+        gate.set()
+        time.sleep(0.5)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

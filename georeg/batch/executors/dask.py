@@ -145,9 +145,17 @@ class Dask:
         if future.status == "error":
             why = " ".join(str(future.exception()).split())
             return give_up(job, "Crash", f"{job.moving}: {why}")
+        # Not future.result(timeout=): given up, it leaves tasks behind whose exceptions asyncio
+        # complains of on the error output when its worker or the scheduler has died. "skip" raises
+        # none.
+        coming = asyncio.run_coroutine_threadsafe(
+            self._client.gather([future], errors="skip", asynchronous=True),
+            self._client.loop.asyncio_loop,
+        )
         try:
-            found = future.result(timeout=_FETCH)
+            (found,) = coming.result(_FETCH)
         except (Exception, asyncio.CancelledError):  # by its status next time
+            coming.cancel()
             return None
         if found is not None:
             return Record.from_dict(found)
@@ -170,8 +178,9 @@ class Dask:
             if self._scheduler is None:
                 slots = plan_slots(jobs, self._count, 0)
                 self._cluster = LocalCluster(
-                    n_workers=len(slots), threads_per_worker=1, dashboard_address=None,
-                    memory_limit=0,
+                    n_workers=len(slots), threads_per_worker=1, memory_limit=0,
+                    # Any port: Dask warns that its own is taken when a second batch runs.
+                    dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
                 )  # fmt: skip
                 client = Client(self._cluster)
             elif os.path.isfile(self._scheduler):
