@@ -32,11 +32,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from georeg import matching
 from georeg.grid import Window
 from georeg.matching.protocol import TileBatch
+from georeg.pairing.scene import open_scene
+from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, fit_radiometry
 from georeg.raster import Image, Mask, Pixels, Raster
-from georeg.scene import open_scene
 from georeg.settings import Settings
-from georeg.views import View
 
 Array = npt.NDArray[np.float64]
 Look = Callable[[Raster, str], Any]
@@ -354,7 +354,7 @@ class Steepness:
     def image(
         self, pixels: Pixels, scale: Any = (1.0, 1.0), blur: float = 1.0
     ) -> tuple[Image, Mask]:
-        from georeg.hillshade import slopes
+        from georeg.imagery.hillshade import slopes
 
         matrix = np.array(self.base.to_ground).reshape(2, 2) / np.array(scale)
         east, north, mask = slopes(pixels.data[0], pixels.mask, matrix)

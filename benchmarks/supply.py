@@ -24,8 +24,8 @@ from big_pair import displacement, make
 
 from georeg import transforms
 from georeg.matching.protocol import TileBatch
-from georeg.reading import each_batch
-from georeg.scene import Scene, open_scene
+from georeg.pairing.reading import each_batch
+from georeg.pairing.scene import Scene, open_scene
 from georeg.settings import Settings, processors
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform

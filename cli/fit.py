@@ -42,7 +42,7 @@ def command(session: Session, /, **params: Any) -> None:
     settings = settings_of(params)
     from georeg.align import fit_matches
     from georeg.alignment import told, write_report
-    from georeg.scene import reference_georef
+    from georeg.pairing.scene import reference_georef
     from georeg.textfile import is_page
     from georeg.writers.plausible import check_plausible
     from georeg.writers.points import read_points, write_points

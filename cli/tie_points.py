@@ -61,7 +61,7 @@ def store_points(
         SettingsError, PointsError, OutputError: the file can't be written.
         InputError: a raster can't be read again.
     """
-    from georeg.scene import reference_georef
+    from georeg.pairing.scene import reference_georef
     from georeg.writers.points import PointTable, write_points
     from georeg.writers.sides import Sides, open_side
 

@@ -17,23 +17,23 @@ from georeg.alignment import alignment_of, told, write_report
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
-from georeg.checking import check_alignment
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
 from georeg.finer import convincing, finer
-from georeg.locating import Start, from_matrix, locate, survey
+from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
 from georeg.ortho.orthorectify import orthorectify
 from georeg.ortho.rpcfiles import find_rpc
 from georeg.outcome import Outcome
+from georeg.pairing.scene import Scene, open_scene
 from georeg.provenance import python_call
 from georeg.raster import Raster
-from georeg.scene import Scene, open_scene
+from georeg.search.locating import Start, from_matrix, locate, survey
+from georeg.search.tiepoints import TiePoints
+from georeg.search.tracking import fit_points, track
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import Name, is_page, kind_of, name_of
-from georeg.tiepoints import TiePoints
-from georeg.tracking import fit_points, track
 from georeg.undeclared import hinted, naming_zeros, without_zeros
 from georeg.verdict import judge, no_verdict, why_nothing
 from georeg.warping import gdal_env

@@ -13,7 +13,7 @@ from georeg.choosing import fingerprint
 from georeg.explaining import Decision, explain
 from georeg.fitfile import FitFile
 from georeg.fitting import Fit
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.matches import Matches
 from georeg.outcome import Outcome
 from georeg.provenance import versions

@@ -11,10 +11,10 @@ from affine import Affine
 from georeg.crs import parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile, no_geotransform
-from georeg.footprint import all_over
-from georeg.georef import GcpGeoref
 from georeg.grid import Grid
+from georeg.inputs.georef import GcpGeoref
 from georeg.outgrid import check_shown, meets, named_grid, output_grid
+from georeg.pairing.footprint import all_over
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
 from georeg.settings import OutputSettings, Settings

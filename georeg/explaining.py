@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from georeg.crs import crs_name, in_metres
-from georeg.locating import Start
 from georeg.outcome import Outcome
 from georeg.radiometry import Radiometry
-from georeg.searching import angle_and_scale
-from georeg.tracking import Level
+from georeg.search.locating import Start
+from georeg.search.searching import angle_and_scale
+from georeg.search.tracking import Level
 
 _LOOKS = {"refine": ", the last look", "detail": ", a look at smaller places"}  # by goal
 

@@ -20,8 +20,8 @@ from pyproj.exceptions import CRSError
 from georeg import transforms
 from georeg.crs import CrsPath, crs_name
 from georeg.errors import GeoregError, InputError, SettingsError
-from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Grid
+from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.raster import Header
 from georeg.textfile import Name, name_of, read_json
 from georeg.textfile import write_json as write_json

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from georeg.choosing import Choice
 from georeg.fitting import Fit
-from georeg.locating import Start
-from georeg.scene import Scene
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start
+from georeg.search.tiepoints import TiePoints
+from georeg.search.tracking import Level
 from georeg.settings import Settings
-from georeg.tiepoints import TiePoints
-from georeg.tracking import Level
 from georeg.verdict import Verdict
 
 

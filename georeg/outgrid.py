@@ -12,8 +12,8 @@ from shapely import MultiPoint, box, intersects_xy
 
 from georeg.crs import crs_name, parse_crs, turn, wrap_longitude
 from georeg.errors import InputError, NoOverlapError, SettingsError
-from georeg.footprint import all_over
 from georeg.grid import Grid
+from georeg.pairing.footprint import all_over
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
 

@@ -9,11 +9,11 @@ import numpy as np
 from georeg import matching
 from georeg.choosing import choose
 from georeg.crs import crs_name
-from georeg.levels import plan_level
-from georeg.locating import from_matrix, survey
 from georeg.matching.protocol import Matcher
-from georeg.placing import SensorPlace
-from georeg.scene import Scene, open_scene
+from georeg.pairing.placing import SensorPlace
+from georeg.pairing.scene import Scene, open_scene
+from georeg.search.levels import plan_level
+from georeg.search.locating import from_matrix, survey
 from georeg.settings import USUAL_TILES, Settings
 from georeg.tiling import SIDE, level_factors
 from georeg.warping import gdal_env

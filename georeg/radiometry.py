@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from georeg import hillshade
-from georeg.echo import Echo, fit_echo
 from georeg.errors import InputError
 from georeg.grid import Window
-from georeg.modality import guess_modality
+from georeg.imagery import hillshade
+from georeg.imagery.echo import Echo, fit_echo
+from georeg.imagery.modality import guess_modality
 from georeg.raster import Header, Image, Mask, Pixels, Raster
 
 _SAMPLE = 512  # pixels a side of the decimated read

@@ -1,7 +1,7 @@
 """A raster to read windows from, its mask always included.
 
-The only place where input rasters are opened (by opening.py). What `read` returns is ready for
-looking at: complex values as magnitudes, palettes as colours, and everything invalid masked. The
+The only place where input rasters are opened (by inputs/opening.py). What `read` returns is ready
+for looking at: complex values as magnitudes, palettes as colours, everything invalid masked. The
 warp reads the original pixels through `Raster.dataset` instead.
 """
 
@@ -21,12 +21,12 @@ from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window as RioWindow
 
-from georeg import blocks
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
-from georeg.header import Header, read_header
-from georeg.opacity import transparent, without_mistaken_alpha
-from georeg.opening import (
+from georeg.inputs import blocks
+from georeg.inputs.header import Header, read_header
+from georeg.inputs.opacity import transparent, without_mistaken_alpha
+from georeg.inputs.opening import (
     GDAL_ERRORS,
     decoding,
     first_line,
@@ -34,7 +34,7 @@ from georeg.opening import (
     stamp_of,
     with_vertical_crs,
 )
-from georeg.overview import Overview
+from georeg.inputs.overview import Overview
 
 __all__ = ["Header", "Image", "Mask", "Pixels", "Raster"]
 

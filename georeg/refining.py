@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from georeg.matching.protocol import Array, Index, Matcher, Surfaces, TileBatch, TilePoints
-from georeg.peaks import read_peaks
+from georeg.search.peaks import read_peaks
 
 _RADIUS = 6.0  # pixels around the pre-warped place that the dense matcher looks at
 _NEAR = 2.5  # pixels from what the points say within which its peak must lie

@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg import criteria
-from georeg.caveats import warnings_of
-from georeg.checking import HIT, Check
-from georeg.coverage import coverage
-from georeg.criteria import Criterion
 from georeg.crs import in_metres
 from georeg.fitting import Fit
-from georeg.frame import Frame
-from georeg.independence import independent_errors
-from georeg.locating import Start
+from georeg.judging import criteria
+from georeg.judging.caveats import warnings_of
+from georeg.judging.checking import HIT, Check
+from georeg.judging.coverage import coverage
+from georeg.judging.criteria import Criterion
+from georeg.judging.independence import independent_errors
+from georeg.judging.stating import Accuracy, Expected, accuracy_of, expected_of
 from georeg.neighbours import BLOCK
-from georeg.scene import Scene
+from georeg.pairing.frame import Frame
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start
+from georeg.search.tiepoints import TiePoints
+from georeg.search.voting import SEPARATE
 from georeg.settings import Settings
-from georeg.stating import Accuracy, Expected, accuracy_of, expected_of
-from georeg.tiepoints import TiePoints
 from georeg.transforms import Transform
-from georeg.voting import SEPARATE
 
 Array = npt.NDArray[np.float64]
 

@@ -24,13 +24,20 @@ from rasterio.windows import Window as RioWindow
 from georeg.environment import threads_left_behind, with_threads
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
-from georeg.header import EXACT
-from georeg.nodes import MIN_STEP, Mapping, Nodes, sample_nodes, sampling_ratio, surface_nodes
-from georeg.opening import GDAL_ERRORS, decoding
+from georeg.inputs.header import EXACT
+from georeg.inputs.opening import GDAL_ERRORS, decoding
 from georeg.raster import Raster
+from georeg.resampling.nodes import (
+    MIN_STEP,
+    Mapping,
+    Nodes,
+    sample_nodes,
+    sampling_ratio,
+    surface_nodes,
+)
+from georeg.resampling.validity import Layout, Prepared, blank, finish, layout_for, prepare
+from georeg.resampling.warpxml import METHODS, Kernel, node_image, warped_vrt
 from georeg.settings import processors
-from georeg.validity import Layout, Prepared, blank, finish, layout_for, prepare
-from georeg.warpxml import METHODS, Kernel, node_image, warped_vrt
 
 log = logging.getLogger(__name__)
 

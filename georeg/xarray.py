@@ -18,8 +18,8 @@ import xarray as xr
 from georeg.align import Alignment, align
 from georeg.errors import RefusedError, SettingsError
 from georeg.raster import Raster
+from georeg.resampling.validity import as_stored
 from georeg.settings import OutputSettings, Settings
-from georeg.validity import as_stored
 from georeg.writers.place import is_virtual
 
 _TYPES = {

@@ -23,7 +23,7 @@ from georeg.matching.protocol import (
 )
 from georeg.matching.running import run
 from georeg.models import catalogue, recognise
-from georeg.peaks import read_peaks
+from georeg.search.peaks import read_peaks
 from model_cases import SHIPPED, packaged
 
 STEP = 1 / 32  # pixels; scenes.sample places its samples on multiples of that

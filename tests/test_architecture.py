@@ -181,7 +181,10 @@ def test_command_line_imports_itself_relatively() -> None:
             ),
         ),
         ("kornia", ("georeg.matching.", "georeg.training.trainees.")),
-        ("rasterio", ("georeg.opening", "georeg.raster", "georeg.warping", "georeg.writers.")),
+        (
+            "rasterio",
+            ("georeg.inputs.opening", "georeg.raster", "georeg.warping", "georeg.writers."),
+        ),
         ("pyogrio", ("georeg.writers.",)),
         ("click", ("georeg_cli.",)),
         ("dask", ("georeg.batch.executors.dask", "georeg.xarray")),

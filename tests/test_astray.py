@@ -11,9 +11,9 @@ import pytest
 
 import scenes
 from georeg.align import measure
-from georeg.astray import find_astray
-from georeg.caveats import _within
-from georeg.scene import open_scene
+from georeg.judging.astray import find_astray
+from georeg.judging.caveats import _within
+from georeg.pairing.scene import open_scene
 from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]

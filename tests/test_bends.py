@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import scenes
-from georeg import tracking
 from georeg.align import measure
-from georeg.criteria import MORE_TILES
+from georeg.judging.criteria import MORE_TILES
+from georeg.search import tracking
 from georeg.settings import Settings
 from test_align import corrected
 

@@ -11,12 +11,12 @@ import pytest
 
 import scenes
 from georeg import matching
-from georeg.checking import Check, check_alignment
-from georeg.locating import Start, from_matrix, survey
+from georeg.judging.checking import Check, check_alignment
 from georeg.matching.protocol import Device
 from georeg.matching.team import Team
+from georeg.pairing.scene import Scene, open_scene
 from georeg.planning import plan_alignment
-from georeg.scene import Scene, open_scene
+from georeg.search.locating import Start, from_matrix, survey
 from georeg.settings import Settings
 from georeg.transforms import Transform, load
 

@@ -365,7 +365,7 @@ def test_unexpected_error(
     def boom(*_: Any) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("georeg.scene._place", boom)
+    monkeypatch.setattr("georeg.pairing.scene._place", boom)
     args = ("check", scene[0], "--reference", scene[1])
     result = run(*args)
     assert result.code == 1

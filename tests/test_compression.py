@@ -12,7 +12,7 @@ from affine import Affine
 
 import scenes
 from georeg.align import measure
-from georeg.compression import STRONG, blockiness
+from georeg.imagery.compression import STRONG, blockiness
 from georeg.settings import Settings
 
 Levels = npt.NDArray[np.uint8]

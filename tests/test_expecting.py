@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import tie_points as tp
-from georeg.expecting import expected_errors
 from georeg.fitting import Fit
+from georeg.judging.expecting import expected_errors
 
 FAR = np.array([[500.0, 900.0], [80.0, 950.0], [900.0, 700.0]])
 NEAR = np.array([[500.0, 75.0], [300.0, 60.0], [700.0, 90.0]])

@@ -20,8 +20,8 @@ from georeg import transforms
 from georeg.applying import apply_fit
 from georeg.errors import InputError, SettingsError
 from georeg.fitfile import FitFile, load_fit
-from georeg.georef import AffineGeoref
 from georeg.grid import Grid
+from georeg.inputs.georef import AffineGeoref
 from georeg.settings import OutputSettings
 
 PLACES = tp.grid(9)

@@ -11,9 +11,9 @@ from pyproj import CRS
 
 from georeg.crs import CrsPath
 from georeg.errors import NoOverlapError
-from georeg.frame import Frame, build_frame
-from georeg.georef import AffineGeoref, GcpGeoref
 from georeg.grid import Grid
+from georeg.inputs.georef import AffineGeoref, GcpGeoref
+from georeg.pairing.frame import Frame, build_frame
 
 UTM = CRS(32633)
 Side = tuple[AffineGeoref, tuple[int, int]]

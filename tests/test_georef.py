@@ -14,7 +14,7 @@ from rasterio.control import GroundControlPoint
 
 import rasters
 from georeg.errors import InputError
-from georeg.georef import AffineGeoref, GcpGeoref
+from georeg.inputs.georef import AffineGeoref, GcpGeoref
 from georeg.raster import Raster
 
 ORIENTED = {

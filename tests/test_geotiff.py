@@ -11,7 +11,7 @@ from georeg import transforms
 from georeg.errors import InputError, OutputError
 from georeg.grid import Window
 from georeg.raster import Raster
-from georeg.validity import Layout
+from georeg.resampling.validity import Layout
 from georeg.warping import Block, WarpOptions
 from georeg.writers.geotiff import WriteOptions, shift_only, write, write_warped
 from georeg.writers.metadata import Metadata

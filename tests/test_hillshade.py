@@ -12,7 +12,7 @@ from affine import Affine
 
 import rasters
 from georeg.grid import Window
-from georeg.hillshade import ground_steps, hillshade, slopes
+from georeg.imagery.hillshade import ground_steps, hillshade, slopes
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
 from looks import SHAPE, look, terrain

@@ -8,7 +8,7 @@ import pytest
 
 import tie_points as tp
 from georeg.fitting import Fit
-from georeg.independence import allowance, independent_errors
+from georeg.judging.independence import allowance, independent_errors
 from georeg.neighbours import BLOCK
 
 Array = npt.NDArray[np.float64]

@@ -18,8 +18,8 @@ import scenes
 from georeg import choosing
 from georeg.matching.protocol import Device, Image, Mask, Matcher, Surfaces, TileBatch, TilePoints
 from georeg.matching.running import one_thread_each
-from georeg.peaks import read_peaks
-from georeg.voting import vote
+from georeg.search.peaks import read_peaks
+from georeg.search.voting import vote
 from matcher_cases import (
     BUILT_IN,
     SHIFT,

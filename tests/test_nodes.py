@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from georeg.grid import Window
-from georeg.nodes import MIN_STEP, sample_nodes, sampling_ratio
+from georeg.resampling.nodes import MIN_STEP, sample_nodes, sampling_ratio
 
 
 def wavy(amplitude, length):

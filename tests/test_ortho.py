@@ -17,12 +17,12 @@ from pyproj import CRS, Transformer
 from cli_cases import run, snapshot
 from geoid_cases import make_geoid
 from georeg.grid import Grid
-from georeg.nodes import surface_nodes
 from georeg.ortho.ground import Terrain
 from georeg.ortho.mapping import OrthoMapping
 from georeg.ortho.outputs import detail, open_ground
 from georeg.ortho.sensor import Sensor
 from georeg.ortho.stretch import stretch
+from georeg.resampling.nodes import surface_nodes
 from georeg.settings import OrthoSettings
 from ortho_cases import (
     DRIFT,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from georeg.matching.protocol import Surfaces
-from georeg.peaks import detour, read_peaks
+from georeg.search.peaks import detour, read_peaks
 
 RADIUS = 12
 

@@ -12,11 +12,11 @@ from pyproj import CRS
 import rasters
 from georeg.crs import CrsPath, parse_crs
 from georeg.errors import InputError
-from georeg.footprint import footprint
-from georeg.georef import AffineGeoref
-from georeg.placing import Places, place
+from georeg.inputs.georef import AffineGeoref
+from georeg.pairing.footprint import footprint
+from georeg.pairing.placing import Places, place
+from georeg.pairing.scene import open_scene, reference_georef
 from georeg.raster import Raster
-from georeg.scene import open_scene, reference_georef
 from georeg.settings import Settings
 
 

@@ -18,7 +18,7 @@ from pyproj import CRS, Transformer
 
 import scenes
 from georeg.errors import GeoregError, InputError, PointsError, SettingsError
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.matches import Matches
 from georeg.writers.points import PointTable, formats, read_points, write_points
 

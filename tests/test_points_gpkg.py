@@ -21,7 +21,7 @@ import gdal_judges as judges
 import scenes
 from fit_cases import TRUE, fit_file
 from georeg.errors import GeoregError
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.matches import Matches
 from georeg.writers.points import PointTable, read_points, write_points
 from georeg.writers.sides import Sides, open_side

@@ -25,7 +25,7 @@ import gdal_ctypes
 import gdal_judges as judges
 import scenes
 from georeg.errors import GeoregError, InputError, PointsError, SettingsError
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.writers.points import PointTable, read_points, write_points
 from georeg.writers.sides import Sides, open_side
 

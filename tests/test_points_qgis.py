@@ -14,7 +14,7 @@ import pytest
 from affine import Affine
 
 import scenes
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.matches import Matches
 from georeg.writers.points import PointTable, write_points
 from georeg.writers.sides import Sides, open_side

@@ -14,9 +14,9 @@ import rasterio
 
 import rasters
 import scenes
-from georeg.echo import Echo
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
+from georeg.imagery.echo import Echo
 from georeg.radiometry import Radiometry, default_bands, fit_radiometry
 from georeg.raster import Pixels, Raster
 from looks import SHAPE, backscatter, look, terrain

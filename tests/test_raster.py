@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from rasterio.enums import Resampling
 
 import rasters
-from georeg import blocks
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
+from georeg.inputs import blocks
 from georeg.raster import Raster
 
 WHOLE = Window(0, 0, 60, 40)
@@ -117,7 +117,7 @@ import numpy as np
 from georeg.grid import Window
 from georeg.radiometry import Radiometry, fit_radiometry
 from georeg.raster import Raster
-from georeg.views import View
+from georeg.pairing.views import View
 def peak():
     # Not getrusage: its peak starts with that of the process that started this one.
     status = open("/proc/self/status").read()

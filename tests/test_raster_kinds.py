@@ -18,10 +18,10 @@ from scipy.io import netcdf_file
 
 import rasters
 from georeg.errors import InputError
-from georeg.georef import AffineGeoref, GcpGeoref
 from georeg.grid import Window
+from georeg.inputs.georef import AffineGeoref, GcpGeoref
+from georeg.pairing.scene import open_scene
 from georeg.raster import Raster
-from georeg.scene import open_scene
 from georeg.settings import Settings
 
 FORMATS = [

@@ -15,11 +15,11 @@ import scenes
 from georeg.errors import InputError
 from georeg.grid import Window
 from georeg.matching.protocol import TileBatch
+from georeg.pairing.reading import each_batch
+from georeg.pairing.views import View
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
-from georeg.reading import each_batch
 from georeg.tiling import TilePair
-from georeg.views import View
 
 SIDE = 64
 

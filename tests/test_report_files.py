@@ -16,11 +16,11 @@ from cli_cases import FAST, pair, run, snapshot
 from georeg.align import measure
 from georeg.alignment import told, write_report
 from georeg.errors import InputError
+from georeg.pairing.scene import open_scene
 from georeg.report import plots
 from georeg.report.page import read_page
 from georeg.report.pictures import CLOSE, SIDE, Picture, take_pictures
 from georeg.report.rereading import look_again, read_report
-from georeg.scene import open_scene
 from georeg.settings import Settings
 from georeg.textfile import write_json
 

@@ -9,12 +9,12 @@ import pytest
 from affine import Affine
 
 import scenes
-from georeg import guessing
 from georeg.align import Alignment, measure
 from georeg.choosing import choice_for, team_of
 from georeg.matching.running import pick_devices
-from georeg.scene import open_scene
-from georeg.searching import Search, angle_and_scale, similarity
+from georeg.pairing.scene import open_scene
+from georeg.search import guessing
+from georeg.search.searching import Search, angle_and_scale, similarity
 from georeg.settings import Settings
 
 SHAPE = (420, 480)

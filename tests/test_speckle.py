@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from georeg.speckle import calm, local_moments, speckle_spread
+from georeg.imagery.speckle import calm, local_moments, speckle_spread
 
 
 @pytest.mark.parametrize("looks", [1, 4, 16])

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georeg.matching.protocol import TilePoints
-from georeg.thinning import thinned
-from georeg.tiepoints import TiePoints, enough
+from georeg.search.thinning import thinned
+from georeg.search.tiepoints import TiePoints, enough
 
 
 def points(xy: np.ndarray, score: np.ndarray) -> TilePoints:

@@ -7,7 +7,7 @@ from rasterio.warp import reproject
 
 from georeg.errors import SettingsError
 from georeg.raster import Raster
-from georeg.validity import as_declared, as_stored, avoid, nudged
+from georeg.resampling.validity import as_declared, as_stored, avoid, nudged
 from georeg.warping import WarpOptions, layout_of
 from georeg.writers.geotiff import shift_only, write_warped
 from warp_cases import AT, centres, grid, holes, produce, run, save, shift, similarity, texture

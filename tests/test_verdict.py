@@ -15,17 +15,18 @@ from pyproj import CRS
 
 import scenes
 import tie_points as tp
-from georeg import criteria, transforms
-from georeg.checking import Check
+from georeg import transforms
 from georeg.crs import CrsPath, in_metres
-from georeg.frame import Frame
-from georeg.georef import AffineGeoref
 from georeg.grid import Grid
-from georeg.locating import Start
+from georeg.inputs.georef import AffineGeoref
+from georeg.judging import criteria
+from georeg.judging.checking import Check
 from georeg.neighbours import BLOCK
+from georeg.pairing.frame import Frame
+from georeg.search.locating import Start
+from georeg.search.tiepoints import TiePoints
 from georeg.settings import Settings
 from georeg.textfile import finite
-from georeg.tiepoints import TiePoints
 from georeg.transforms import Transform
 from georeg.verdict import Verdict, judge, no_verdict
 

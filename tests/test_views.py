@@ -15,11 +15,11 @@ import rasters
 import scenes
 from georeg.crs import CrsPath
 from georeg.grid import Window
+from georeg.pairing.scene import open_scene
+from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, fit_radiometry
 from georeg.raster import Raster
-from georeg.scene import open_scene
 from georeg.settings import Settings
-from georeg.views import View
 
 
 def blobs(shape: tuple[int, int], at: np.ndarray, sigma: float) -> np.ndarray:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from georeg import voting
 from georeg.matching.protocol import Array, Image, Surfaces
-from georeg.voting import Vote, log_likelihood, vote
+from georeg.search import voting
+from georeg.search.voting import Vote, log_likelihood, vote
 
 PIVOT = (256.0, 256.0)
 STEP, RADIUS = 4.0, 20

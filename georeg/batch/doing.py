@@ -33,11 +33,11 @@ from georeg.batch.records import (
 from georeg.crs import CrsPath
 from georeg.errors import EXIT_REFUSED, GeoregError, OutputError, SettingsError
 from georeg.fitfile import load_fit
-from georeg.georef import AffineGeoref
 from georeg.grid import outline
+from georeg.inputs.georef import AffineGeoref
+from georeg.pairing.scene import reference_georef
 from georeg.provenance import versions
 from georeg.raster import Raster
-from georeg.scene import reference_georef
 from georeg.settings import OutputSettings
 from georeg.writers.place import exists, is_virtual
 from georeg.writers.points import PointTable, write_points

@@ -4,7 +4,7 @@ A matcher of this kind says what a place looks like (`features`, `phases`); here
 templates and compared with every place within reach, as multi-channel correlation by FFT (Dubout
 and Fleuret, ECCV 2012; Henriques et al., IEEE TPAMI 37(3), 2015) with masked normalisation (see
 correlation.py), forward and backward (Kalal et al., ICPR 2010). Where single templates can't
-decide, the engine pools their surfaces (see georeg/voting.py).
+decide, the engine pools their surfaces (see georeg/search/voting.py).
 """
 
 from __future__ import annotations

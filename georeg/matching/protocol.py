@@ -86,8 +86,8 @@ class Surfaces:
         structure: (K, 2) logarithm of how much there is to compare in a template: on the side that
             shows less of it, and on the other; None if that isn't known.
         reliability: what makes a template's best place likely: log odds of all, and per deviation
-            of lead, per unit of each of `structure`; see georeg/peaks.py, whose own ones are taken
-            if None.
+            of lead, per unit of each of `structure`; see georeg/search/peaks.py, whose own ones are
+            taken if None.
     """
 
     tile: Index

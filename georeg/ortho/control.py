@@ -7,11 +7,11 @@ import math
 import numpy as np
 
 from georeg.errors import PointsError
+from georeg.judging.stating import Accuracy
 from georeg.ortho.bias import BiasFit, fit_bias
 from georeg.ortho.gcps import Gcps
 from georeg.ortho.sensor import Sensor
 from georeg.settings import Settings
-from georeg.stating import Accuracy
 from georeg.verdict import Verdict, no_verdict
 
 _LEAST = 3  # GCPs

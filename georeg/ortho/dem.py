@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
 
-from georeg import blocks
 from georeg.crs import crs_name, turn, wrap_longitude
 from georeg.errors import InputError
 from georeg.grid import Grid, Window
-from georeg.opening import with_vertical_crs
+from georeg.inputs import blocks
+from georeg.inputs.opening import with_vertical_crs
 from georeg.ortho.vertical import Vertical, vertical_of
 from georeg.raster import Image, Mask, Raster
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from georeg.checking import Check, check_alignment
 from georeg.errors import PointsError
 from georeg.fitting import Fit
 from georeg.folding import Folding
-from georeg.locating import Start, locate, survey
+from georeg.judging.checking import Check, check_alignment
 from georeg.matching.team import Team
 from georeg.ortho.bias import matrix_of
 from georeg.ortho.refine import Refined, identity
 from georeg.ortho.sensor import Sensor
-from georeg.scene import Scene
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start, locate, survey
+from georeg.search.tiepoints import TiePoints
+from georeg.search.tracking import fit_points
 from georeg.settings import Settings
-from georeg.tiepoints import TiePoints
-from georeg.tracking import fit_points
 from georeg.verdict import Verdict, judge
 
 Array = npt.NDArray[np.float64]

@@ -24,7 +24,6 @@ from georeg.errors import SettingsError
 from georeg.grid import Grid
 from georeg.matches import Matches
 from georeg.matching.team import Team
-from georeg.nodes import Mapping
 from georeg.ortho import reporting
 from georeg.ortho.bias import BiasFit, absorb
 from georeg.ortho.control import by_gcps
@@ -46,9 +45,10 @@ from georeg.ortho.rpcfiles import check_beside, check_sidecar, need_rpc, write_r
 from georeg.ortho.sensor import Sensor
 from georeg.ortho.stretch import limited
 from georeg.outgrid import output_grid
+from georeg.pairing.scene import Scene, open_scene
 from georeg.provenance import raster_tags
 from georeg.raster import Raster
-from georeg.scene import Scene, open_scene
+from georeg.resampling.nodes import Mapping
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import Name, name_of, write_json
 from georeg.verdict import Verdict, no_verdict

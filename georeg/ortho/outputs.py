@@ -16,7 +16,6 @@ from pyproj.database import query_utm_crs_info
 
 from georeg.crs import CrsPath, turn, wrap_longitude
 from georeg.errors import InputError, SettingsError
-from georeg.footprint import lattice
 from georeg.grid import Grid, outline
 from georeg.ortho.dem import MEGABYTE, open_dem
 from georeg.ortho.ground import Ground, Level, Terrain
@@ -24,6 +23,7 @@ from georeg.ortho.sensor import Sensor
 from georeg.ortho.stretch import FLAGGED, places, stretch
 from georeg.ortho.vertical import WGS84
 from georeg.outgrid import check_fine_enough
+from georeg.pairing.footprint import lattice
 from georeg.raster import Header, Raster
 from georeg.settings import OrthoSettings
 

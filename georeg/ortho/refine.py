@@ -16,17 +16,17 @@ import numpy.typing as npt
 
 from georeg import transforms
 from georeg.errors import InputError, PointsError
-from georeg.frame import Frame
-from georeg.locating import Start, from_matrix, locate, survey
 from georeg.matching.team import Team
 from georeg.neighbours import robust_weights
 from georeg.ortho.bias import BiasFit, fit_bias, largest_difference, nothing
 from georeg.ortho.gcps import Gcps
 from georeg.ortho.sensor import Sensor
 from georeg.ortho.ties import Ties, collect
-from georeg.scene import Scene
+from georeg.pairing.frame import Frame
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start, from_matrix, locate, survey
+from georeg.search.tracking import track
 from georeg.settings import Settings
-from georeg.tracking import track
 from georeg.transforms import Transform
 from georeg.verdict import why_nothing
 

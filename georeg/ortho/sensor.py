@@ -30,7 +30,7 @@ _STEEPEST = 0.8  # how much the ground may rise along the ray per metre of heigh
 
 @dataclass(frozen=True, eq=False)
 class Sensor:
-    """Where pixels of a sensor's image lie on the map, and back. A `georeg.georef.Georef`.
+    """Where pixels of a sensor's image lie on the map, and back. A `georeg.inputs.georef.Georef`.
 
     Attributes:
         rpc: the vendor's model.

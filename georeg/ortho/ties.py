@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from georeg.frame import Frame
 from georeg.ortho.sensor import Sensor
-from georeg.tiepoints import TiePoints
+from georeg.pairing.frame import Frame
+from georeg.search.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 

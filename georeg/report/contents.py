@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.coverage import coverage
 from georeg.crs import crs_name
 from georeg.explaining import Decision
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
+from georeg.judging.coverage import coverage
 from georeg.outcome import Outcome
 from georeg.radiometry import Radiometry
 from georeg.raster import Raster

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.grid import Window
-from georeg.scene import Scene
+from georeg.pairing.scene import Scene
+from georeg.pairing.views import View
 from georeg.transforms import Transform
-from georeg.views import View
 
 Array = npt.NDArray[np.float64]
 Grey = npt.NDArray[np.uint8]

@@ -10,13 +10,13 @@ from affine import Affine
 
 from georeg import transforms
 from georeg.errors import InputError, SettingsError
-from georeg.georef import AffineGeoref
 from georeg.grid import Grid
+from georeg.inputs.georef import AffineGeoref
+from georeg.pairing.scene import Scene, open_scene
 from georeg.report.contents import FORMAT, VERSION
 from georeg.report.facts import gather
 from georeg.report.page import read_page
 from georeg.report.pictures import Pictures, take_pictures
-from georeg.scene import Scene, open_scene
 from georeg.settings import Settings
 from georeg.textfile import is_page, read_json, read_text
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.matching.protocol import Matcher, Surfaces, TileBatch
-from georeg.peaks import leads
+from georeg.search.peaks import leads
 from georeg.training.samples import Samples
 
 Array = npt.NDArray[np.float64]

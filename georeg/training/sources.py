@@ -25,8 +25,8 @@ from pyproj import CRS
 from georeg.align import measure
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Grid, Window
+from georeg.pairing.scene import reference_georef
 from georeg.raster import Raster
-from georeg.scene import reference_georef
 from georeg.settings import Settings
 from georeg.textfile import write_bytes
 

@@ -1,7 +1,7 @@
 """How well dense features tell where templates lie: what training lowers.
 
 The likelihood of each template's true place among all within reach, as the engine pools it (see
-georeg/voting.py): a template may be plainly wrong, and then counts for no more than that. A
+georeg/search/voting.py): a template may be plainly wrong, and then counts for no more than that. A
 cross-entropy against a bump at the true place was tried, too: it asks of hopeless templates what
 they can't know, and so of all of them to be vague (benchmarks/results/embedded.md).
 """

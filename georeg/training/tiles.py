@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from georeg.grid import Window
 from georeg.matching.protocol import Matcher, Surfaces, TileBatch, TilePoints
-from georeg.peaks import read_peaks
+from georeg.search.peaks import read_peaks
 from georeg.tiling import TilePair, plan
 from georeg.training.truth import TruePair, project
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from georeg.align import Alignment, measure
 from georeg.grid import Grid
-from georeg.scene import reference_georef
+from georeg.pairing.scene import reference_georef
 from georeg.settings import Settings
 from georeg.training.truth import TruePair
 

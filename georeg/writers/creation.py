@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from georeg.errors import SettingsError
-from georeg.validity import Layout
+from georeg.resampling.validity import Layout
 
 DRIVERS = ("COG", "GTiff")
 _TILE_BYTES = 16 * 2**20

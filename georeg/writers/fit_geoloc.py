@@ -20,9 +20,9 @@ import rasterio.shutil
 from georeg.crs import CrsPath
 from georeg.errors import InputError, OutputError
 from georeg.grid import Window
-from georeg.nodes import Nodes, sample_nodes
-from georeg.opening import GDAL_ERRORS
+from georeg.inputs.opening import GDAL_ERRORS
 from georeg.raster import Raster
+from georeg.resampling.nodes import Nodes, sample_nodes
 from georeg.textfile import prepared
 from georeg.writers.arrays import write_arrays
 from georeg.writers.fits import FitExport

@@ -26,7 +26,7 @@ from scipy.ndimage import distance_transform_edt
 from georeg.crs import CrsPath, metres_per_unit
 from georeg.errors import InputError
 from georeg.grid import Window, apply_affine, outline
-from georeg.nodes import Nodes, sample_nodes
+from georeg.resampling.nodes import Nodes, sample_nodes
 from georeg.writers.arrays import write_arrays
 from georeg.writers.fits import FitExport
 from georeg.writers.pipelines import conversion, pipeline, quoted, to_reference

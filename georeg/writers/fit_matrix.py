@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from georeg.crs import crs_name
 from georeg.errors import InputError
-from georeg.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref
 from georeg.textfile import write_text
 from georeg.writers.fits import FitExport, is_affine, map_matrix, scaled, square
 

@@ -19,7 +19,7 @@ from rasterio.control import GroundControlPoint
 from georeg import transforms
 from georeg.errors import InputError, PointsError
 from georeg.fitfile import FitFile
-from georeg.georef import GcpGeoref
+from georeg.inputs.georef import GcpGeoref
 from georeg.raster import Header
 
 log = logging.getLogger(__name__)

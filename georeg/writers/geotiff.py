@@ -13,9 +13,9 @@ from rasterio.windows import Window as RioWindow
 
 from georeg.errors import SettingsError
 from georeg.grid import Grid
-from georeg.nodes import Mapping as PixelMapping
 from georeg.raster import Raster
-from georeg.validity import Layout, as_declared
+from georeg.resampling.nodes import Mapping as PixelMapping
+from georeg.resampling.validity import Layout, as_declared
 from georeg.warping import (
     Block,
     WarpOptions,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pyproj import CRS
 
 from georeg.crs import CrsPath, metres_per_unit, parse_crs
-from georeg.georef import Georef
+from georeg.inputs.georef import Georef
 from georeg.writers.points import PointTable
 from georeg.writers.sides import Side, Sides
 

@@ -17,7 +17,7 @@ from rasterio.windows import Window as RioWindow
 
 from georeg.errors import OutputError
 from georeg.grid import Grid, Window
-from georeg.validity import Layout
+from georeg.resampling.validity import Layout
 from georeg.warping import Block
 from georeg.writers.creation import is_sparse, largest_value
 from georeg.writers.gcps import Gcps

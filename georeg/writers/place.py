@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import rasterio.shutil
 
 from georeg.errors import GeoregError, OutputError, SettingsError
-from georeg.opening import GDAL_ERRORS, check_memory, check_name
+from georeg.inputs.opening import GDAL_ERRORS, check_memory, check_name
 from georeg.textfile import followed, replace_file, same_file, unspeakable
 
 # What GDAL looks for beside a raster, and SQLite beside a GeoPackage that another program has open:

@@ -11,7 +11,7 @@ from pyproj import CRS
 from georeg import transforms
 from georeg.crs import CrsPath, crs_name, parse_crs
 from georeg.errors import InputError, PointsError
-from georeg.georef import Georef
+from georeg.inputs.georef import Georef
 from georeg.writers.points import PointTable
 from georeg.writers.sides import Side, Sides
 

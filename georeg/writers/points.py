@@ -21,7 +21,7 @@ from pyproj import CRS
 from georeg import writers
 from georeg.crs import CrsPath, parse_crs
 from georeg.errors import PointsError, SettingsError
-from georeg.georef import Georef
+from georeg.inputs.georef import Georef
 from georeg.matches import Matches
 from georeg.textfile import Name, name_of
 from georeg.writers.sides import Side, Sides, needed

@@ -20,7 +20,7 @@ from typing import Any
 from affine import Affine
 
 from georeg.errors import PointsError
-from georeg.georef import AffineGeoref, Georef
+from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.textfile import read_text, write_text
 from georeg.writers.points import PointTable
 from georeg.writers.records import from_records, number_text

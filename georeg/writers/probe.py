@@ -14,8 +14,8 @@ import numpy.typing as npt
 import rasterio
 
 from georeg.errors import OutputError, SettingsError
-from georeg.opening import GDAL_ERRORS
-from georeg.validity import Layout
+from georeg.inputs.opening import GDAL_ERRORS
+from georeg.resampling.validity import Layout
 from georeg.writers.cog import make_cog
 from georeg.writers.creation import tile_size
 from georeg.writers.pixels import Target

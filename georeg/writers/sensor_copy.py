@@ -10,7 +10,7 @@ import rasterio.shutil
 from rasterio.rpc import RPC
 
 from georeg.raster import Raster
-from georeg.validity import Layout
+from georeg.resampling.validity import Layout
 from georeg.writers.creation import gtiff_options
 from georeg.writers.place import placed, writing
 from georeg.writers.tiff import check_whole

@@ -14,8 +14,8 @@ from pyproj import CRS
 from georeg.crs import parse_crs
 from georeg.errors import SettingsError
 from georeg.fitfile import FitFile
-from georeg.georef import AffineGeoref, Georef
 from georeg.grid import outline
+from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.raster import Header, Raster
 from georeg.textfile import Name, name_of
 

@@ -15,7 +15,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.io import MemoryFile
 
-from georeg.opening import GDAL_ERRORS
+from georeg.inputs.opening import GDAL_ERRORS
 from georeg.raster import Raster
 from georeg.writers.place import writing
 

@@ -23,7 +23,7 @@ from georeg.matching.networks.states import made
 
 CHANNELS = mind.CHANNELS + orientation.CHANNELS
 UNTRAINED = (-0.17, 1.44, 0.0, 0.0)
-"""Log odds of tie points, as georeg/peaks.py has them for the structural matcher."""
+"""Log odds of tie points, as georeg/search/peaks.py has them for the structural matcher."""
 
 _LIGHT = 2  # channels: brightness against the surroundings, and local contrast
 _AROUND = 8  # pixels of the grid on which the surroundings are averaged

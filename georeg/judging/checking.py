@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.astray import Astray, find_astray
-from georeg.locating import Start
+from georeg.judging.astray import Astray, find_astray
+from georeg.judging.overlaid import Smoothed, look_smoothed
 from georeg.matching.protocol import Surfaces
 from georeg.matching.team import Team
-from georeg.overlaid import Smoothed, look_smoothed
-from georeg.reading import each_batch
-from georeg.scene import Scene
+from georeg.pairing.reading import each_batch
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start
+from georeg.search.voting import SEPARATE
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
-from georeg.voting import SEPARATE
 
 Array = npt.NDArray[np.float64]
 

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from georeg import guessing, transforms
+from georeg import transforms
 from georeg.matching.team import Team
-from georeg.scene import Scene
-from georeg.searching import angle_and_scale, level, scaled
+from georeg.pairing.scene import Scene
+from georeg.search import guessing
+from georeg.search.searching import angle_and_scale, level, scaled
 from georeg.settings import Settings
 from georeg.transforms import Transform
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.grid import Window
-from georeg.nodes import Mapping, Nodes, sample_nodes, sampling_ratio
 from georeg.radiometry import Radiometry
 from georeg.raster import Image, Mask, Pixels, Raster
+from georeg.resampling.nodes import Mapping, Nodes, sample_nodes, sampling_ratio
 
 _TOLERANCE = 0.02  # source pixels; a fraction of what a matcher can tell
 _NOWHERE = np.float32(-1e6)

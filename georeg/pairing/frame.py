@@ -17,9 +17,9 @@ from shapely.affinity import scale
 
 from georeg.crs import CrsPath, metres_per_unit
 from georeg.errors import InputError, NoOverlapError
-from georeg.footprint import far_apart, footprint, gap, lattice
-from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Grid, Window
+from georeg.inputs.georef import AffineGeoref, Georef
+from georeg.pairing.footprint import far_apart, footprint, gap, lattice
 
 Array = npt.NDArray[np.float64]
 

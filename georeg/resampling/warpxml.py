@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from georeg.errors import SettingsError
 from georeg.grid import Window
-from georeg.nodes import Nodes
-from georeg.validity import Layout, Prepared
+from georeg.resampling.nodes import Nodes
+from georeg.resampling.validity import Layout, Prepared
 
 # georeg's name -> GDAL's name in a VRT, and the kernel's radius in pixels.
 _METHODS = {

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from georeg.grid import Window
 from georeg.matching.protocol import Surfaces, TileBatch, TilePoints
 from georeg.matching.team import Team
-from georeg.scene import Scene
+from georeg.pairing.scene import Scene
+from georeg.pairing.views import View
+from georeg.search.voting import Vote, climb, vote
 from georeg.tiling import LONGEST, SIDE, coarsest
-from georeg.views import View
-from georeg.voting import Vote, climb, vote
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]

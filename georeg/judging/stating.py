@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from georeg.astray import Astray
-from georeg.checking import HIT
-from georeg.expecting import expected_errors
 from georeg.fitting import Fit
-from georeg.independence import allowance
-from georeg.tiepoints import TiePoints
+from georeg.judging.astray import Astray
+from georeg.judging.checking import HIT
+from georeg.judging.expecting import expected_errors
+from georeg.judging.independence import allowance
+from georeg.search.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.thinning import best_of_cells
+from georeg.search.thinning import best_of_cells
 
 Array = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.header import Header
+from georeg.inputs.header import Header
 
 _ALPHA = 4  # 1-based; after red, green and blue
 _SCALES = {"uint8": 1.0, "uint16": 257.0}  # of alpha bands, to 255

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from georeg.locating import Start
 from georeg.matching.protocol import Matcher, Surfaces, TilePoints
 from georeg.matching.team import Team
 from georeg.neighbours import BLOCK
-from georeg.peaks import read_peaks
-from georeg.reading import each_batch
-from georeg.scene import Scene
-from georeg.thinning import CELL, thinned
-from georeg.tiepoints import TiePoints, no_points
+from georeg.pairing.reading import each_batch
+from georeg.pairing.scene import Scene
+from georeg.search.locating import Start
+from georeg.search.peaks import read_peaks
+from georeg.search.thinning import CELL, thinned
+from georeg.search.tiepoints import TiePoints, no_points
+from georeg.search.voting import vote
 from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
-from georeg.voting import vote
 
 Progress = Callable[[float], None]
 

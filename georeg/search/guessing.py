@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 
 from georeg.matching.team import Team
-from georeg.scene import Scene
-from georeg.searching import Array, Guess, Search, angle_and_scale, better, similarity
+from georeg.pairing.scene import Scene
+from georeg.search.searching import Array, Guess, Search, angle_and_scale, better, similarity
 from georeg.tiling import SIDE
 
 _ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side

@@ -16,19 +16,19 @@ from affine import Affine
 from pyproj import CRS
 from shapely import Polygon
 
-from georeg.compression import STRONG, blockiness
 from georeg.crs import ballpark_warning, parse_crs, to_lonlat
 from georeg.errors import InputError, SettingsError
-from georeg.frame import Frame, build_frame
-from georeg.georef import AffineGeoref, Georef
 from georeg.grid import Window, outline
-from georeg.placing import SensorPlace, place, place_reference
+from georeg.imagery.compression import STRONG, blockiness
+from georeg.inputs.georef import AffineGeoref, Georef
+from georeg.pairing.frame import Frame, build_frame
+from georeg.pairing.placing import SensorPlace, place, place_reference
+from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, default_bands, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
 from georeg.tiling import SIDE
 from georeg.transforms import Transform
-from georeg.views import View
 
 Array = npt.NDArray[np.float64]
 

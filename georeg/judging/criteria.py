@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from georeg.checking import Check
-from georeg.locating import LEAD
-from georeg.overlaid import Smoothed
+from georeg.judging.checking import Check
+from georeg.judging.overlaid import Smoothed
+from georeg.search.locating import LEAD
 
 LEAST_POINTS = 6  # inliers
 _LEAST_COVERAGE = 0.06

@@ -17,12 +17,12 @@ from scipy.spatial import cKDTree
 from georeg.errors import PointsError
 from georeg.fitting import Fit, fit_transform
 from georeg.folding import BLOCKS
-from georeg.levels import USUAL, Progress, match_level, plan_level
-from georeg.locating import LEAD, Start
 from georeg.matching.team import Team
-from georeg.scene import Scene
+from georeg.pairing.scene import Scene
+from georeg.search.levels import USUAL, Progress, match_level, plan_level
+from georeg.search.locating import LEAD, Start
+from georeg.search.tiepoints import COLUMNS, MANY, PREDICT, TiePoints, enough, no_points, some
 from georeg.settings import USUAL_TILES, Settings
-from georeg.tiepoints import COLUMNS, MANY, PREDICT, TiePoints, enough, no_points, some
 from georeg.tiling import RATIO, SIDE, TilePair, level_factors
 from georeg.transforms import Transform
 

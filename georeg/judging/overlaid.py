@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from georeg.locating import from_matrix
 from georeg.matching.team import Team
-from georeg.scene import Scene
-from georeg.searching import Search, scaled
+from georeg.pairing.scene import Scene
+from georeg.search.locating import from_matrix
+from georeg.search.searching import Search, scaled
 from georeg.tiling import SIDE
 from georeg.transforms import Transform
 

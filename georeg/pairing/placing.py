@@ -13,8 +13,8 @@ from pyproj import CRS
 
 from georeg.crs import CrsPath, crs_name, turn
 from georeg.errors import InputError
-from georeg.georef import AffineGeoref, Georef
 from georeg.grid import outline
+from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.raster import Raster
 from georeg.settings import Settings
 

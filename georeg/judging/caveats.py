@@ -7,13 +7,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from georeg import criteria
-from georeg.astray import Astray
-from georeg.checking import HIT, RADIUS, Check
-from georeg.frame import Frame
-from georeg.locating import Start
-from georeg.stating import Accuracy, Expected
-from georeg.tiepoints import TiePoints
+from georeg.judging import criteria
+from georeg.judging.astray import Astray
+from georeg.judging.checking import HIT, RADIUS, Check
+from georeg.judging.stating import Accuracy, Expected
+from georeg.pairing.frame import Frame
+from georeg.search.locating import Start
+from georeg.search.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
 

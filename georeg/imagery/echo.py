@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from georeg import speckle
-from georeg.modality import in_decibels
+from georeg.imagery import speckle
+from georeg.imagery.modality import in_decibels
 from georeg.raster import Image, Mask, Pixels
 
 _KNEE = 4.0  # times the median intensity

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.locating import Start
+from georeg.search.locating import Start
 
 Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.errors import SettingsError
-from georeg.header import EXACT
+from georeg.inputs.header import EXACT
 from georeg.raster import Header
 
 Mask = npt.NDArray[np.bool_]

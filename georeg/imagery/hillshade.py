@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from georeg.crs import metres_per_unit
-from georeg.georef import Georef
-from georeg.speckle import local_moments
+from georeg.imagery.speckle import local_moments
+from georeg.inputs.georef import Georef
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

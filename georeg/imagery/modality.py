@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from georeg.header import Header
+from georeg.imagery.speckle import local_moments, local_spread
+from georeg.inputs.header import Header
 from georeg.raster import Pixels
-from georeg.speckle import local_moments, local_spread
 
 _UNITS = {
     "dem": {"m", "metre", "meter", "metres", "meters", "ft", "foot", "feet", "us survey foot"},

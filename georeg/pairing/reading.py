@@ -11,8 +11,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from georeg.matching.protocol import Image, Mask, TileBatch
+from georeg.pairing.views import View
 from georeg.tiling import TilePair
-from georeg.views import View
 
 T = TypeVar("T", covariant=True)
 Progress = Callable[[float], None]

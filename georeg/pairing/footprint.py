@@ -10,8 +10,8 @@ from shapely.geometry.base import BaseGeometry
 
 from georeg.crs import CrsPath, metres_per_unit, to_lonlat, turn
 from georeg.errors import NoOverlapError
-from georeg.georef import Georef
 from georeg.grid import outline
+from georeg.inputs.georef import Georef
 
 Array = npt.NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from pyproj.exceptions import CRSError
 
 from georeg.crs import turn, wrap_longitude
 from georeg.errors import InputError
-from georeg.georef import AffineGeoref, GcpGeoref, Georef
 from georeg.grid import Grid, outline
+from georeg.inputs.georef import AffineGeoref, GcpGeoref, Georef
 
 EXACT = 2**53  # beyond, not every whole number is a float
 _FARTHEST = 1e12  # map units: no ground is that far from the origin of its CRS

@@ -1,0 +1,4 @@
+"""What blocks of an output need: where each pixel comes from, and which are valid.
+
+`georeg.warping` makes them.
+"""
