@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyproj import CRS
 
@@ -105,6 +105,7 @@ def test_round_trip_of_anything(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(points=st.lists(st.tuples(pixel, pixel, number, number), min_size=4, max_size=9))
+@example(points=[(0, 0, 0, 0)] * 4 + [(0, 0, -3545713, -4306814), (51, 36, 0, 0)])  # on a line
 def test_round_trip_of_gcps(sides: Sides, tmp_path: Path, points: Any) -> None:
     """To the last bit, and the pixels of the copy are those of the raster."""
     xy = np.array(points)

@@ -111,7 +111,7 @@ def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) 
         hint = f": name one of its subdatasets, e.g. {subdataset}" if subdataset else ""
         raise InputError(f"{name} has no bands{hint}")
     _check_length(name, dataset)
-    crs = crs if crs is not None else _crs(name, dataset)
+    crs = crs if crs is not None else crs_of(name, dataset)
     # A mask that is neither nothing nor nodata is alpha or a mask band.
     flags = [{flag.name for flag in band} for band in dataset.mask_flag_enums]
     kept = [
@@ -237,7 +237,12 @@ def _check_transform(name: str, transform: Affine, shape: tuple[int, int]) -> No
         )
 
 
-def _crs(name: str, dataset: Any) -> CRS | None:
+def crs_of(name: str, dataset: Any) -> CRS | None:
+    """The CRS of an open rasterio dataset: that of its GCPs if these are its georeference.
+
+    Raises:
+        InputError: PROJ can't read it.
+    """
     gcps, gcp_crs = dataset.gcps
     own = dataset.crs
     crs = gcp_crs or own if gcps and dataset.transform == Affine.identity() else own

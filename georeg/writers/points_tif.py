@@ -14,6 +14,8 @@ from typing import Any
 
 from georeg.crs import parse_crs
 from georeg.errors import PointsError
+from georeg.inputs.header import crs_of
+from georeg.inputs.opening import open_dataset
 from georeg.raster import Raster
 from georeg.writers.gcps import MOST, Gcps
 from georeg.writers.geotiff import WriteOptions, embed_gcps
@@ -51,15 +53,15 @@ def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True)
 
 
 def read(path: str, sides: Sides) -> PointTable:
-    """Read the GCPs of a raster.
+    """Read the GCPs of a raster, also such as can't be its georeference.
 
     Raises:
         InputError: the file is missing or unreadable.
         PointsError: it holds no GCPs.
     """
-    with Raster(path) as raster:
-        gcps, crs = raster.dataset().gcps
-        apart = raster.dataset().tags(ns="GEOREG").get(_APART)
+    with open_dataset(path) as dataset:
+        gcps, crs = dataset.gcps
+        apart = dataset.tags(ns="GEOREG").get(_APART)
         records: list[tuple[str, dict[str, Any]]] = [
             (
                 f"GCP {number}",
@@ -76,5 +78,5 @@ def read(path: str, sides: Sides) -> PointTable:
         ]
         if not records:
             raise PointsError(f"{path} holds no GCPs")
-        text = crs_text(raster.header.crs) if crs else None
+        text = crs_text(crs_of(path, dataset)) if crs else None
     return from_records(records, path, text)
