@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import rasterio
 from pyproj import Transformer
+from rasterio._err import CPLE_OutOfMemoryError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.env import get_gdal_config
+from rasterio.errors import RasterioIOError
 from rasterio.warp import reproject
 
 from georeg.errors import SettingsError
@@ -343,6 +345,17 @@ def test_progress_of_cancelling_stops_threads(tmp_path):
         next(blocks)
         blocks.close()
         assert not [t for t in threading.enumerate() if t.name.startswith("georeg-warp")]
+
+
+def test_lack_of_memory_is_no_fault_of_the_raster(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.tif", np.ones((100, 100), "uint8"))
+
+    def full(*_):
+        raise RasterioIOError("Read failed") from CPLE_OutOfMemoryError(3, 2, "cannot allocate")
+
+    monkeypatch.setattr("georeg.warping._resample", full)
+    with gdal_env(), Raster(path) as raster, pytest.raises(MemoryError, match="cannot allocate"):
+        next(warp(raster, grid(100, 100), shift(0, 0)))
 
 
 # Where the mapping ends
