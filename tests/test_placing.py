@@ -17,6 +17,7 @@ from georeg.pairing.footprint import footprint
 from georeg.pairing.placing import Places, place
 from georeg.pairing.scene import open_scene, reference_georef
 from georeg.raster import Raster
+from georeg.search.searching import level
 from georeg.settings import Settings
 
 
@@ -181,6 +182,24 @@ def test_a_band_that_is_not_there(tmp_path: Path, side: str) -> None:
         open_scene(moving, reference, settings),
     ):
         pass
+
+
+@pytest.mark.parametrize("shape", [(3000, 3000), (9000, 300)])
+def test_level_0_is_read_once(
+    tmp_path: Path, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files without overviews are decoded for every look at it otherwise; of strips, too."""
+    names = [rasters.write(tmp_path / f"{k}.tif", rasters.ramp(shape, "uint16")) for k in "mr"]
+    with open_scene(names[0], names[1], Settings()) as scene:
+        window, factor, _ = level(scene)
+        assert factor == pytest.approx(3000 / 1024)
+
+        def decode(*_: object) -> None:
+            raise AssertionError("read again")
+
+        monkeypatch.setattr(Raster, "_gather", decode)
+        for view in (scene.moving_view(), scene.reference_view()):
+            assert view.look(window, factor)[1].any()
 
 
 def test_too_small(tmp_path: Path, reference: str) -> None:

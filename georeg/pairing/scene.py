@@ -27,7 +27,7 @@ from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, bands_of, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
-from georeg.tiling import SIDE
+from georeg.tiling import SIDE, coarsest
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -259,7 +259,7 @@ def _keep_overviews(
     Returns:
         The part of the moving raster and of the reference that matters; None for all of it.
     """
-    level = max(frame.grid.shape) / SIDE
+    level = min(max(frame.grid.shape) / SIDE, coarsest(frame.grid.shape, SIDE))
     area = frame.grid.window.pad(math.ceil(max_shift + _TURNED * max(frame.grid.shape)))
     edge = outline(area.width, area.height, 9) + [area.x, area.y]
     jobs = []
