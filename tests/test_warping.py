@@ -358,6 +358,16 @@ def test_lack_of_memory_is_no_fault_of_the_raster(tmp_path, monkeypatch):
         next(warp(raster, grid(100, 100), shift(0, 0)))
 
 
+def test_a_small_raster_in_a_large_grid_is_averaged_too(tmp_path):
+    """As `--grid reference` asks for, where the reference is a large mosaic of coarser pixels."""
+    noise = np.random.default_rng(0).normal(100, 30, (400, 400)).astype("float32")
+    path = save(tmp_path / "a.tif", noise)
+    for at, side in ((0, 40), (1333, 4000)):  # each output pixel has 10 x 10 of the source
+        data, _ = run(path, (side, side), lambda xy, at=at: (xy - at) * 10, resampling="cubic")
+        inside = data[0, at + 2 : at + 38, at + 2 : at + 38]
+        assert 1 < inside.std() < 5
+
+
 # Where the mapping ends
 
 
