@@ -91,6 +91,8 @@ def too_small(
     enough = 4 * area >= _AREA and 2 * narrow >= _WIDTH
     if finer is not None and enough and not enlarged:
         advice = f"try --working-resolution {finer:.6g} (half of it), or {advice}"
+    if finer is None:
+        advice = f"leave --working-resolution out if it is coarser than the rasters, or {advice}"
     return reason, advice
 
 
