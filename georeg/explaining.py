@@ -18,6 +18,7 @@ from georeg.radiometry import Radiometry
 from georeg.search.locating import Start
 from georeg.search.searching import angle_and_scale
 from georeg.search.tracking import Level
+from georeg.search.voting import CHANCE
 
 _LOOKS = {"refine": ", the last look", "detail": ", a look at smaller places"}  # by goal
 
@@ -143,7 +144,7 @@ def _sure(start: Start) -> str:
     tried = f"{start.tried} hypothes{'is' if start.tried == 1 else 'es'}"
     return (
         f"confidence {start.margin:.2f}: its lead over the best other place, after {tried}; "
-        "chance reaches 0.3, clear scenes have 1 and more"
+        f"chance reaches {CHANCE:g}, clear scenes have 1 and more"
     )
 
 

@@ -69,12 +69,38 @@ class Rejected:
 
 
 @dataclass(frozen=True, eq=False)
+class _Sample:
+    """What all models of the ladder are fitted to, and judged by.
+
+    Attributes:
+        claimed: (N, 2) as in `fit_transform`, and so are `true`, `tolerant` and `unit`.
+        true: (N, 2).
+        base: (N,) weights by what is known of each point, and of how it agrees with its neighbours.
+        noise: of the points, along one axis, frame pixels.
+        mine: those that errors speak of.
+        blocks: (N, 2) column and row of the block that each lies in.
+        splits: of each fold which points are left out, and which take part.
+        tolerant: whether what a model can't follow is to be averaged.
+        unit: frame pixels.
+    """
+
+    claimed: Array
+    true: Array
+    base: Array
+    noise: float
+    mine: slice
+    blocks: npt.NDArray[np.int64]
+    splits: Sequence[tuple[Mask, Mask]]
+    tolerant: bool
+    unit: float
+
+
+@dataclass(frozen=True, eq=False)
 class _Candidate:
     """A model, its weights, and how well it predicts."""
 
     name: str
     options: dict[str, Any]
-    base: Array
     weights: Array
     held_out: Array
     fold_models: tuple[Transform | None, ...]
@@ -186,30 +212,11 @@ def fit_transform(
         raise PointsError(NOTHING)  # whatever the others agree on
     folding = Folding.over(true, block or 0.0, blocks)
     splits = folding.splits(true, GAP * (block or 0.0))
-    chosen: _Candidate | None = None
-    ladder: list[Rung] = []
-    for name in models:
-        try:
-            options = _options(name, claimed, true, base)
-            candidate = _candidate(name, options, claimed, true, base, splits, tolerant, unit)
-        except PointsError as why:
-            ladder.append(Rung(name, math.inf, str(why)))
-            continue
-        against = ""
-        if chosen is not None:
-            against = _against(candidate, chosen, base, folding.blocks(true), noise, unit)
-        error = _rmse(candidate.held_out[mine], base[mine], noise, unit)
-        ladder.append(Rung(name, error, against))
-        if against:
-            continue
-        if chosen is not None:
-            ladder = [_beaten(rung, chosen.name, name) for rung in ladder]
-        chosen = candidate
-    if chosen is None:
-        raise PointsError(ladder[0].note if ladder else "too few tie points")
+    sample = _Sample(claimed, true, base, noise, mine, folding.blocks(true), splits, tolerant, unit)
+    chosen, ladder = _climbed(models, sample)
     if chosen.name == "field":
-        chosen = _eased(chosen, claimed, true, splits, tolerant, unit, (block or 0.0) / BLOCK)
-        error = _rmse(chosen.held_out[mine], base[mine], noise, unit)
+        chosen = _eased(chosen, sample, (block or 0.0) / BLOCK)
+        error = _error(chosen, sample)
         ladder = [replace(r, error=error) if r.name == "field" else r for r in ladder]
     weights = chosen.weights
     if weights[mine].sum() <= 0:
@@ -237,27 +244,47 @@ def fit_transform(
     )
 
 
+def _climbed(models: Sequence[str], sample: _Sample) -> tuple[_Candidate, list[Rung]]:
+    """The model that is taken, and what speaks for and against each.
+
+    Raises:
+        PointsError: none can be fitted.
+    """
+    chosen: _Candidate | None = None
+    ladder: list[Rung] = []
+    for name in models:
+        try:
+            candidate = _candidate(name, _options(name, sample), sample)
+        except PointsError as why:
+            ladder.append(Rung(name, math.inf, str(why)))
+            continue
+        against = "" if chosen is None else _against(candidate, chosen, sample)
+        ladder.append(Rung(name, _error(candidate, sample), against))
+        if against:
+            continue
+        if chosen is not None:
+            ladder = [_beaten(rung, chosen.name, name) for rung in ladder]
+        chosen = candidate
+    if chosen is None:
+        raise PointsError(ladder[0].note)
+    return chosen, ladder
+
+
 def _beaten(rung: Rung, old: str, new: str) -> Rung:
     return replace(rung, note=f"{new} predicts better") if rung.name == old else rung
 
 
-def _candidate(
-    name: str,
-    options: dict[str, Any],
-    claimed: Array,
-    true: Array,
-    base: Array,
-    splits: Sequence[tuple[Mask, Mask]],
-    tolerant: bool,
-    unit: float,
-) -> _Candidate:
-    weights = base * consensus_weights(name, options, claimed, true, base, tolerant, unit)
+def _candidate(name: str, options: dict[str, Any], sample: _Sample) -> _Candidate:
+    claimed, true, base = sample.claimed, sample.true, sample.base
+    agreeing = consensus_weights(name, options, claimed, true, base, sample.tolerant, sample.unit)
+    weights = base * agreeing
     models = tuple(
-        _of(apart & (weights > 0), name, options, claimed, true, weights) for _, apart in splits
+        _of(apart & (weights > 0), name, options, claimed, true, weights)
+        for _, apart in sample.splits
     )
     # The pull direction is explicit for every model; a residual there is one here, turned.
     held = np.full(claimed.shape, np.nan)
-    for (out, _), model in zip(splits, models, strict=True):
+    for (out, _), model in zip(sample.splits, models, strict=True):
         if model is not None:
             held[out] = claimed[out] - model.inverse(true[out])
         elif out.any():
@@ -265,26 +292,23 @@ def _candidate(
                 f"{name}: {len(claimed)} tie points are too few to leave some out for a check: add "
                 "more, all over the raster"
             )
-    return _Candidate(name, options, base, weights, held, models)
+    return _Candidate(name, options, weights, held, models)
 
 
-def _eased(
-    chosen: _Candidate,
-    claimed: Array,
-    true: Array,
-    splits: Sequence[tuple[Mask, Mask]],
-    tolerant: bool,
-    unit: float,
-    side: float,
-) -> _Candidate:
+def _eased(chosen: _Candidate, sample: _Sample, side: float) -> _Candidate:
     """The field as it is used: smoother than the one that predicts left-out points best.
 
     That one tells whether a field is needed at all; this one is nearer to the truth.
+
+    Args:
+        chosen: the one that predicts best.
+        sample: what it was fitted to.
+        side: of a template, frame pixels.
     """
-    options = {
-        "smoothing": Field.eased(claimed, true, chosen.weights, chosen.options["smoothing"], side)
-    }
-    return _candidate(chosen.name, options, claimed, true, chosen.base, splits, tolerant, unit)
+    smoothing = Field.eased(
+        sample.claimed, sample.true, chosen.weights, chosen.options["smoothing"], side
+    )
+    return _candidate(chosen.name, {"smoothing": smoothing}, sample)
 
 
 def _of(
@@ -335,42 +359,40 @@ def _spread(distance: Array, weights: Array) -> float:
     return weighted_median(distance, weights) / 1.1774
 
 
-def _options(name: str, claimed: Array, true: Array, weights: Array) -> dict[str, Any]:
+def _options(name: str, sample: _Sample) -> dict[str, Any]:
     """Smoothing is chosen once, on all points, not again in every fold."""
     if name == "field":
-        model = transforms.load(name).from_points(claimed, true, weights)
+        model = transforms.load(name).from_points(sample.claimed, sample.true, sample.base)
         return {"smoothing": float(model.to_dict()["smoothing"])}
     if name == "tps":
         return {"smoothing": 1e-3}
     return {}
 
 
-def _capped(residuals: Array, noise: float, unit: float) -> Array:
+def _capped(residuals: Array, sample: _Sample) -> Array:
+    """(N,) squared lengths; what a model doesn't reach, or misses by far, counts alike."""
     squared = np.nan_to_num((residuals**2).sum(axis=1), nan=np.inf)
-    return np.asarray(np.minimum(squared, max(_CAP * unit, 4 * noise) ** 2))
+    return np.asarray(np.minimum(squared, max(_CAP * sample.unit, 4 * sample.noise) ** 2))
 
 
-def _rmse(residuals: Array, weights: Array, noise: float, unit: float) -> float:
-    return math.sqrt(float((weights * _capped(residuals, noise, unit)).sum() / weights.sum()))
+def _error(candidate: _Candidate, sample: _Sample) -> float:
+    """Weighted RMSE at left-out points, frame pixels."""
+    weights = sample.base[sample.mine]
+    squared = _capped(candidate.held_out[sample.mine], sample)
+    return math.sqrt(float((weights * squared).sum() / weights.sum()))
 
 
-def _against(
-    new: _Candidate,
-    old: _Candidate,
-    weights: Array,
-    blocks: npt.NDArray[np.int64],
-    noise: float,
-    unit: float,
-) -> str:
+def _against(new: _Candidate, old: _Candidate, sample: _Sample) -> str:
     """Why the new model isn't taken instead of the old one.
 
     Returns:
         Empty if its held-out residuals are smaller by more than chance, block by block.
     """
-    loss = weights * _capped(old.held_out, noise, unit)
-    gain = loss - weights * _capped(new.held_out, noise, unit)
+    weights, unit = sample.base, sample.unit
+    loss = weights * _capped(old.held_out, sample)
+    gain = loss - weights * _capped(new.held_out, sample)
     total = float(loss.sum())
-    number = np.unique(blocks, axis=0, return_inverse=True)[1].ravel()
+    number = np.unique(sample.blocks, axis=0, return_inverse=True)[1].ravel()
     per_block = np.bincount(number, gain)
     spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
     before = math.sqrt(total / float(weights.sum()))

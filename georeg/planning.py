@@ -12,10 +12,9 @@ from georeg.crs import crs_name
 from georeg.matching.protocol import Matcher
 from georeg.pairing.placing import SensorPlace
 from georeg.pairing.scene import Scene, open_scene
-from georeg.search.levels import plan_level
+from georeg.search.levels import coarse_factors, plan_level
 from georeg.search.locating import from_matrix, survey
 from georeg.settings import USUAL_TILES, Settings
-from georeg.tiling import SIDE, level_factors
 from georeg.warping import gdal_env
 
 
@@ -78,8 +77,7 @@ def _levels(scene: Scene, matcher: Matcher, settings: Settings) -> list[dict[str
     and where it bends between them, more of them are.
     """
     start = survey(scene, from_matrix(np.eye(3)), 0.0)
-    factors = level_factors(scene.frame.grid.shape, SIDE)
-    passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
+    passes = [(factor, "track") for factor in coarse_factors(scene.frame.grid.shape)]
     passes.append((1.0, "refine"))
     tiles = settings.max_tiles or USUAL_TILES
     levels = []

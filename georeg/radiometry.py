@@ -117,7 +117,7 @@ def fit_radiometry(
         InputError: no valid pixel, or all of them have the same value.
         SettingsError: a band is out of range.
     """
-    chosen = raster.check_bands(bands) if bands else default_bands(raster.header)
+    chosen = bands_of(raster, bands)
     everything = Window(0, 0, raster.header.shape[1], raster.header.shape[0])
     area = everything if within is None else within
     whole, scale = _decimated(raster, chosen, area)
@@ -134,7 +134,8 @@ def fit_radiometry(
     if modality == "auto":
         modality, why = guess_modality(raster.header, chosen, patches)
     _check_contrast(raster.name, whole, patches)
-    zeros = float(np.mean(np.concatenate([(d[:, m] == 0).all(axis=0) for d, m in patches])))
+    # The few valid pixels of a huge raster may lie beside all of the windows.
+    zeros = _share_of_zeros(patches or [whole])
     if modality == "dem":
         look = _relief(raster, chosen[:1], whole, scale, patches)
         return replace(look, why=why, zeros=zeros)
@@ -162,6 +163,15 @@ def fit_radiometry(
         why=why,
         zeros=zeros,
     )
+
+
+def bands_of(raster: Raster, wanted: Sequence[int] = ()) -> tuple[int, ...]:
+    """The 1-based bands to look at: those that are wanted, or `default_bands` if that is empty.
+
+    Raises:
+        SettingsError: a band is out of range.
+    """
+    return raster.check_bands(wanted) if wanted else default_bands(raster.header)
 
 
 def default_bands(header: Header) -> tuple[int, ...]:
@@ -207,12 +217,17 @@ def _patches(raster: Raster, bands: Sequence[int], area: Window, mask: Mask) -> 
 
 
 def _check_contrast(name: str, whole: Pixels, patches: Sequence[Pixels]) -> None:
-    values = [np.concatenate([p.data[:, p.mask] for p in (whole, *patches)], axis=1)]
-    if np.ptp(values[0], axis=1).max() <= 0:
+    values = np.concatenate([p.data[:, p.mask] for p in (whole, *patches)], axis=1)
+    if np.ptp(values, axis=1).max() <= 0:
         raise InputError(
-            f"{name} is constant: every valid pixel holds {values[0][0, 0]:g}; choose another "
+            f"{name} is constant: every valid pixel holds {values[0, 0]:g}; choose another "
             "file, or other bands"
         )
+
+
+def _share_of_zeros(parts: Sequence[Pixels]) -> float:
+    """Of the valid pixels, those that are exactly 0 in all bands."""
+    return float(np.mean(np.concatenate([(d[:, m] == 0).all(axis=0) for d, m in parts])))
 
 
 def _values(parts: Sequence[Pixels], k: int) -> npt.NDArray[np.float32]:

@@ -24,7 +24,7 @@ from rasterio.windows import Window as RioWindow
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.inputs import blocks
-from georeg.inputs.header import Header, read_header
+from georeg.inputs.header import Header, colour_numbers, read_header
 from georeg.inputs.opacity import transparent, without_mistaken_alpha
 from georeg.inputs.opening import (
     GDAL_ERRORS,
@@ -303,8 +303,8 @@ class Raster:
         """Magnitudes or colours as float32, 0 where invalid."""
         palette = self.header.palette
         if palette is not None and list(bands) == [1]:
-            rgba = np.take(palette, raw[0], axis=0, mode="clip")
-            valid = valid & (rgba[..., 3] > 0)
+            rgba = np.take(palette, colour_numbers(raw[0]), axis=0, mode="clip")
+            valid = valid & (rgba[..., 3] > 0) & _sane(raw[0])
             data = np.ascontiguousarray(np.moveaxis(rgba[..., :3], -1, 0), dtype=np.float32)
         else:
             with np.errstate(over="ignore"):

@@ -160,7 +160,7 @@ def _seen(shape: tuple[int, int], side: int, texture: Image, scale: float) -> _S
     """
     # Millions of cores are more than it takes to find some hundred good ones.
     step = max(1, math.ceil(math.sqrt(math.prod(shape) / side**2 / _CANDIDATES)))
-    y, x = (_starts(n, side)[::step] for n in shape)
+    y, x = (_starts(n, side, step) for n in shape)
     top, bottom = _span(y, side, scale, texture.shape[0])
     left, right = _span(x, side, scale, texture.shape[1])
     total, count = (
@@ -175,16 +175,16 @@ def _seen(shape: tuple[int, int], side: int, texture: Image, scale: float) -> _S
     return _Seen(np.stack([x[column], y[row]], axis=1), side, value)
 
 
-def _starts(size: int, stride: int) -> npt.NDArray[np.int64]:
-    """Cores that cover the level and stick out equally on both sides."""
+def _starts(size: int, stride: int, step: int) -> npt.NDArray[np.int64]:
+    """Every so many of the cores that cover the level and stick out equally on both sides."""
     count = math.ceil(size / stride)
-    return np.arange(count) * stride + (size - count * stride) // 2
+    return np.arange(0, count, step) * stride + (size - count * stride) // 2
 
 
 def _span(
     start: npt.NDArray[np.int64], side: int, scale: float, size: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First and last but one row or column of `texture` that cores lie in."""
+    """First row or column of `texture` that cores lie in, and the one after the last."""
     first = np.clip(np.floor(start * scale), 0, size).astype(np.int64)
     last = np.clip(np.ceil((start + side) * scale), 0, size).astype(np.int64)
     return first, np.maximum(first, last)

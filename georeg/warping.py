@@ -24,8 +24,8 @@ from rasterio.windows import Window as RioWindow
 from georeg.environment import threads_left_behind, with_threads
 from georeg.errors import GeoregError, SettingsError
 from georeg.grid import Grid, Window
-from georeg.inputs.header import EXACT
-from georeg.inputs.opening import GDAL_ERRORS, decoding
+from georeg.inputs.header import EXACT, colour_numbers
+from georeg.inputs.opening import GDAL_ERRORS, check_memory, decoding
 from georeg.raster import Raster
 from georeg.resampling.nodes import (
     MIN_STEP,
@@ -374,6 +374,7 @@ def _warp_block(plan: _Plan, reader: Raster, job: _Job) -> Block:
         try:
             warped = _resample(plan, job, job.source, prepared)
         except GDAL_ERRORS as error:
+            check_memory(error)
             raise GeoregError(f"{plan.raster.name} can't be resampled: {error}") from error
         parts.append(finish(warped, prepared, layout, defined))
     data = parts[0][0] if len(parts) == 1 else np.concatenate([data for data, _ in parts])
@@ -408,7 +409,8 @@ def read_original(
         if raster.header.masked and raster.header.alpha is None:
             mask = dataset.read_masks(1, window=place) > 0
     if raster.header.palette is not None and raster.header.transparent:
-        shown = np.take(raster.header.palette[:, 3] > 0, data[0], mode="clip")
+        opaque = raster.header.palette[:, 3] > 0
+        shown = np.take(opaque, colour_numbers(data[0]), mode="clip")
         mask = shown if mask is None else mask & shown
     return data, mask
 

@@ -230,3 +230,30 @@ def test_sampling_ratio_tells_the_axes_apart():
     ratio = sampling_ratio(lambda xy: xy[:, ::-1] * [2, 3], Window(0, 0, 90, 90), (500, 500))
     assert np.allclose(ratio, (2, 3))
     assert sampling_ratio(lambda xy: xy * np.nan, Window(0, 0, 9, 9), (5, 5)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("per_side", [7, 21])
+@pytest.mark.parametrize("corner", [(0, 0), (7430.0, 1210.0), (10_940.0, 10_940.0)])
+def test_sampling_ratio_of_a_small_source_in_a_large_window(per_side, corner):
+    """None of the places that are looked at first falls onto it."""
+    angle = np.deg2rad(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    def mapping(xy):
+        return (xy - corner - 20) @ (turn * [[12], [25]]).T + [200, 500]
+
+    ratio = sampling_ratio(mapping, Window(0, 0, 10_980, 10_980), (1000, 400), per_side)
+    assert np.allclose(ratio, (12, 25))
+
+
+def test_sampling_ratio_of_a_source_beside_the_window():
+    calls = []
+
+    def mapping(xy):
+        calls.append(len(xy))
+        return xy * 5 - [90_000, 0]
+
+    assert sampling_ratio(mapping, Window(0, 0, 5000, 5000), (100, 100)) == (1.0, 1.0)
+    assert len(calls) < 8
+    assert sampling_ratio(mapping, Window(0, 0, 1, 1), (100, 100), 3) == (1.0, 1.0)
+    assert sampling_ratio(mapping, Window(0, 0, 5000, 5000), (100, 100), 2) == (1.0, 1.0)

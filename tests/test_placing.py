@@ -11,12 +11,13 @@ from pyproj import CRS
 
 import rasters
 from georeg.crs import CrsPath, parse_crs
-from georeg.errors import InputError
+from georeg.errors import InputError, SettingsError
 from georeg.inputs.georef import AffineGeoref
 from georeg.pairing.footprint import footprint
 from georeg.pairing.placing import Places, place
 from georeg.pairing.scene import open_scene, reference_georef
 from georeg.raster import Raster
+from georeg.search.searching import level
 from georeg.settings import Settings
 
 
@@ -164,6 +165,41 @@ def test_ballpark_is_a_warning_of_the_scene(tmp_path: Path) -> None:
         assert "missing grid" in scene.warnings[0]
         assert "us_noaa_conus.tif" in scene.warnings[0]
         assert scene.frame.metres == pytest.approx(1.0, rel=1e-2)
+
+
+@pytest.mark.parametrize("side", ["moving", "reference"])
+def test_a_band_that_is_not_there(tmp_path: Path, side: str) -> None:
+    """Also where the frame reaches beyond the pole, so that no overview is read."""
+    pixels = rasters.ramp((400, 400), dtype="float32")
+    polar = Affine(5000, 0, -1e6, 0, -5000, 1e6)
+    moving = rasters.write(tmp_path / "m.tif", pixels, transform=polar, crs="EPSG:3413")
+    world = rasters.ramp((200, 7200), dtype="float32")
+    north = Affine(0.05, 0, -180, 0, -0.05, 90)
+    reference = rasters.write(tmp_path / "r.tif", world, transform=north, crs="EPSG:4326")
+    settings = Settings(**{f"{side}_bands": (1, 9)})
+    with (
+        pytest.raises(SettingsError, match="there is no band 9"),
+        open_scene(moving, reference, settings),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("shape", [(3000, 3000), (9000, 300)])
+def test_level_0_is_read_once(
+    tmp_path: Path, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files without overviews are decoded for every look at it otherwise; of strips, too."""
+    names = [rasters.write(tmp_path / f"{k}.tif", rasters.ramp(shape, "uint16")) for k in "mr"]
+    with open_scene(names[0], names[1], Settings()) as scene:
+        window, factor, _ = level(scene)
+        assert factor == pytest.approx(3000 / 1024)
+
+        def decode(*_: object) -> None:
+            raise AssertionError("read again")
+
+        monkeypatch.setattr(Raster, "_gather", decode)
+        for view in (scene.moving_view(), scene.reference_view()):
+            assert view.look(window, factor)[1].any()
 
 
 def test_too_small(tmp_path: Path, reference: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from rasterio.windows import Window as Window_
 
 import rasters
 import scenes
@@ -159,6 +160,22 @@ def test_statistics_never_read_the_full_raster(tmp_path: Path) -> None:
         raster.read = counted  # type: ignore[method-assign]
         fit_radiometry(raster)
     assert sum(seen) < 0.03 * side * side
+
+
+def test_a_few_valid_pixels_of_a_huge_raster(tmp_path: Path) -> None:
+    """One pixel of the decimated read is taller than a window in full resolution."""
+    name = str(tmp_path / "a.tif")
+    profile = {"height": 140_000, "width": 40, "count": 1, "dtype": "uint8", "nodata": 0}
+    with rasterio.open(
+        name, "w", driver="GTiff", sparse_ok=True, crs="EPSG:32633",
+        transform=rasters.TRANSFORM, **profile,
+    ) as file:  # fmt: skip
+        for row, value in ((5, 50), (60_100, 90), (120_030, 130)):
+            file.write(np.full((1, 1, 3), value, np.uint8), window=Window_(5, row, 3, 1))
+    with Raster(name) as raster:
+        fitted = fit_radiometry(raster)
+    assert fitted.zeros == 0
+    assert 50 <= fitted.low[0] < fitted.high[0] <= 130
 
 
 def test_bands(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import rasters
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.inputs import blocks
+from georeg.inputs.opening import open_dataset
 from georeg.raster import Raster
 
 WHOLE = Window(0, 0, 60, 40)
@@ -109,6 +112,30 @@ def test_threads_have_their_own_handles(tmp_path: Path) -> None:
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(read, range(100)))
+
+
+def test_threads_leave_warnings_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filters are the whole process's: one thread leaves while the next one still opens."""
+    name = rasters.write(tmp_path / "a.tif", rasters.ramp(), transform=None, crs=None)
+    real, both, one_left = rasterio.open, threading.Barrier(2, timeout=10), threading.Event()
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        if both.wait() == 1:  # the second of the two goes on when the first one is done
+            one_left.wait(10)
+        return real(*args, **more)
+
+    monkeypatch.setattr(rasterio, "open", slowly)
+
+    def opened(_: int) -> None:
+        open_dataset(name).close()
+        one_left.set()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(opened, range(2))) == [None, None]
+        assert list(warnings.filters) == before
 
 
 _MEASURE = """

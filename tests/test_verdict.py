@@ -192,6 +192,14 @@ def test_finer_pixels_are_named_only_where_they_are_enough() -> None:
     assert "--working-resolution" not in found[1]
 
 
+def test_pixels_that_were_chosen_too_coarse_are_named() -> None:
+    """100 degrees for a scene of 50: more ground would hardly help."""
+    for finer, told in ((None, True), (2.5, False)):
+        found = criteria.too_small(1.0, 1.0, 1.0, finer)
+        assert found is not None
+        assert ("leave --working-resolution out" in found[1]) is told
+
+
 def test_clustered_points() -> None:
     rng = np.random.default_rng(0)
     points = tp.scattered(tp.shift, within=rng.uniform(10, 110, (100, 2)))

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import rasterio
 from pyproj import Transformer
+from rasterio._err import CPLE_OutOfMemoryError
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.env import get_gdal_config
+from rasterio.errors import RasterioIOError
 from rasterio.warp import reproject
 
 from georeg.errors import SettingsError
@@ -343,6 +345,27 @@ def test_progress_of_cancelling_stops_threads(tmp_path):
         next(blocks)
         blocks.close()
         assert not [t for t in threading.enumerate() if t.name.startswith("georeg-warp")]
+
+
+def test_lack_of_memory_is_no_fault_of_the_raster(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.tif", np.ones((100, 100), "uint8"))
+
+    def full(*_):
+        raise RasterioIOError("Read failed") from CPLE_OutOfMemoryError(3, 2, "cannot allocate")
+
+    monkeypatch.setattr("georeg.warping._resample", full)
+    with gdal_env(), Raster(path) as raster, pytest.raises(MemoryError, match="cannot allocate"):
+        next(warp(raster, grid(100, 100), shift(0, 0)))
+
+
+def test_a_small_raster_in_a_large_grid_is_averaged_too(tmp_path):
+    """As `--grid reference` asks for, where the reference is a large mosaic of coarser pixels."""
+    noise = np.random.default_rng(0).normal(100, 30, (400, 400)).astype("float32")
+    path = save(tmp_path / "a.tif", noise)
+    for at, side in ((0, 40), (1333, 4000)):  # each output pixel has 10 x 10 of the source
+        data, _ = run(path, (side, side), lambda xy, at=at: (xy - at) * 10, resampling="cubic")
+        inside = data[0, at + 2 : at + 38, at + 2 : at + 38]
+        assert 1 < inside.std() < 5
 
 
 # Where the mapping ends

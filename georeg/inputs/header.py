@@ -93,6 +93,18 @@ class Header:
         return Grid(self.shape, self.georef.transform, self.crs)
 
 
+def colour_numbers(values: npt.NDArray[Any]) -> npt.NDArray[np.integer]:
+    """Pixels of a band with a palette as indices: virtual rasters may hold them as real numbers.
+
+    Args:
+        values: as read; what isn't finite becomes a number beyond any palette.
+    """
+    if np.issubdtype(values.dtype, np.integer):
+        return np.asarray(values)
+    whole = np.nan_to_num(values.real, nan=EXACT, posinf=EXACT, neginf=EXACT)
+    return np.asarray(np.clip(whole, -1, EXACT).astype(np.int64))
+
+
 def read_header(name: str, dataset: Any, nodata: float | None, crs: CRS | None) -> Header:
     """The header of an open rasterio dataset.
 
@@ -189,7 +201,7 @@ def _palette(dataset: Any) -> npt.NDArray[np.uint8] | None:
         table = dataset.colormap(1)
     except ValueError:
         return None
-    colours = np.zeros((max(table) + 1, 4), np.uint8)
+    colours = np.zeros((max(table, default=0) + 1, 4), np.uint8)
     for index, rgba in table.items():
         colours[index] = rgba
     if len(np.unique(colours, axis=0)) < 2:
@@ -245,7 +257,8 @@ def crs_of(name: str, dataset: Any) -> CRS | None:
     """
     gcps, gcp_crs = dataset.gcps
     own = dataset.crs
-    crs = gcp_crs or own if gcps and dataset.transform == Affine.identity() else own
+    by_gcps = gcps and dataset.transform == Affine.identity()
+    crs = (gcp_crs or own) if by_gcps else own
     if not crs:
         return None
     for options in ({"version": "WKT2_2019"}, {}):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from georeg.judging.checking import Check
 from georeg.judging.overlaid import Smoothed
-from georeg.search.locating import LEAD
+from georeg.search.voting import CHANCE
 
 LEAST_POINTS = 6  # inliers
 _LEAST_COVERAGE = 0.06
@@ -91,6 +91,8 @@ def too_small(
     enough = 4 * area >= _AREA and 2 * narrow >= _WIDTH
     if finer is not None and enough and not enlarged:
         advice = f"try --working-resolution {finer:.6g} (half of it), or {advice}"
+    if finer is None:
+        advice = f"leave --working-resolution out if it is coarser than the rasters, or {advice}"
     return reason, advice
 
 
@@ -176,7 +178,7 @@ def confirmed(
     else:
         needed = (
             f"at least {least:.0%}; that share and the confidence at least {total:.2f} in sum, the "
-            f"confidence at least {LEAD:.2f}"
+            f"confidence at least {CHANCE:.2f}"
         )
     reason = (
         f"only {check.hits:.0%} of {check.places} places confirm the fit (chance "
@@ -185,10 +187,12 @@ def confirmed(
     advice = "do the rasters show the same place? " + (
         _BY_HAND if anywhere else "A larger --max-shift or --search wide may find it"
     )
-    if sparse and margin >= LEAD:
+    if sparse and margin >= CHANCE:
         advice = MORE_TILES
-    if margin < LEAD and check.hits >= least and LEAD + check.hits >= total:
-        reason = f"another place fits as well (confidence {margin:.2f}, chance reaches {LEAD:.2f})"
+    if margin < CHANCE and check.hits >= least and CHANCE + check.hits >= total:
+        reason = (
+            f"another place fits as well (confidence {margin:.2f}, chance reaches {CHANCE:.2f})"
+        )
         advice = (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
@@ -363,7 +367,7 @@ def trusted(margin: float, check: Check) -> bool:
         spread = math.sqrt(check.chance * (1 - check.chance) / max(check.independent, 1.0))
         return check.hits > check.chance + _DEVIATIONS * spread
     least, total = _needed(check)
-    return check.hits >= least and margin >= LEAD and margin + check.hits >= total
+    return check.hits >= least and margin >= CHANCE and margin + check.hits >= total
 
 
 def _needed(check: Check) -> tuple[float, float]:

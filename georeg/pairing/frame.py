@@ -68,7 +68,7 @@ class Frame:
         return None if size is None else math.sqrt(size[0] * size[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """What a fit file says about the frame (JSON)."""
+        """What reports say about the grid (JSON)."""
         crs = self.grid.crs
         return {
             "crs": None if crs is None else crs.to_wkt(),

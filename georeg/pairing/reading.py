@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Protocol, TypeVar
@@ -15,7 +15,6 @@ from georeg.pairing.views import View
 from georeg.tiling import TilePair
 
 T = TypeVar("T", covariant=True)
-Progress = Callable[[float], None]
 Side = tuple[Image, Mask]
 
 

@@ -24,10 +24,10 @@ from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.pairing.frame import Frame, build_frame
 from georeg.pairing.placing import SensorPlace, place, place_reference
 from georeg.pairing.views import View
-from georeg.radiometry import Radiometry, default_bands, fit_radiometry
+from georeg.radiometry import Radiometry, bands_of, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
-from georeg.tiling import SIDE
+from georeg.tiling import SIDE, coarsest
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -199,16 +199,20 @@ def _place(
     target = places.path.target
     corners = to_lonlat(target, frame.grid.to_map(frame.grid.outline(2)))
     ballpark = ballpark_warning(places.path.source, target, corners, frame.metres)
-    areas = _keep_overviews(frame, max_shift, (moving, reference), settings)
-    blocky = _blocky(frame, (moving, reference), settings)
+    bands = (
+        bands_of(moving, settings.moving_bands),
+        bands_of(reference, settings.reference_bands),
+    )
+    areas = _keep_overviews(frame, max_shift, (moving, reference), bands)
+    blocky = _blocky(frame, (moving, reference), bands)
     warnings = tuple(message for message in (ballpark, blocky) if message is not None)
     for message in warnings:
         log.warning(message)
     return Scene(
         moving,
         reference,
-        fit_radiometry(moving, settings.moving_modality, settings.moving_bands, areas[0]),
-        fit_radiometry(reference, settings.reference_modality, settings.reference_bands, areas[1]),
+        fit_radiometry(moving, settings.moving_modality, bands[0], areas[0]),
+        fit_radiometry(reference, settings.reference_modality, bands[1], areas[1]),
         frame,
         max_shift,
         warnings,
@@ -216,14 +220,14 @@ def _place(
     )
 
 
-def _blocky(frame: Frame, pair: tuple[Raster, Raster], settings: Settings) -> str | None:
+def _blocky(
+    frame: Frame, pair: tuple[Raster, Raster], bands: tuple[tuple[int, ...], tuple[int, ...]]
+) -> str | None:
     """Warns where both rasters are matched in full resolution and show blocks of compression."""
     middle = np.array([[frame.grid.width / 2, frame.grid.height / 2]])
     steps = middle + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
-    for raster, xy, given in (
-        (pair[0], frame.unclaim(steps), settings.moving_bands),
-        (pair[1], frame.to_reference(steps), settings.reference_bands),
-    ):
+    places = frame.unclaim(steps), frame.to_reference(steps)
+    for raster, xy, looked_at in zip(pair, places, bands, strict=True):
         if not np.isfinite(xy).all():
             return None
         if abs(float(np.linalg.det(xy[1:] - xy[0]))) > _AVERAGED**2:
@@ -231,10 +235,9 @@ def _blocky(frame: Frame, pair: tuple[Raster, Raster], settings: Settings) -> st
         rows, columns = raster.header.shape
         x, y = np.floor(xy[0]).astype(int).tolist()
         window = Window(x, y, 1, 1).pad(_PATCH // 2).intersect(Window(0, 0, columns, rows))
-        bands = given or default_bands(raster.header)
         if window.empty:
             return None
-        pixels = raster.read(window, None, bands)
+        pixels = raster.read(window, None, looked_at)
         if blockiness(pixels.data.mean(axis=0), pixels.mask) < STRONG:
             return None
     coarser = 2 * abs(frame.grid.transform.a)
@@ -246,22 +249,23 @@ def _blocky(frame: Frame, pair: tuple[Raster, Raster], settings: Settings) -> st
 
 
 def _keep_overviews(
-    frame: Frame, max_shift: float, pair: tuple[Raster, Raster], settings: Settings
+    frame: Frame,
+    max_shift: float,
+    pair: tuple[Raster, Raster],
+    bands: tuple[tuple[int, ...], tuple[int, ...]],
 ) -> list[Window | None]:
     """Read what level 0 and the statistics need of both rasters, once.
 
     Returns:
         The part of the moving raster and of the reference that matters; None for all of it.
     """
-    level = max(frame.grid.shape) / SIDE
+    level = min(max(frame.grid.shape) / SIDE, coarsest(frame.grid.shape, SIDE))
     area = frame.grid.window.pad(math.ceil(max_shift + _TURNED * max(frame.grid.shape)))
     edge = outline(area.width, area.height, 9) + [area.x, area.y]
     jobs = []
     areas: list[Window | None] = []
-    for raster, xy, given in (
-        (pair[0], frame.unclaim(edge), settings.moving_bands),
-        (pair[1], frame.to_reference(edge), settings.reference_bands),
-    ):
+    places = frame.unclaim(edge), frame.to_reference(edge)
+    for raster, xy, looked_at in zip(pair, places, bands, strict=True):
         rows, columns = raster.header.shape
         whole = Window(0, 0, columns, rows)
         areas.append(None)
@@ -275,16 +279,12 @@ def _keep_overviews(
         else:
             areas[-1] = window
         wide = math.sqrt(Polygon(xy).area / (area.width * area.height))
-        bands = given or default_bands(raster.header)
-        jobs.append((raster, window, math.floor(_COARSER * level * wide), bands))
+        factor = math.floor(_COARSER * level * wide)
+        jobs.append(partial(raster.keep, window, factor, looked_at))
     with ThreadPoolExecutor(len(pair), "georeg-overview") as pool:
-        for future in [pool.submit(_keep, *job) for job in jobs]:
+        for future in [pool.submit(job) for job in jobs]:
             future.result()
     return areas
-
-
-def _keep(raster: Raster, window: Window, factor: int, bands: tuple[int, ...]) -> None:
-    raster.keep(window, factor, raster.check_bands(bands))
 
 
 @contextmanager

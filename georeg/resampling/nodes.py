@@ -27,6 +27,7 @@ MIN_STEP = 4
 _FIRST = 64  # step to begin with
 _FINEST = 2  # step over a surface, before every pixel gets a node
 _ROWS = 128  # of pixels that are interpolated at a time
+_CLOSER = 16  # times at most that a small source is looked for more closely
 _FAR = 1e9  # further out than any raster, and still a whole number that an int can hold
 
 
@@ -311,25 +312,46 @@ def sampling_ratio(
 ) -> tuple[float, float]:
     """Source pixels under one output pixel along the source's x and y: above 1 means downsampling.
 
-    The median over the output window where it falls onto the source, (1.0, 1.0) if nowhere.
+    The median over the output window where it falls onto the source, (1.0, 1.0) if nowhere. A
+    source that is small in the window, so that none of the places looked at falls onto it, is
+    looked for around the one that comes nearest.
     Rotation does not count as downsampling: the two are lengths of an output pixel as seen along
     the source's axes, not the sides of its bounding box.
+
+    Args:
+        mapping: from output pixels to source pixels.
+        window: output pixels.
+        source_shape: (rows, columns).
+        per_side: places to look at along a side of the window.
     """
-    x = np.linspace(window.x + 0.5, window.x + window.width - 0.5, per_side)
-    y = np.linspace(window.y + 0.5, window.y + window.height - 0.5, per_side)
-    at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    height, width = source_shape
+    low = np.array([window.x + 0.5, window.y + 0.5])
+    high = low + [window.width - 1, window.height - 1]
+    size = np.array(source_shape[::-1], np.float64)
+    for _ in range(_CLOSER):
+        x, y = (np.linspace(*ends, per_side) for ends in zip(low, high, strict=True))
+        at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+        here, length = _lengths(mapping, at)
+        with np.errstate(invalid="ignore"):
+            away = np.hypot(*np.maximum(np.maximum(-here, here - size), 0.0).T)
+        inside = length[(away == 0) & np.isfinite(length).all(axis=1)]
+        if len(inside):
+            ratio = np.median(inside, axis=0)
+            return float(ratio[0]), float(ratio[1])
+        spacing = (high - low) / max(1, per_side - 1)
+        if spacing.max() < 1 or not np.isfinite(away).any():
+            break
+        nearest = at[np.argmin(np.where(np.isfinite(away), away, np.inf))]
+        low, high = np.maximum(nearest - spacing, low), np.minimum(nearest + spacing, high)
+    return 1.0, 1.0
+
+
+def _lengths(mapping: Mapping, at: Array) -> tuple[Array, Array]:
+    """(N, 2) where output positions lie in the source, and an output pixel's lengths along x, y."""
     steps = np.array([[0, 0], [0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
     with np.errstate(all="ignore"):
         found = mapping((at + steps[:, None]).reshape(-1, 2)).reshape(len(steps), -1, 2)
         here, right, left, below, above = found
-        inside = (here >= 0).all(axis=1) & (here[:, 0] <= width) & (here[:, 1] <= height)
-        length = np.hypot(right - left, below - above)
-    length = length[inside & np.isfinite(length).all(axis=1)]
-    if not len(length):
-        return 1.0, 1.0
-    ratio = np.median(length, axis=0)
-    return float(ratio[0]), float(ratio[1])
+        return here, np.hypot(right - left, below - above)
 
 
 def _cells(window: Window, step: int) -> tuple[int, int, int, int]:

@@ -12,11 +12,11 @@ import numpy as np
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene
 from georeg.search.searching import Array, Guess, Search, angle_and_scale, better, similarity
+from georeg.search.voting import CHANCE
 from georeg.tiling import SIDE
 
 _ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side
 _CONFIDENT = 0.55  # margin at which no further hypothesis is tried
-_CHANCE = 0.3  # margin that unrelated places reach
 _AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
 _PRE_ROTATION, _PRE_SCALE = (-7.0, 0.0, 7.0), (0.93, 1.0, 1.07)
 
@@ -79,8 +79,8 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
         for guess in _polished(small, waiting)[:_LOOKED_AT]:
             looks.closer(guess, small)
     found = looks.lead()
-    if found is not None and found.margin > _CHANCE and _turns_alike(small, search, found):
-        found = found._replace(margin=_CHANCE)
+    if found is not None and found.margin > CHANCE and _turns_alike(small, search, found):
+        found = found._replace(margin=CHANCE)
     search.tried += small.tried
     return search, found
 
@@ -206,7 +206,7 @@ class _Looks:
         rivals = [g.margin for g in self.found if not self._same(g.matrix, best.matrix)]
         if max(rivals, default=0.0) < _RIVAL * best.margin:
             return best
-        return best._replace(margin=min(best.margin, _CHANCE))
+        return best._replace(margin=min(best.margin, CHANCE))
 
     def _same(self, one: Array, other: Array) -> bool:
         size = self.search.extent

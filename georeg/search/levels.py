@@ -17,7 +17,7 @@ from georeg.search.peaks import read_peaks
 from georeg.search.thinning import CELL, thinned
 from georeg.search.tiepoints import TiePoints, no_points
 from georeg.search.voting import vote
-from georeg.tiling import TilePair, plan
+from georeg.tiling import SIDE, TilePair, level_factors, plan
 from georeg.transforms import Transform
 
 Progress = Callable[[float], None]
@@ -26,6 +26,19 @@ USUAL = 320  # pixels a side of the tiles that settings count
 _TRACK, _REFINE = 12.0, 6.0  # level pixels searched around the prediction
 _NEAR = 6.0  # level pixels around the pooled estimate in which a peak is taken
 _COARSE_TILES = 128  # enough for the levels that only predict
+
+
+def coarse_factors(shape: tuple[int, int]) -> tuple[float, ...]:
+    """Of the levels that predict the one that sees every pixel of the frame, from coarse to fine.
+
+    One at least: a scene that is no larger than level 0 is looked at twice in full resolution,
+    the second time through what the first one has found.
+
+    Args:
+        shape: (rows, columns) of the frame.
+    """
+    factors = level_factors(shape, SIDE)
+    return factors[: max(1, len(factors) - 1)]
 
 
 def plan_level(

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 # Coherence of all gradients from which on they have one direction: rows and furrows have 0.9 and
 # more, of 158 development images the largest is 0.49.
 _COHERENT = 0.8
-LEAD = 0.3  # margin that chance reaches
 _ROUGH = 1.5  # pixels by which noise is smoothed first
 
 
@@ -35,9 +34,9 @@ class Start:
     """A first transform, claimed -> true frame pixels, and how sure it is.
 
     Attributes:
-        transform: a similarity.
-        margin: lead over the best separate hypothesis; see `Vote`. 0.3 or less is what chance
-            reaches, clear scenes have 1 and more.
+        transform: a similarity; an affine where the wide search found the scene to be sheared.
+        margin: lead over the best separate hypothesis; see `Vote`. Chance reaches `voting.CHANCE`,
+            clear scenes have 1 and more.
         factor: of level 0 against the frame.
         texture: (rows, columns) of level 0: local contrast of the weaker side, 0 where invalid.
         tried: how many hypotheses were looked at; 0 if nobody had to search.

@@ -19,11 +19,12 @@ from georeg.fitting import Fit, fit_transform
 from georeg.folding import BLOCKS
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene
-from georeg.search.levels import USUAL, Progress, match_level, plan_level
-from georeg.search.locating import LEAD, Start
+from georeg.search.levels import USUAL, Progress, coarse_factors, match_level, plan_level
+from georeg.search.locating import Start
 from georeg.search.tiepoints import COLUMNS, MANY, PREDICT, TiePoints, enough, no_points, some
+from georeg.search.voting import CHANCE
 from georeg.settings import USUAL_TILES, Settings
-from georeg.tiling import RATIO, SIDE, TilePair, level_factors
+from georeg.tiling import RATIO, TilePair
 from georeg.transforms import Transform
 
 log = logging.getLogger(__name__)
@@ -103,20 +104,19 @@ def track(
     scene: Scene, team: Team, start: Start, settings: Settings, progress: Progress
 ) -> Tracked:
     """Tie points and the fit at full working resolution."""
-    factors = level_factors(scene.frame.grid.shape, SIDE)
-    passes = [(factor, "track") for factor in factors[: max(1, len(factors) - 1)]]
+    factors = coarse_factors(scene.frame.grid.shape)
     tiles = settings.max_tiles or USUAL_TILES
-    run = _Run(scene, team, start, settings, progress, 1.0 / (len(passes) + 1), tiles)
+    run = _Run(scene, team, start, settings, progress, 1.0 / (len(factors) + 1), tiles)
     found = Tracked(no_points(), None, (), no_points())
-    for factor, goal in passes:
+    for factor in factors:
         if found.fit is not None and found.fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
             level = Level(
-                factor, goal, 0, error=found.fit.error, note="the fit predicts well enough"
+                factor, "track", 0, error=found.fit.error, note="the fit predicts well enough"
             )
             found = replace(found, levels=(*found.levels, level))
             continue
-        found = run.level(found, factor, goal)
+        found = run.level(found, factor, "track")
         if found.fit is None:
             return found
     found = run.between(found, run.fine(found))
@@ -174,7 +174,7 @@ class _Run:
     @property
     def further(self) -> bool:
         """Whether to look further at what bends: a transform may, and it isn't chance anyway."""
-        return self.start.margin >= LEAD and not set(models(self.settings)) <= set(_STIFF)
+        return self.start.margin >= CHANCE and not set(models(self.settings)) <= set(_STIFF)
 
     def fine(self, found: Tracked) -> Tracked:
         """What was found so far, and then on every pixel of the working resolution."""

@@ -28,7 +28,7 @@ _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
 _AT_ONCE = 250_000  # numbers that are worked on at a time, so that they stay in the cache
-_CHANCE = 0.3  # lead per template that chance reaches
+CHANCE = 0.3  # margin (lead per template) that chance reaches
 _ALIKE = 9.0  # steps of the filter below that are one number rather than several
 _WANDER = 1.5  # rounds move on from the best of the one before: at most by so much of its range
 SEPARATE = 8.0  # pixels, and never less than two steps, that make a second maximum separate
@@ -129,7 +129,7 @@ def vote(
     possible = None if within is None else pool.possible(*within)
     if possible is not None and not possible[best.place]:
         inside = _searched(pool, rotation, scale, steps, possible)
-        if best.score - inside.score <= _CHANCE * len(surfaces):
+        if best.score - inside.score <= CHANCE * len(surfaces):
             best = inside
         else:
             possible = None
@@ -150,7 +150,7 @@ def vote(
         best.score / len(surfaces),
         max(0.0, lead) / len(surfaces),
         len(surfaces),
-        free <= _CHANCE * len(surfaces) < lead,
+        free <= CHANCE * len(surfaces) < lead,
     )
 
 
