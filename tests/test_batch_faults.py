@@ -23,7 +23,7 @@ from georeg.batch.child import resident
 from georeg.batch.job import Job
 from georeg.batch.notices import notify
 from georeg.batch.options import BatchOptions
-from georeg.batch.records import FAILED, load_record, record_of
+from georeg.batch.records import DONE, FAILED, load_record, record_of
 from georeg.batch.result import BatchResult
 from georeg.batch.run import Event, run_batch
 from georeg.settings import OutputSettings, Settings
@@ -322,3 +322,13 @@ def test_notify(tmp_path: Path, pair: scenes.Pair) -> None:
     first, second = heard.read_text().splitlines()
     assert first == "5 1"
     assert json.loads(second)["message"] == "0 of 1 jobs done, 1 failed"
+
+
+def test_notify_says_what_no_text_is(
+    tmp_path: Path, pair: scenes.Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A byte of another encoding in its last words ended a batch that was done with exit code 1."""
+    (job,) = jobs_in(tmp_path, pair)
+    result = BatchResult("run", str(tmp_path), (record_of(job, DONE),), frozenset(), 1.0)
+    notify("printf 'caf\\351 closed' >&2; exit 3", result)
+    assert "the command ended with code 3: caf\N{REPLACEMENT CHARACTER} closed" in caplog.text

@@ -70,8 +70,9 @@ def notify(command: str, result: BatchResult) -> None:
     variables = {f"GEOREG_{name.upper()}": str(value) for name, value in known.items()}
     try:
         run = subprocess.run(
-            command, shell=True, input=json.dumps(known), text=True, timeout=_PATIENCE,
-            env={**os.environ, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            command, shell=True, input=json.dumps(known), text=True, errors="replace",
+            timeout=_PATIENCE, env={**os.environ, **variables}, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("--notify: %s", error)
