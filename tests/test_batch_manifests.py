@@ -92,6 +92,20 @@ def test_malformed_manifests(tmp_path: Path, name: str, text: str, said: str) ->
     assert not (tmp_path / "out").exists()
 
 
+def test_tables_as_spreadsheets_export_them(tmp_path: Path) -> None:
+    """Columns and rows that were once used and are empty now end lines with separators.
+
+    They were two columns of the same name, values too many, and jobs without a raster.
+    """
+    path = tmp_path / "jobs.csv"
+    path.write_bytes(b"moving;id;;\r\na.tif;one;;\r\nb.tif;two;;;;\r\n;;;\r\n;\r\n")
+    found = read_manifest(str(path))
+    assert [(entry.moving, entry.id) for entry in found] == [("a.tif", "one"), ("b.tif", "two")]
+    path.write_text("moving,\na.tif,lost\n")
+    with pytest.raises(InputError, match="line 2: 2 values for 1 columns"):
+        read_manifest(str(path))
+
+
 @given(
     st.lists(
         st.fixed_dictionaries({

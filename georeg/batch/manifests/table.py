@@ -3,7 +3,8 @@
     moving,reference,output,max-shift
     scene1.tif,base.tif,scene1_aligned.tif,800m
 
-Empty cells say nothing; lines that begin with # are comments.
+Empty cells say nothing, nor do lines of nothing else and columns at the end without a name, as
+spreadsheets export them; lines that begin with # are comments.
 """
 
 from __future__ import annotations
@@ -37,15 +38,24 @@ def read(path: str, asset: str | None = None) -> list[Entry]:
         rows = list(csv.reader([line for _, line in lines], delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise InputError(f"{path} is no table of CSV: {error}") from None
-    names = [name.strip() for name in rows[0]]
+    names, *rows = (_filled(row) for row in rows)
     if "moving" not in names:
         raise InputError(f"{path}: the first line names no column 'moving'")
     if len(set(names)) < len(names):
         raise InputError(f"{path}: two columns have the same name")
     entries = []
-    for (number, _), row in zip(lines[1:], rows[1:], strict=False):
+    for (number, _), row in zip(lines[1:], rows, strict=False):
         if len(row) > len(names):
             raise InputError(f"{path}, line {number}: {len(row)} values for {len(names)} columns")
-        values = {n: v.strip() for n, v in zip(names, row, strict=False)}
-        entries.append(entry_of(values, f"{path}, line {number}", folder))
+        if row:
+            values = dict(zip(names, row, strict=False))
+            entries.append(entry_of(values, f"{path}, line {number}", folder))
     return entries
+
+
+def _filled(row: list[str]) -> list[str]:
+    """The cells up to the last one that isn't blank."""
+    cells = [cell.strip() for cell in row]
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
