@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import georeg
 from cli_cases import run
 from georeg.batch.entries import Entry, entry_of, jobs_of
 from georeg.batch.manifests import read_manifest, read_manifests
@@ -141,6 +142,14 @@ def test_a_feature_that_says_nothing_is_a_job_that_fails(tmp_path: Path) -> None
         lambda options: (Settings(), OutputSettings()),
     )
     assert ["'moving' is missing" in job.problem for job in jobs] == [False, False, True]
+
+
+def test_a_mapping_that_says_nothing_is_a_job_that_fails(tmp_path: Path) -> None:
+    """The same from Python: a batch of it was one of no jobs, with exit code 0."""
+    result = georeg.align_many([{"moving": "", "id": "x"}], tmp_path / "out")
+    (record,) = result.records
+    assert (record.id, record.status, result.exit_code) == ("x", "failed", 5)
+    assert "'moving' is missing" in record.message
 
 
 def test_folders_and_patterns(tmp_path: Path) -> None:

@@ -89,7 +89,6 @@ def align_many(
         state=None if state is None else os.path.abspath(state),
         item=items,
     )  # fmt: skip
-    planned = [job for job in planned if job.moving != job.reference]
     planned = with_reference(planned)
     if stack:
         return run_stack(planned, folder, options, neighbours=neighbours, tell=tell, check=check)

@@ -77,18 +77,19 @@ def plan_jobs(sources: Sources, resolve: Resolve) -> list[Job]:
     jobs = jobs_of(entries, output_dir, reference, resolve, state=state, item=sources.item)
     if not any(job.reference for job in jobs):
         raise SettingsError("no job has a reference: give --reference REF, or auto")
-    # The reference itself may lie in the folder that is aligned to it.
-    # (Where a row names neither, both are empty: that is a job that fails.)
-    jobs = [j for j in jobs if j.problem or j.moving != j.reference or j.reference == AUTO]
     return with_reference(jobs)
 
 
 def with_reference(jobs: list[Job]) -> list[Job]:
     """Jobs whose reference is `auto` get the best of their rasters, which then is no job itself.
 
+    Neither is a reference that lies in the folder that is aligned to it. (Where a row names
+    neither, both are empty: that is a job that fails.)
+
     Raises:
         InputError: no raster can be one.
     """
+    jobs = [j for j in jobs if j.problem or j.moving != j.reference or j.reference == AUTO]
     open_jobs = [job for job in jobs if job.reference == AUTO and not job.problem]
     if not open_jobs:
         return jobs
