@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,34 @@ def test_tables_as_spreadsheets_export_them(tmp_path: Path) -> None:
     path.write_text("moving,\na.tif,lost\n")
     with pytest.raises(InputError, match="line 2: 2 values for 1 columns"):
         read_manifest(str(path))
+
+
+def test_files_of_options_are_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the command line names was looked for beside the manifest, and the other way round."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        (folder / "grid.tif").touch()
+        (folder / "own.ckpt").touch()
+    path = there / "jobs.toml"
+    path.write_text(
+        'reference = "b.tif"\n[[job]]\nmoving = "a.tif"\n'
+        '[[job]]\nmoving = "c.tif"\ngrid = "grid.tif"\nweights = "own.ckpt"\n'
+        '[[job]]\nmoving = "d.tif"\nweights = "minima_loftr"\n'
+    )
+    monkeypatch.chdir(here)
+
+    def resolve(options: Mapping[str, Any]) -> tuple[Settings, OutputSettings]:
+        known = {"weights": "own.ckpt", "grid": "grid.tif", **options}
+        return Settings(weights=known["weights"]), OutputSettings(grid=known["grid"])
+
+    jobs = plan_jobs(Sources((str(path),), str(tmp_path / "out")), resolve)
+    grids = [job.output_settings.grid for job in jobs]
+    assert grids == [str(folder / "grid.tif") for folder in (here, there, here)]
+    weights = [job.settings.weights for job in jobs]
+    assert weights == [str(here / "own.ckpt"), str(there / "own.ckpt"), "minima_loftr"]
 
 
 @given(

@@ -11,6 +11,7 @@ from typing import Any
 
 from georeg.batch.job import Job
 from georeg.errors import GeoregError, SettingsError
+from georeg.models import catalogue
 from georeg.settings import OutputSettings, Settings
 from georeg.writers.place import check_lasting, is_virtual
 
@@ -139,14 +140,16 @@ def _job(
     except GeoregError as error:
         problem = problem or f"{entry.source}: {error}"
         settings, wanted = resolve({})
+    # The command line names files from the working folder, wherever the manifest lies.
+    beside = {name: entry.folder if name in entry.options else "" for name in ("grid", "weights")}
     return Job(
         entry.id or os.path.splitext(inside)[0].replace(os.sep, "/"),
         located(entry.moving, entry.folder) if entry.moving else "",
         other or "",
         output if is_virtual(output) else os.path.abspath(output),
         os.path.abspath(base),
-        settings,
-        replace(wanted, grid=_grid(wanted.grid, entry.folder)),
+        replace(settings, weights=_weights(settings.weights, beside["weights"])),
+        replace(wanted, grid=_grid(wanted.grid, beside["grid"])),
         source=entry.source,
         problem=problem,
         item=item,
@@ -182,3 +185,10 @@ def located(name: str, folder: str = "") -> str:
 
 def _grid(grid: str, folder: str) -> str:
     return grid if grid in ("auto", "reference", "moving") else located(grid, folder)
+
+
+def _weights(weights: str, folder: str) -> str:
+    """A name of the catalogue as it is, which goes before files of that name."""
+    path = os.path.join(folder, weights)
+    known = weights in catalogue.names() or not os.path.isfile(path)
+    return weights if known else os.path.abspath(path)
