@@ -125,7 +125,10 @@ class Console:
     def _write(self, line: str) -> None:
         # A name that isn't valid UTF-8 must not turn a message into a failure.
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-        line = line.encode(encoding, "backslashreplace").decode(encoding)
+        shown = _sayable(line, encoding)
+        if shown != line and self.style == "json":
+            shown = json.dumps(json.loads(line))  # whose escapes are others than Python's
+        line = shown
         try:
             if self.bars is not None and self.bars.live:
                 self.bars.write(line)
@@ -151,11 +154,19 @@ def say(text: str, *, nl: bool = True) -> None:
         OutputError: it can't be written; a pipe that nobody reads any more is no error of ours.
     """
     try:
-        click.echo(text, nl=nl)
+        try:
+            click.echo(text, nl=nl)
+        except UnicodeEncodeError as error:
+            click.echo(_sayable(text, error.encoding), nl=nl)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise OutputError(f"standard output can't be written: {error.strerror}") from None
+
+
+def _sayable(text: str, encoding: str) -> str:
+    """The text, with escapes for what the encoding lacks."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _on_terminal() -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +124,28 @@ def test_no_log_in_another_file(raster: str, fit: str, tmp_path: Path, which: st
 def test_log_and_output_of_a_device(raster: str, fit: str, tmp_path: Path) -> None:
     result = run("warp", raster, "--fit", fit, "-o", tmp_path / "a.tif", "--log-file", os.devnull)
     assert result.code == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "cp1252"])
+def test_lines_of_json_in_any_encoding(encoding: str) -> None:
+    """What the encoding lacks was written as no JSON has it: \\xf6, \\U0001f30d."""
+    name = "nö \N{EARTH GLOBE EUROPE-AFRICA} \\ x.tif"
+    done = in_shell(
+        f'PYTHONIOENCODING={encoding} $G info "$1" --log-format json 2>&1 | iconv -f {encoding}',
+        name,
+    )
+    *_, said = map(json.loads, done.stdout.splitlines())
+    assert said["message"].startswith(name)
+
+
+def test_a_name_that_is_not_utf_8_on_standard_output(raster: str, tmp_path: Path) -> None:
+    """It was an unexpected UnicodeEncodeError where the locale is one of UTF-8 by name."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(raster, os.fsencode(folder) + b"/b\xff.tif")
+    done = in_shell(
+        'PYTHONIOENCODING=utf-8:strict $G batch "$1" --reference "$2" -o "$3" --dry-run',
+        str(folder), raster, str(tmp_path / "out"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["id"] == "b\udcff"
