@@ -52,4 +52,7 @@ def _option(param: click.Parameter, value: Any) -> Iterator[str]:
 def _word(value: Any) -> str:
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return ",".join(map(_word, value))
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        short = f"{value:.12g}"
+        return short if float(short) == value else repr(value)  # nodata: -3.4028234663852886e+38
+    return str(value)

@@ -22,7 +22,9 @@ class Length(NamedTuple):
 
     def __str__(self) -> str:
         """As it is written on the command line."""
-        return f"{self.value:.12g}{'m' if self.unit == 'm' else ''}"
+        short = f"{self.value:.12g}"
+        number = short if float(short) == self.value else repr(self.value)
+        return f"{number}{'m' if self.unit == 'm' else ''}"
 
 
 class LengthType(_Type):

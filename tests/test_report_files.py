@@ -216,6 +216,7 @@ def test_the_command_of_a_report_repeats_the_run(scene: tuple[str, str], tmp_pat
     first = run(
         "align", scene[0], "--reference", scene[1], "-o", tmp_path / "a b.tif", "--config", config,
         "--no-symmetric", "--threads", "1", "--fit", tmp_path / "one.json",
+        "--moving-nodata", "-3.4028234663852886e+38",
     )  # fmt: skip
     assert first.code == 0, first.err
     stored = json.loads((tmp_path / "a b.report.json").read_text())
@@ -224,6 +225,8 @@ def test_the_command_of_a_report_repeats_the_run(scene: tuple[str, str], tmp_pat
     assert program == "georeg"
     assert "--config" not in words
     assert "400m" in words
+    # Rounded, it is another number, beyond float32: what it stands for would be data.
+    assert "-3.4028234663852886e+38" in words
     again = run(*words, "--overwrite")
     assert again.code == 0, again.err
     assert (tmp_path / "one.json").read_bytes() == fit
