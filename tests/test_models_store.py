@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from cli_cases import run, snapshot
-from georeg.errors import InputError, SettingsError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.models import adding, catalogue, store
 from model_cases import Server, made, packaged, serving
 
@@ -88,6 +88,23 @@ def test_folder_of_the_platform(
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "caches"))
     assert store.folder() == tmp_path / expected
+
+
+def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users without a name, as containers have them: it was an unexpected RuntimeError."""
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("GEOREG_MODEL_DIR")
+    monkeypatch.setattr(Path, "home", nowhere)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert store.folder() == tmp_path / "georeg" / "models"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert not store.present("minima_loftr")
+    with pytest.raises(OutputError, match="GEOREG_MODEL_DIR"):
+        store.agree(catalogue.get("superpoint"))
 
 
 def test_missing_weights_are_one_line_with_the_command() -> None:

@@ -23,6 +23,8 @@ from georeg.textfile import write_json
 
 _NO = ("", "0", "false", "no", "off")
 _AGREED = "licences.json"
+# A folder that can't be: nothing is found in it, and what can't be written there says what to do.
+_NOWHERE = Path(os.devnull, "no home folder: set GEOREG_MODEL_DIR")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ def folder() -> Path:
     """Where the weights lie; it needn't exist."""
     chosen = os.environ.get("GEOREG_MODEL_DIR")
     if chosen:
-        return Path(chosen).expanduser()
-    home = Path.home()
+        return Path(os.path.expanduser(chosen))
+    home = _home()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -53,6 +55,14 @@ def folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return base / "georeg" / "models"
+
+
+def _home() -> Path:
+    """Of the user; of one whom the system doesn't know (in containers), none that can be."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return _NOWHERE
 
 
 def offline() -> bool:
