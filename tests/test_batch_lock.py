@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -150,6 +151,26 @@ def test_a_stale_lock_that_can_t_be_removed_is_said(
     ):
         pass
     assert [p.name for p in tmp_path.iterdir()] == [locking.NAME]
+
+
+def test_disks_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT, exFAT and some file systems of networks have none: no batch could write to them."""
+
+    def none(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    path = tmp_path / locking.NAME
+    with locked(str(tmp_path), "one"):
+        assert locking.holds(str(path), "one")
+        assert [p.name for p in tmp_path.iterdir()] == [locking.NAME]
+        with (
+            pytest.raises(OutputError, match="being worked on by run one"),
+            locked(str(tmp_path), "two"),
+        ):
+            pass
+        assert locking.holds(str(path), "one")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("lacking", ["disk", "system"])

@@ -1,6 +1,7 @@
 """One run at a time in a folder: a lock file with its owner and a heartbeat.
 
-The file is made by linking a whole one into place, which works on network file systems, too. A run
+The file is made by linking a whole one into place, which works on network file systems, too (where
+there are no links, it is written in place: until it is whole it is a lock without an owner). A run
 that was killed leaves it behind: it is stale at once if its process is known to be gone, and
 after a while without heartbeat if it runs on another machine. Lock files are removed under the
 system's own lock on them, so that of several who see a stale one only one does.
@@ -136,11 +137,13 @@ def _take(path: str, run: str) -> bool:
     }
     try:
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                json.dump(owner, file)
-                file.flush()
-                os.fsync(file.fileno())  # or a power cut leaves the name without the text
-            os.link(temporary, path)
+            _write(temporary, owner)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                raise
+            except OSError:  # FAT and exFAT have no links, nor have some file systems of networks
+                _write(path, owner)
             return True
         except FileExistsError:
             return False
@@ -149,6 +152,19 @@ def _take(path: str, run: str) -> bool:
                 os.unlink(temporary)
     except OSError as error:
         raise OutputError(f"{path} can't be written: {error.strerror}") from None
+
+
+def _write(path: str, owner: Mapping[str, Any]) -> None:
+    """A new file.
+
+    Raises:
+        FileExistsError: there is one already.
+        OSError: it can't be written.
+    """
+    with open(path, "x", encoding="utf-8") as file:
+        json.dump(owner, file)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut leaves the name without the text
 
 
 def read_owner(path: str) -> Mapping[str, Any] | None:
