@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 
 from georeg.batch.entries import Entry
 from georeg.errors import InputError
@@ -76,7 +77,8 @@ def _entries(paths: list[str], top: str, source: str) -> list[Entry]:
     """Outputs have the stem of their input, and all of its name where two stems are the same."""
     inner = [os.path.relpath(path, top or ".") for path in paths]
     stems = [os.path.splitext(name)[0] for name in inner]
+    times = Counter(stems)
     return [
-        Entry(path, f"{source}: {name}", id=(own if stems.count(own) == 1 else name))
+        Entry(path, f"{source}: {name}", id=(own if times[own] == 1 else name))
         for path, name, own in zip(paths, inner, stems, strict=True)
     ]
