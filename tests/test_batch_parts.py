@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
+import rasterio.shutil
+from rasterio.vrt import WarpedVRT
 
 import scenes
 from cli_cases import run
@@ -109,6 +112,32 @@ def test_damaged_records_are_no_records(job: Job, text: str) -> None:
     Path(job.record_path).write_text(text)
     assert load_record(job.record_path) is None
     assert decide(job).todo
+
+
+def test_what_is_read_along_is_looked_at(job: Job, tmp_path: Path) -> None:
+    """Mosaics of other pixels, and rasters at another place, were done."""
+    with rasterio.open(job.moving) as file:
+        pixels, place = file.read(1), file.transform
+        mosaic = str(tmp_path / "mosaic.vrt")
+        with WarpedVRT(file) as warped:
+            rasterio.shutil.copy(warped, mosaic, driver="VRT")
+    image, world = str(tmp_path / "image.png"), tmp_path / "image.pgw"
+    with rasterio.open(image, "w", driver="PNG", dtype="uint8", **shape_of(pixels)) as file:
+        file.write(pixels.astype("uint8"), 1)
+    text = "\n".join(map(str, (place.a, 0, 0, place.e, place.c, place.f)))
+    world.write_text(text)
+    for moving, other in ((mosaic, Path(job.moving)), (image, world)):
+        mine = replace(job, moving=moving)
+        finished(mine)
+        assert not decide(mine).todo
+        Path(f"{moving}.aux.xml").write_text("<PAMDataset></PAMDataset>")  # QGIS had a look
+        assert not decide(mine).todo
+        os.utime(other, ns=(0, 0))
+        assert f"{moving} changed" in decide(mine).why
+
+
+def shape_of(pixels: Any) -> dict[str, int]:
+    return {"count": 1, "height": pixels.shape[0], "width": pixels.shape[1]}
 
 
 def test_large_files_are_told_by_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 A local file is told by its size and the time of its last change, and where that time differs
 (copied, touched) by its contents: a checksum of all of it, or of pieces spread evenly over it
-where it is large. What only GDAL can reach is told by its header and a few blocks of pixels.
+where it is large. The files that GDAL reads along with it (sources of mosaics, world files,
+headers) are told by size and time. What only GDAL can reach is told by its header and a few blocks
+of pixels.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
 
 from georeg.errors import InputError
 from georeg.grid import Window
+from georeg.inputs.opening import GDAL_ERRORS, open_dataset
 from georeg.raster import Raster
 from georeg.writers.place import is_virtual
 
@@ -26,6 +30,7 @@ _WHOLE = 256 * 2**20  # bytes: larger files are sampled
 _PIECE = 2**20
 _PIECES = 64
 _SIDE = 64  # pixels of the blocks of a remote raster
+_OF_VIEWERS = (".aux.xml", ".ovr")  # written by who only looks: statistics, overviews
 
 
 def fingerprint(name: str) -> Fingerprint | None:
@@ -36,13 +41,15 @@ def fingerprint(name: str) -> Fingerprint | None:
         return _of_raster(name)
     try:
         state = os.stat(name)
-        return {
+        found = {
             "size": state.st_size,
             "mtime_ns": state.st_mtime_ns,
             "blake2b": _contents(name, state.st_size),
         }
     except OSError:
         return None
+    along = _along(name)
+    return {**found, "along": along} if along else found
 
 
 def unchanged(name: str, known: Fingerprint | None) -> bool:
@@ -54,12 +61,15 @@ def unchanged(name: str, known: Fingerprint | None) -> bool:
             return False
         if state.st_size != known["size"]:
             return False
-        if state.st_mtime_ns == known["mtime_ns"]:
-            return True
         try:
-            return bool(_contents(name, state.st_size) == known["blake2b"])
+            same = (
+                state.st_mtime_ns == known["mtime_ns"]
+                or _contents(name, state.st_size) == known["blake2b"]
+            )
         except OSError:  # the job will say what is wrong with it
             return False
+        # Opened only where there were such files: most rasters are one file.
+        return same and ("along" not in known or _along(name) == known["along"])
     now = fingerprint(name)
     return now is not None and known is not None and dict(now) == dict(known)
 
@@ -84,6 +94,23 @@ def _contents(path: str, size: int) -> str:
                 file.seek(start)
                 digest.update(file.read(_PIECE))
     return digest.hexdigest()
+
+
+def _along(name: str) -> str:
+    """Checksum of names, sizes and times of what GDAL reads along; empty if there is nothing."""
+    try:
+        with closing(open_dataset(name)) as dataset:
+            others = sorted(set(dataset.files) - {name})
+    except GDAL_ERRORS + (InputError,):  # weights and fits, or the job will say what is wrong
+        return ""
+    digest, count = hashlib.blake2b(digest_size=16), 0
+    for other in others:
+        if not other.endswith(_OF_VIEWERS):
+            with suppress(OSError, ValueError):
+                state = os.stat(other)
+                count += 1
+                digest.update(repr((other, state.st_size, state.st_mtime_ns)).encode())
+    return digest.hexdigest() if count else ""
 
 
 def _of_raster(name: str) -> Fingerprint | None:
