@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from functools import lru_cache
 from typing import Any
 
@@ -57,9 +58,23 @@ class Remote:
         return _AT_ONCE * int(threads)
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:
-        """What the matcher finds, on whichever worker is free; lost workers are no matter."""
+        """What the matcher finds, on whichever worker is free; lost workers are no matter.
+
+        Raises:
+            InputError: the scheduler was lost, or one worker after the other.
+        """
+        from distributed import KilledWorker
+
         future = self._client.submit(_match, self._make, self._key, self._device, batch, pure=False)
-        found: Surfaces | TilePoints = future.result()
+        try:
+            found: Surfaces | TilePoints = future.result()
+        except CancelledError:  # when the connection breaks
+            raise InputError(f"{self._device.name} was lost while it had tiles to match") from None
+        except KilledWorker:
+            raise InputError(
+                f"{self._device.name}: several workers died of one batch of tiles; see their logs, "
+                "and whether they have too little memory"
+            ) from None
         return found
 
 

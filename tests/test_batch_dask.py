@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,10 @@ from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
 from georeg.batch.result import BatchResult
 from georeg.batch.run import Event, run_batch
+from georeg.errors import InputError
+from georeg.matching import load
+from georeg.matching.protocol import Device, TileBatch
+from georeg.remote import Remote
 from georeg.settings import OutputSettings, Settings
 
 pytest.importorskip("distributed", reason="Dask isn't installed")
@@ -119,6 +124,23 @@ def test_tiles_of_one_pair_are_spread(cluster: Cluster, tmp_path: Path) -> None:
     with Client(cluster.address) as client:
         loaded = client.run(lambda: len(__import__("georeg.remote").remote._matchers))
     assert list(loaded.values()) == [1, 1]
+
+
+def test_a_scheduler_that_is_lost_while_tiles_are_matched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was an unexpected FutureCancelledError, a bug to be reported."""
+    blank = np.zeros((1, 64, 64), np.float32)
+    batch = TileBatch(blank, blank > 1, blank, blank > 1, 1.0)
+    with started(tmp_path) as made:
+        remote = Remote(partial(load, "structural"), "any", Device(f"dask:{made.address}"))
+        submit = remote._client.submit
+        monkeypatch.setattr(remote._client, "submit", lambda *_, **__: submit(time.sleep, 60))
+        timer = threading.Timer(1.0, made.kill_scheduler)
+        timer.start()
+        with pytest.raises(InputError, match=r"dask:tcp://127.* was lost while it had tiles"):
+            remote.match(batch)
+        timer.join()
 
 
 def test_two_batches_on_one_cluster(cluster: Cluster, tmp_path: Path) -> None:
