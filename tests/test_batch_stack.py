@@ -168,7 +168,7 @@ def test_whatever_rasters_are_called(tmp_path: Path) -> None:
     assert {job.output for job in map(fewer.pair_job, (4, 4), (0, 5))} <= {j.output for j in pairs}
 
 
-def test_reference_auto(tmp_path: Path) -> None:
+def test_reference_auto(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Coverage of the others, valid pixels, clouds and resolution decide."""
     image = scenes.texture((100, 100))
 
@@ -184,6 +184,11 @@ def test_reference_auto(tmp_path: Path) -> None:
     middle, left, right = job("middle", 0, 10), job("left", -500, 10), job("right", 500, 10)
     assert pick_reference([left, middle, right]) is middle
     assert pick_reference([job("cloudy", 0, 10, cloud_cover=70), left, middle]) is middle
+    # Without a word it was taken for cloudless.
+    assert pick_reference([job("comma", 0, 10, cloud_cover="70,5"), left, middle]) is middle
+    assert not caplog.text
+    assert pick_reference([job("nan", 0, 10, cloud_cover="nan"), middle]) is not middle
+    assert "cloud_cover 'nan' is no number" in caplog.text
     assert pick_reference([job("gaps", 0, 10, valid=0.4), middle]) is middle
     fine = job("fine", 0, 5)
     assert pick_reference([job("same_ground", 0, 10), fine]) is fine

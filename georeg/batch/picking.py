@@ -111,9 +111,18 @@ def _look(job: Job) -> Candidate | None:
         area = area.convex_hull
     lat = math.radians(float(edge[:, 1].mean()))
     ground = area.area * 111_320.0**2 * max(math.cos(lat), 1e-6)
-    try:
-        cloudy = float(job.facts.get("cloud_cover") or 0.0) / 100
-    except ValueError:
-        cloudy = 0.0
     gsd = math.sqrt(ground / (rows * columns))
-    return Candidate(job, area, valid * (1 - min(max(cloudy, 0.0), 1.0)), max(gsd, 1e-9))
+    return Candidate(job, area, valid * (1 - _cloudy(job)), max(gsd, 1e-9))
+
+
+def _cloudy(job: Job) -> float:
+    """Share of clouds, as far as it is known; tables of some countries have decimal commas."""
+    said = job.facts.get("cloud_cover") or 0.0
+    try:
+        percent = float(str(said).replace(",", "."))
+    except ValueError:
+        percent = math.nan
+    if math.isnan(percent):
+        log.warning("%s: cloud_cover '%s' is no number: taken for 0", job.source or job.id, said)
+        return 0.0
+    return min(max(percent / 100, 0.0), 1.0)
