@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georeg.errors import InputError, OutputError
+from georeg.errors import InputError, OutputError, SettingsError
 
 from .align import judged
 from .command import Command, Session
@@ -47,7 +47,7 @@ def command(session: Session, /, **params: Any) -> None:
     The files stay in the folder for a look at them: report.html in a browser, the rest in QGIS.
     """
     settings = settings_of(params)
-    folder = _copy(params["output_dir"])
+    folder = _copy(params["output_dir"], overwrite=params["overwrite"])
     from georeg import OutputSettings
     from georeg import align as engine
 
@@ -91,11 +91,12 @@ def sample() -> Traversable:
     )
 
 
-def _copy(folder: str | None) -> str:
+def _copy(folder: str | None, *, overwrite: bool) -> str:
     """The sample's files in a folder that may be written to.
 
     Raises:
         InputError: there is no sample.
+        SettingsError: files of these names are there already, and are others.
         OutputError: it can't be copied.
     """
     source = sample()
@@ -103,8 +104,13 @@ def _copy(folder: str | None) -> str:
         if folder is None:
             folder = tempfile.mkdtemp(prefix="georeg-demo-")
         os.makedirs(folder, exist_ok=True)
-        for name in _FILES:
-            with (source / name).open("rb") as old, open(os.path.join(folder, name), "wb") as new:
+        paths = {name: Path(folder, name) for name in _FILES}
+        for name, path in paths.items():
+            mine = not os.path.lexists(path) or path.read_bytes() == (source / name).read_bytes()
+            if not (mine or overwrite):
+                raise SettingsError(f"{path} exists: give another folder, or --overwrite")
+        for name, path in paths.items():
+            with (source / name).open("rb") as old, open(path, "wb") as new:
                 shutil.copyfileobj(old, new)
     except OSError as error:
         raise OutputError(f"{folder} can't be written: {error.strerror}") from None

@@ -62,6 +62,17 @@ def test_the_displacement_is_within_the_default_search(make: ModuleType) -> None
     assert 20 < off.mean() / 6000 < off.max() / 6000 < 64
 
 
+def test_the_demo_replaces_no_raster_of_the_user_s(tmp_path: Path) -> None:
+    """`georeg demo -o .` beside one's own moving.tif: it was lost."""
+    mine = tmp_path / "reference.tif"
+    mine.write_bytes(b"precious")
+    result = run("demo", "--output-dir", tmp_path)
+    assert result.code == 2
+    assert result.line.endswith("reference.tif exists: give another folder, or --overwrite")
+    assert [path.name for path in tmp_path.iterdir()] == ["reference.tif"]
+    assert mine.read_bytes() == b"precious"
+
+
 def test_demo(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     result = run("demo", "--output-dir", folder, "--json", "--threads", "2")
