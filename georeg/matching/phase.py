@@ -285,13 +285,7 @@ def _on_valid(points: TilePoints, batch: TileBatch) -> TilePoints:
         mine = points.tile == tile
         keep[mine] = valid_at(batch.moving_mask[tile], points.moving_xy[mine])
         keep[mine] &= valid_at(batch.reference_mask[tile], points.reference_xy[mine])
-    return TilePoints(
-        points.tile[keep],
-        points.moving_xy[keep],
-        points.reference_xy[keep],
-        points.score[keep],
-        points.sigma[keep],
-    )
+    return points.select(keep)
 
 
 MATCHER = PhaseMatcher
