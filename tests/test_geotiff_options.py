@@ -47,6 +47,8 @@ def test_creation_options(tmp_path, driver, creation, expected):
         ("COG", {"COMPRESS": "RAR"}, "RAR"),
         ("COG", {"BLOCKSIZE": "wide"}, "a number"),
         ("COG", {"BLOCKSIZE": "500"}, "multiple of 16"),
+        ("COG", {"BLOCKSIZE": "0"}, "multiple of 16"),
+        ("GTiff", {"TILED": "YES", "BLOCKXSIZE": "-16"}, "multiple of 16"),
         ("COG", {"TILING_SCHEME": "GoogleMapsCompatible"}, "second time"),
         ("COG", {"TILED": "YES"}, "no creation option TILED"),
         ("GTiff", {"BLOCKSIZE": "256"}, "no creation option BLOCKSIZE"),

@@ -20,6 +20,7 @@ _RESAMPLING = ("NEAREST", "AVERAGE", "BILINEAR", "CUBIC", "CUBICSPLINE", "LANCZO
 _LERC = ("LERC", "LERC_DEFLATE", "LERC_ZSTD")
 _CODECS = ("NONE", "LZW", "DEFLATE", "ZSTD", "LZMA", "JPEG", "WEBP", *_LERC)
 _NUMBER = "a number"
+_SIDES = ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE")
 
 # Option -> the values it takes.
 _KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
@@ -97,7 +98,8 @@ def parse_creation(pairs: Mapping[str, str], driver: str) -> dict[str, str]:
             raise SettingsError(
                 f"creation option {key} can't be '{value}': give {' or '.join(allowed)}"
             )
-        if key in ("BLOCKSIZE", "BLOCKXSIZE", "BLOCKYSIZE") and float(value) % 16:
+        # GDAL ends the process where it is 0.
+        if key in _SIDES and (float(value) < 16 or float(value) % 16):
             raise SettingsError(f"creation option {key} can't be {value}: give a multiple of 16")
         options[key] = value.upper()
     return options
