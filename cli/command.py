@@ -102,6 +102,7 @@ class Command(click.Command):
         with ExitStack() as stack:
             try:
                 _check_folder()
+                _check_empty(ctx, {**ctx.params, "log_file": log_path})
                 _check_log(log_path, ctx.params)
                 log_file = open_log(log_path)
             except GeoregError as error:
@@ -163,6 +164,23 @@ def _check_folder() -> None:
         os.getcwd()
     except FileNotFoundError:
         raise OutputError("the working folder has been deleted: change to another one") from None
+
+
+def _check_empty(ctx: click.Context, params: Mapping[str, Any]) -> None:
+    """See that no option has an empty value, as scripts give it where a variable isn't set.
+
+    An empty name is of no file, and of the working folder: what would go there is found out late.
+
+    Raises:
+        SettingsError: one has, and something else is its default.
+    """
+    for param in ctx.command.params:
+        value = params.get(param.name or "")
+        values = value if isinstance(value, (tuple, list)) else (value,)
+        if isinstance(param, click.Option) and param.default != "" and "" in values:
+            raise SettingsError(
+                f"{max(param.opts, key=len)} is empty: give a value, or leave it out"
+            )
 
 
 def _check_log(path: str | None, params: Mapping[str, Any]) -> None:

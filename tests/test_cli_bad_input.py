@@ -374,3 +374,35 @@ def test_unexpected_error(
     assert loud.code == 1
     assert "in boom" in loud.err
     assert loud.err.splitlines()[-1] == result.line
+
+
+@pytest.mark.parametrize(
+    "option", ["--output", "--fit", "--report", "--points", "--log-file", "--reference"]
+)
+def test_names_that_are_empty(scene: tuple[str, str], tmp_path: Path, option: str) -> None:
+    """A script's variable that isn't set: the work was done, and then there was no place for it."""
+    given = {
+        "--reference": scene[1],
+        "--output": tmp_path / "a.tif",
+        "--transform": "shift",
+        option: "",
+    }
+    result = run("align", scene[0], *(word for pair in given.items() for word in pair))
+    assert result.code == 2
+    assert result.line == f"georeg: error: {option} is empty: give a value, or leave it out"
+    assert snapshot(tmp_path) == {}
+
+
+def test_a_batch_without_a_folder(
+    scene: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-o "$OUT"` without that variable: outputs, records and summary went to where one stood."""
+    monkeypatch.chdir(tmp_path)
+    result = run("batch", scene[0], "--reference", scene[1], "--output-dir", "", "--dry-run")
+    assert result.code == 2
+    assert "--output-dir is empty" in result.line
+    # Its default is empty, too.
+    config = tmp_path / "job.toml"
+    config.write_text('weights = ""\n')
+    again = ("--reference", scene[1], "-o", tmp_path / "out", "--dry-run", "--config", config)
+    assert run("batch", scene[0], *again).code == 0
