@@ -45,7 +45,7 @@ def parse_crs(text: str) -> CRS:
     return crs
 
 
-def wrap_longitude(x: Array, around: float, period: float) -> Array:
+def wrap_longitude(x: Array, around: float | Array, period: float) -> Array:
     """Coordinates moved by whole turns to within half a turn of `around` (antimeridian)."""
     with np.errstate(invalid="ignore"):  # infinity, where a projection has no value
         turned = np.asarray(around + (x - around + period / 2) % period - period / 2)
