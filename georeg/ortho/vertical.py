@@ -24,6 +24,7 @@ from pyproj.transformer import TransformerGroup
 from georeg.crs import CrsPath, crs_name
 from georeg.errors import InputError, SettingsError
 from georeg.settings import DATUMS as DATUMS
+from georeg.writers.pipelines import quoted
 
 Array = npt.NDArray[np.float64]
 
@@ -170,13 +171,11 @@ def _from_grid(path: str) -> Transformer:
     """Degrees and height above a geoid -> degrees and height above the ellipsoid.
 
     Raises:
-        InputError: the grid can't be read.
+        InputError: the grid can't be read, or not be named.
     """
     if not os.path.isfile(path):
         raise InputError(f"geoid grid {path}: no such file")
-    if any(c in path for c in "\"'"):
-        raise InputError(f"geoid grid {path}: PROJ can't open names with quotation marks")
-    grid = f'"{path}"' if " " in path or "," in path else path
+    grid = quoted(os.path.abspath(path))  # other names PROJ looks for among its own grids
     turned = "+step +proj=unitconvert +xy_in={} +xy_out={}"
     try:
         return Transformer.from_pipeline(
