@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from pyproj.transformer import TransformerGroup
 
 from georeg.crs import CrsPath, crs_name
 from georeg.errors import InputError, SettingsError
+from georeg.quietly import QUIETLY
 from georeg.settings import DATUMS as DATUMS
 from georeg.writers.pipelines import quoted
 
@@ -197,8 +197,7 @@ def _by_proj(crs: CRS, part: CRS, name: str, path: CrsPath, around: Array) -> Ve
         area = AreaOfInterest(west, south, east, north) if east - west < 180 else None
     problem = ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with QUIETLY:
             group = TransformerGroup(crs, _WGS84_3D, always_xy=True, area_of_interest=area)
     except ProjError as error:
         group, problem = None, str(error)
