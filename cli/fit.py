@@ -55,13 +55,12 @@ def command(session: Session, /, **params: Any) -> None:
     texts = {"--output": output} | {f"--points {path}": path for path in stored}
     texts |= {f"--report {path}": path for path in params["report"]}
     check_outputs(None, texts, (source, moving, reference), overwrite=params["overwrite"])
-    sides = Sides(
-        open_side(moving, settings.moving_crs), open_side(reference, settings.reference_crs)
-    )
+    target = open_side(reference, settings.reference_crs)
+    sides = Sides(open_side(moving, settings.moving_crs), target)
     table = read_points(source, sides)
     try:
         check_plausible(table, sides, settings.transform)
-        matches = table.matches(*reference_georef(reference, settings))
+        matches = table.matches(*reference_georef(reference, settings), target.shape)
         pictures = any(map(is_page, params["report"]))
         result = fit_matches(moving, reference, matches, settings, pictures=pictures)
     except PointsError as error:

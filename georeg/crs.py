@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,6 +15,7 @@ from pyproj.exceptions import CRSError, ProjError
 from pyproj.transformer import TransformerGroup
 
 from georeg.errors import InputError, SettingsError
+from georeg.quietly import QUIETLY
 
 Array = npt.NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def parse_crs(text: str) -> CRS:
     return crs
 
 
-def wrap_longitude(x: Array, around: float, period: float) -> Array:
+def wrap_longitude(x: Array, around: float | Array, period: float) -> Array:
     """Coordinates moved by whole turns to within half a turn of `around` (antimeridian)."""
     with np.errstate(invalid="ignore"):  # infinity, where a projection has no value
         turned = np.asarray(around + (x - around + period / 2) % period - period / 2)
@@ -62,6 +62,8 @@ def turn(crs: CRS | None) -> float | None:
     if crs is None:
         return None
     flat = crs.to_2d()
+    if flat.is_bound and flat.source_crs is not None:  # by +towgs84: its operation is that shift
+        flat = flat.source_crs.to_2d()
     if flat.is_geographic:
         return 2 * math.pi / float(flat.axis_info[0].unit_conversion_factor)
     operation = flat.coordinate_operation
@@ -174,8 +176,7 @@ def ballpark_warning(
     if source is None or target is None or source == target:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # says what we are about to say
+        with QUIETLY:  # it says what we are about to say
             group = TransformerGroup(source, target, always_xy=True, area_of_interest=_area(lonlat))
     except ProjError:
         return None

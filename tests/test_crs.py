@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 import rasters
+from georeg import crs as crs_module
 from georeg.crs import (
     CrsPath,
     ballpark_warning,
@@ -183,6 +188,40 @@ def test_unknown_datum() -> None:
     text = ballpark_warning(bare, CRS(4326), CHICAGO, pixel=10.0)
     assert text is not None
     assert "unknown accuracy" in text
+
+
+def test_threads_leave_warnings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filters are the whole process's: one thread leaves while the next one still looks."""
+    real, both, one_left = crs_module.TransformerGroup, Barrier(2, timeout=10), Event()
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        if both.wait() == 1:  # the second of the two goes on when the first one is done
+            one_left.wait(10)
+        return real(*args, **more)
+
+    monkeypatch.setattr(crs_module, "TransformerGroup", slowly)
+
+    def looked(_: int) -> str | None:
+        text = ballpark_warning(CRS(4267), CRS(4326), CHICAGO)
+        one_left.set()
+        return text
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(2) as pool:
+            assert all(pool.map(looked, range(2)))
+        assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("code", ["merc", "longlat", "eqc"])
+def test_a_turn_of_a_crs_with_a_datum_shift(code: str) -> None:
+    """With +towgs84 there was none, so nothing met across the antimeridian."""
+    plain, shifted = (
+        CRS(f"+proj={code} +ellps=bessel {datum}") for datum in ("", "+towgs84=100,20,-7")
+    )
+    assert shifted.is_bound
+    assert turn(shifted) == pytest.approx(turn(plain))
 
 
 def test_units_on_the_ground() -> None:

@@ -53,6 +53,18 @@ def test_back_to_the_ground(tmp_path: Path) -> None:
         assert np.abs(sensor.to_pixel(ground) - xy).max() < 2e-3
 
 
+def test_a_geoid_cut_like_the_dem(tmp_path: Path) -> None:
+    """It was looked up to two kilometres beyond the DEM's last pixel, where the grid ends."""
+    geoid = make_geoid(tmp_path / "geoid.gtx")  # a degree to all sides
+    side, size = 1 / 3600, 700
+    corner = Affine(side, 0, LON + 1 - side * size, 0, -side, LAT - 1 + side * size)
+    flat = np.zeros((size, size), np.float32)
+    dem = save(tmp_path / "dem.tif", flat, transform=corner, crs="EPSG:4326")
+    xy = np.array([[LON + 1, LAT - 1], [LON + 0.95, LAT - 0.95]])
+    xy += np.array([-0.5, 0.5]) * side
+    assert heights(dem, xy, geoid=geoid) == pytest.approx(undulation(*xy.T), abs=1e-3)
+
+
 def test_blocks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     holes = np.zeros((240, 240), np.bool_)
     holes[100:110, 60:75] = True  # filled from its rims

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from pyproj import CRS, Transformer
 from rasterio.enums import Resampling
@@ -314,6 +315,22 @@ def test_matrix_of_a_scan() -> None:
     assert np.array([place @ (10, 20)]) == pytest.approx(true_xy(fit, claimed), abs=1e-5)
 
 
+def test_geolocation_arrays_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raster's virtual copy was one file for all of a process's exports into a folder."""
+    moving = open_side(judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE))
+    real, names = rasterio.shutil.copy, []
+
+    def noted(source: Any, name: str, **more: Any) -> None:
+        names.append(name)
+        real(source, name, **more)
+
+    monkeypatch.setattr(rasterio.shutil, "copy", noted)
+    for name in ("a.vrt", "b.vrt"):
+        export_fit("geoloc", job(fit_file(), moving=moving, output=str(tmp_path / name)))
+    assert len(set(names)) == 2
+    assert len(os.listdir(tmp_path)) == 5
+
+
 NOWHERE = Grid((1000, 1000), TRUE, None)
 POLE = Grid((1000, 1000), Affine(9, 0, -4500, 0, -9, 4500), CRS.from_epsg(3413))
 DATE_LINE = Grid((1000, 1000), Affine(9, 0, 830000, 0, -9, 100000), CRS.from_epsg(32660))
@@ -350,8 +367,11 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         export_fit("geoloc", job(fit, output=str(tmp_path / "a.vrt")))
     with pytest.raises(SettingsError, match="choose from gdalwarp"):
         export_fit("shapefile", job(fit))
-    with pytest.raises(InputError, match="comma"):
-        export_fit("grid", job(fit, output=str(tmp_path / "a,b.tif")))
+    for name in ("a,b", "a;b", "a#b"):
+        with pytest.raises(InputError, match="comma"):
+            export_fit("grid", job(fit, output=str(tmp_path / f"{name}.tif")))
+        with pytest.raises(InputError, match="comma"):  # that script would have failed
+            export_fit("gdalwarp", job(fit, output=str(tmp_path / f"{name}.sh")))
     with pytest.raises(OutputError, match="no folder"):
         export_fit("grid", job(fit, output=str(tmp_path / "nowhere" / "g.tif")))
     (tmp_path / "g.tif").write_text("mine")

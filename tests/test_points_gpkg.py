@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -143,6 +144,17 @@ def test_the_same_points_give_the_same_bytes(
     write_points(str(tmp_path / "again.gpkg"), *scene)
     assert (tmp_path / "again.gpkg").read_bytes() == written.read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["again.gpkg"]
+
+
+def test_threads_give_the_same_bytes(
+    scene: tuple[PointTable, Sides], written: Path, tmp_path: Path
+) -> None:
+    """What GDAL takes for the time is the process's: one thread put it back while others wrote."""
+    paths = [tmp_path / f"{k}.gpkg" for k in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda path: write_points(str(path), *scene), paths))
+    assert {path.read_bytes() for path in paths} == {written.read_bytes()}
+    assert pyogrio.get_gdal_config_option("OGR_CURRENT_DATE") is None
 
 
 def test_edits_of_a_predecessor_go(scene: tuple[PointTable, Sides], tmp_path: Path) -> None:

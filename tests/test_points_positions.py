@@ -67,7 +67,7 @@ def table(
 
 
 number = st.floats(-1e7, 1e7, allow_nan=False)
-pixel = st.floats(0, 80, allow_nan=False)
+pixel = st.floats(-5, 80, allow_nan=False)  # hands also click a bit beyond an edge
 rows = st.lists(st.tuples(pixel, pixel, number, number, st.booleans()), min_size=1, max_size=5)
 
 
@@ -274,6 +274,16 @@ def test_what_an_own_script_says_of_disabled_points(tmp_path: Path) -> None:
     assert "# -gcp 3.0 4.0 7.0 8.0\n" in (tmp_path / "p.sh").read_text()
     back = read_points(str(tmp_path / "p.sh"))
     assert back.enabled.tolist() == [True, False]
+
+
+def test_scripts_keep_points_beyond_the_left_edge(tmp_path: Path) -> None:
+    """Those of a negative pixel were left out without a word."""
+    points = table([(-0.25, 3), (-3, -1), (7, 9)], [(-1, 2), (3, -4), (5, 6)], [True, False, True])
+    path = str(tmp_path / "p.sh")
+    write_points(path, points)
+    back = read_points(path)
+    assert np.array_equal(back.moving_xy, points.moving_xy)
+    assert back.enabled.tolist() == [True, False, True]
 
 
 def test_outliers_are_not_used_by_others(sides: Sides, tmp_path: Path) -> None:

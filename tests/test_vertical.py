@@ -43,6 +43,19 @@ def test_the_users_own_grid(tmp_path: Path, suffix: str, crs: CRS) -> None:
     assert "my geoid" in found.note
 
 
+def test_a_grid_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name was looked for among PROJ's own grids only: 'can't be read'."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("geoid.gtx", "my geoid.tif", "sub/geoid.gtx", 'a "b" c\'s.gtx'):
+        make_geoid(tmp_path / name)
+        assert of(WGS84, geoid=name).separation(DEGREES)[0] == pytest.approx(45, abs=1e-3)
+    for name in ("a,b.gtx", "a;b.gtx", "a#b.gtx", "a\tb.gtx"):
+        make_geoid(tmp_path / name)
+        with pytest.raises(InputError, match="PROJ takes a comma"):
+            of(WGS84, geoid=name)
+
+
 def test_beyond_the_grid_is_an_error_that_says_where(tmp_path: Path) -> None:
     found = of(WGS84, geoid=make_geoid(tmp_path / "g.gtx"))
     with pytest.raises(InputError, match=r"longitude 20\.000, latitude 48\.000.*--geoid"):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 import rasterio
 from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 
 from georeg.errors import InputError
+from georeg.quietly import QUIETLY
 from georeg.textfile import unspeakable
 
 # Some of rasterio's functions let GDAL's own errors through.
@@ -82,36 +81,6 @@ def first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else "unknown reason"
 
 
-class _Quietly:
-    """Nothing is said of missing georeferences while any thread is in here.
-
-    What `warnings.catch_warnings` changes is the whole process's. By itself in several threads, the
-    first one that leaves ends the silence of the others, and the last one leaves it behind.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._filters.__exit__(None, None, None)
-
-
-_QUIETLY = _Quietly()
-
-
 def _behind(name: str) -> str:
     """The file that a subdataset's name (DRIVER:FILE:SUBDATASET) is about; empty without one."""
     file = name.partition(":")[2].rpartition(":")[0].strip('"')
@@ -150,7 +119,7 @@ def open_dataset(name: str) -> Any:
     """
     check_name(name)
     try:
-        with _QUIETLY, _careful(name):
+        with QUIETLY, _careful(name):
             return _in_one_thread(rasterio.open(name))
     except GDAL_ERRORS as error:
         text = first_line(error)

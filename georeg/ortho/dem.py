@@ -201,8 +201,8 @@ class Dem:
             return np.zeros((1, 1))
         size = self.grid.metres_per_pixel() or (1.0, 1.0)
         step = [max(1, min(_SIDE // 4, int(_GEOID_STEP / s))) for s in size]
-        x = _nodes(window.x, window.width, step[0])
-        y = _nodes(window.y, window.height, step[1])
+        x = _nodes(window.x, window.width, step[0], self.grid.width)
+        y = _nodes(window.y, window.height, step[1], self.grid.height)
         at = np.asarray(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) + 0.5, np.float64)
         nodes = self.vertical.separation(self.grid.to_map(at)).reshape(len(y), len(x))
         columns = np.arange(window.x, window.x + window.width)
@@ -301,11 +301,14 @@ def describe(dem: Dem) -> dict[str, object]:
     }
 
 
-def _nodes(start: int, count: int, step: int) -> npt.NDArray[np.int64]:
-    """Whole numbers in steps that hold start .. start + count - 1; multiples of the step."""
+def _nodes(start: int, count: int, step: int, size: int) -> npt.NDArray[np.int64]:
+    """Whole numbers in steps that hold start .. start + count - 1; multiples of the step.
+
+    The last one is at most size - 1: beyond the DEM a geoid grid that was cut like it ends, too.
+    """
     first = start // step
     last = max(first + 1, -(-(start + count - 1) // step))
-    return np.arange(first, last + 1) * step
+    return np.unique(np.minimum(np.arange(first, last + 1) * step, size - 1))
 
 
 def _cell(position: Array, count: int) -> tuple[Ints, Array]:

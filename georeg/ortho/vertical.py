@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,9 @@ from pyproj.transformer import TransformerGroup
 
 from georeg.crs import CrsPath, crs_name
 from georeg.errors import InputError, SettingsError
+from georeg.quietly import QUIETLY
 from georeg.settings import DATUMS as DATUMS
+from georeg.writers.pipelines import quoted
 
 Array = npt.NDArray[np.float64]
 
@@ -170,13 +171,11 @@ def _from_grid(path: str) -> Transformer:
     """Degrees and height above a geoid -> degrees and height above the ellipsoid.
 
     Raises:
-        InputError: the grid can't be read.
+        InputError: the grid can't be read, or not be named.
     """
     if not os.path.isfile(path):
         raise InputError(f"geoid grid {path}: no such file")
-    if any(c in path for c in "\"'"):
-        raise InputError(f"geoid grid {path}: PROJ can't open names with quotation marks")
-    grid = f'"{path}"' if " " in path or "," in path else path
+    grid = quoted(os.path.abspath(path))  # other names PROJ looks for among its own grids
     turned = "+step +proj=unitconvert +xy_in={} +xy_out={}"
     try:
         return Transformer.from_pipeline(
@@ -198,8 +197,7 @@ def _by_proj(crs: CRS, part: CRS, name: str, path: CrsPath, around: Array) -> Ve
         area = AreaOfInterest(west, south, east, north) if east - west < 180 else None
     problem = ""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with QUIETLY:
             group = TransformerGroup(crs, _WGS84_3D, always_xy=True, area_of_interest=area)
     except ProjError as error:
         group, problem = None, str(error)

@@ -16,7 +16,7 @@ from georeg.textfile import prepared
 from georeg.writers.fit_grid import grid_steps, write_grid
 from georeg.writers.fit_proj import has_steps, steps
 from georeg.writers.fits import FitExport
-from georeg.writers.pipelines import in_crs_order, pipeline
+from georeg.writers.pipelines import in_crs_order, pipeline, quoted
 from georeg.writers.points import crs_text
 
 _GRID = "GEOREG_GRID"  # stands for the grid's path until the script knows where it lies
@@ -50,7 +50,8 @@ def export(job: FitExport) -> str:
 
     Raises:
         SettingsError: no output is named, or it exists and may not be overwritten.
-        InputError: the fit can't be expressed as a coordinate operation.
+        InputError: the fit can't be expressed as a coordinate operation, or PROJ can't be told the
+            grid's name.
         OutputError: it can't be written.
     """
     output = job.needed_output()
@@ -59,8 +60,10 @@ def export(job: FitExport) -> str:
     found = steps(job) if exact else grid_steps(job, _GRID)
     operation = shlex.quote(pipeline(in_crs_order(found, job.source, job.crs)))
     if not exact:
+        quoted(os.path.abspath(grid))  # or the script would fail
         # Out of the single quotes, for the shell to fill in; PROJ wants double ones around spaces.
-        place = f"""'"\\"$here/{_shell(os.path.basename(grid))}\\""'"""
+        beside = os.path.basename(grid).replace('"', '""')
+        place = f"""'"\\"$here/{_shell(beside)}\\""'"""
         operation = operation.replace(_GRID, place)
     source = shlex.quote(crs_text(job.source) or "")
     told = job.fit.moving_crs is not None or job.source_crs is not None  # whatever headers say

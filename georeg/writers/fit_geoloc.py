@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from uuid import uuid4
 from xml.etree import ElementTree as Xml
 
 import numpy as np
@@ -110,7 +111,7 @@ def _vrt(job: FitExport, moving: Side, output: str, arrays: str, nodes: Nodes) -
 
 def _copy_of(name: str, output: str) -> Xml.Element:
     """GDAL's own virtual copy of a raster, with names as seen from the output's folder."""
-    temporary = os.path.join(os.path.dirname(os.path.abspath(output)), f".georeg-{os.getpid()}.vrt")
+    temporary = os.path.join(os.path.dirname(os.path.abspath(output)), f".georeg-{uuid4().hex}.vrt")
     try:
         with Raster(name):  # its errors are ours
             pass

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
 
-from georeg.crs import CrsPath, metres_per_unit, parse_crs
+from georeg.crs import CrsPath, metres_per_unit, parse_crs, turn, wrap_longitude
 from georeg.inputs.georef import Georef
 from georeg.writers.points import PointTable
 from georeg.writers.sides import Side, Sides
@@ -50,7 +50,7 @@ def on_the_ground(table: PointTable, sides: Sides) -> Ground:
     if crs is None and sides.reference is not None:
         crs = sides.reference.crs
     around = float(np.nanmean(table.map_xy[:, 0]))
-    claimed = _claimed(table.moving_xy, sides, crs, around)
+    claimed = _beside(_claimed(table.moving_xy, sides, crs), table.map_xy[:, 0], crs)
     return Ground(
         crs,
         table.map_xy,
@@ -62,7 +62,31 @@ def on_the_ground(table: PointTable, sides: Sides) -> Ground:
     )
 
 
-def _claimed(pixels: Array, sides: Sides, crs: CRS | None, around: float) -> Array:
+def _beside(xy: Array, x: Array, crs: CRS | None) -> Array:
+    """Positions moved by whole turns to within half a turn of the x of others, where known."""
+    period = turn(crs)
+    if period is None:
+        return xy
+    moved = wrap_longitude(xy[:, 0], np.where(np.isfinite(x), x, xy[:, 0]), period)
+    return np.stack([moved, xy[:, 1]], axis=1)
+
+
+def _in_one_piece(outlines: Array, crs: CRS | None, around: float) -> Array:
+    """(..., P, 2) outlines that the antimeridian doesn't tear, within half a turn of `around`.
+
+    One that goes all the way around the Earth stays as long as that.
+    """
+    period = turn(crs)
+    if period is None:
+        return outlines
+    with np.errstate(invalid="ignore"):
+        x = np.unwrap(outlines[..., 0], period=period)
+        middle = (x.min(axis=-1, keepdims=True) + x.max(axis=-1, keepdims=True)) / 2
+        x = x + (wrap_longitude(middle, around, period) - middle)
+    return np.stack([np.where(np.isfinite(x), x, outlines[..., 0]), outlines[..., 1]], axis=-1)
+
+
+def _claimed(pixels: Array, sides: Sides, crs: CRS | None) -> Array:
     moving = sides.moving
     if moving is None:
         return np.full_like(pixels, np.nan)
@@ -72,7 +96,7 @@ def _claimed(pixels: Array, sides: Sides, crs: CRS | None, around: float) -> Arr
         georef, own = sides.fit.georef_of(moving.header, moving.name)
     if georef is None:
         return np.full_like(pixels, np.nan)
-    return _finite(CrsPath(own, crs, None, around).forward(georef.to_map(pixels)))
+    return _finite(CrsPath(own, crs).forward(georef.to_map(pixels)))
 
 
 def _metres(claimed: Array, true: Array, crs: CRS | None) -> Array:
@@ -90,7 +114,7 @@ def _azimuth(table: PointTable, reference: Side | None, crs: CRS | None) -> Arra
         path = CrsPath(reference.crs, crs)
         at = reference.layer.to_pixel(path.inverse(table.map_xy))
         fitted = path.forward(reference.layer.to_map(at + table.residual_xy))
-        step = fitted - table.map_xy
+        step = _beside(fitted, table.map_xy[:, 0], crs) - table.map_xy
     return np.asarray(np.degrees(np.arctan2(step[:, 0], step[:, 1])) % 360.0)
 
 
@@ -100,27 +124,28 @@ def _tiles(sides: Sides, crs: CRS | None, around: float) -> Array:
         return np.zeros((0, 5, 2))
     low, size = sides.tiles[:, None, :2], sides.tiles[:, None, 2:]
     corners = low + size * np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]], np.float64)
-    path = CrsPath(fit.frame.crs, crs, None, around)
-    return path.forward(fit.frame.to_map(corners.reshape(-1, 2))).reshape(-1, 5, 2)
+    on_map = CrsPath(fit.frame.crs, crs).forward(fit.frame.to_map(corners.reshape(-1, 2)))
+    return _in_one_piece(on_map.reshape(-1, 5, 2), crs, around)
 
 
 def _footprints(sides: Sides, crs: CRS | None, around: float) -> list[tuple[str, Array]]:
     found = []
     if sides.reference is not None and (sides.reference.georef is not None or crs is None):
         side = sides.reference
-        path = CrsPath(side.crs, crs, None, around)
+        path = CrsPath(side.crs, crs)
         found.append(("reference", path.forward(side.layer.to_map(side.outline()))))
     if sides.moving is not None:
         edge = sides.moving.outline()
         if sides.fit is None or sides.fit.placement is None:  # else there is no claim but ours
-            found.append(("moving, as it claims", _claimed(edge, sides, crs, around)))
+            found.append(("moving, as it claims", _claimed(edge, sides, crs)))
         if sides.fit is not None:
-            path = CrsPath(sides.fit.frame.crs, crs, None, around)
+            path = CrsPath(sides.fit.frame.crs, crs)
             true = sides.fit.corrected(
                 sides.moving.header, sides.moving.name, edge, sides.fit.frame.crs
             )
             found.append(("moving, aligned", path.forward(true)))
-    closed = [(name, np.concatenate([_finite(xy), _finite(xy[:1])])) for name, xy in found]
+    whole = [(name, _in_one_piece(_finite(xy), crs, around)) for name, xy in found]
+    closed = [(name, np.concatenate([xy, xy[:1]])) for name, xy in whole]
     return [(name, xy) for name, xy in closed if np.isfinite(xy).all()]
 
 

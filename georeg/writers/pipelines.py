@@ -111,8 +111,11 @@ def quoted(path: str) -> str:
     Raises:
         InputError: PROJ has no way to write that name.
     """
-    if "," in path:
-        raise InputError(f"{path}: PROJ takes a comma for the end of a grid's name: rename it")
+    if any(c in ",;#" or c < " " for c in path):
+        raise InputError(
+            f"{path!r}: PROJ takes a comma, a semicolon, # or a tab for the end of a grid's name: "
+            "rename it, or its folder"
+        )
     if any(c.isspace() or c in "\"'" for c in path):
         return '"' + path.replace('"', '""') + '"'
     return path

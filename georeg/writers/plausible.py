@@ -41,8 +41,9 @@ def check_plausible(table: PointTable, sides: Sides, transform: str = "auto") ->
     if sides.moving is not None:
         _check_inside(used.moving_xy, sides.moving, "moving")
     if sides.reference is not None:
-        true = used.reference_pixels(sides.reference.layer, sides.reference.crs)
-        _check_true(used, true, sides.reference, sides.moving)
+        side = sides.reference
+        true = used.reference_pixels(side.layer, side.crs, side.shape)
+        _check_true(used, true, side, sides.moving)
     _check_spread(used.moving_xy, transform)
     if sides.moving is not None and sides.reference is not None:
         _check_orientation(used.moving_xy, true, sides.moving, sides.reference)

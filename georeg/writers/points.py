@@ -106,12 +106,15 @@ class PointTable:
             matches.apart,
         )
 
-    def matches(self, georef: Georef | None, crs: CRS | None) -> Matches:
+    def matches(
+        self, georef: Georef | None, crs: CRS | None, shape: tuple[int, int] | None = None
+    ) -> Matches:
         """The enabled points; the reference pixel counts, the map position only without one.
 
         Args:
             georef: of the reference raster.
             crs: of the reference raster.
+            shape: (rows, columns) of the reference raster, see `reference_pixels`.
 
         Raises:
             PointsError: none is enabled, or a map position can't be found in the reference.
@@ -119,7 +122,7 @@ class PointTable:
         """
         if not self.enabled.any():
             raise PointsError("no tie point is enabled")
-        reference = self.reference_pixels(georef, crs)
+        reference = self.reference_pixels(georef, crs, shape)
         lost = ~np.isfinite(reference).all(axis=1) & self.enabled
         if lost.any():
             raise PointsError(
@@ -131,12 +134,17 @@ class PointTable:
             self.moving_xy[use], reference[use], self.score[use], self.sigma[use], self.apart
         )
 
-    def reference_pixels(self, georef: Georef | None, crs: CRS | None) -> Array:
+    def reference_pixels(
+        self, georef: Georef | None, crs: CRS | None, shape: tuple[int, int] | None = None
+    ) -> Array:
         """(N, 2) pixels of the reference: as they are, or from the map position; NaN if nowhere.
 
         Args:
             georef: of the reference raster.
             crs: of the reference raster.
+            shape: (rows, columns) of the reference raster. Without it, longitudes are taken to be
+                within half a turn of the first pixel, which is wrong in one that shows more than
+                half of the Earth.
 
         Raises:
             PointsError: an enabled point has only a map position, and there is no georeference.
@@ -152,7 +160,8 @@ class PointTable:
                 "position, but the reference has no georeference"
             )
         source = None if self.crs is None else parse_crs(self.crs)
-        around = float(georef.to_map(np.zeros((1, 2)))[0, 0])
+        rows, columns = shape or (0, 0)
+        around = float(georef.to_map(np.array([[columns / 2, rows / 2]]))[0, 0])
         xy = CrsPath(source, crs, None, around).forward(self.map_xy[missing])
         with np.errstate(invalid="ignore", over="ignore"):
             pixels = georef.to_pixel(np.where(np.isfinite(xy), xy, np.nan))

@@ -20,6 +20,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ GPKG_ERRORS = (
 )
 # GDAL writes the time into GeoPackages; without it the same points give the same bytes.
 _NO_TIME = "2000-01-01T00:00:00Z"
+_TIME = Lock()  # the option is the process's
 
 
 def write(path: str, table: PointTable, sides: Sides, *, overwrite: bool = True) -> None:
@@ -192,13 +194,14 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def without_time() -> Iterator[None]:
-    """GeoPackages that don't say when they were made."""
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_TIME})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
+    """GeoPackages that don't say when they were made. One thread at a time: GDAL is told once."""
+    with _TIME:
+        before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": _NO_TIME})
+        try:
+            yield
+        finally:
+            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
 
 
 def read(path: str, sides: Sides) -> PointTable:

@@ -25,7 +25,7 @@ from georeg.writers.sides import Sides
 
 _SAID = {"moving_x": "pixel", "moving_y": "line", "map_x": "x", "map_y": "y"}
 # `-gcp pixel line x y` of gdal_translate and gdal_edit.py, `--gcp pixel,line,x,y` of gdal.
-_GCP = re.compile(r"(?<!\S)(?:-gcp\s+|--gcp[\s=]+)(?=[^-])")
+_GCP = re.compile(r"(?<!\S)(?:-gcp\s+|--gcp[\s=]+)(?=-?[\d.]|[^\s-])")
 _CRS = re.compile(r"(?:^crs=|(?<!\S)-a_srs\s+|(?<!\S)--crs[\s=]+)")
 
 _APART = re.compile(r"#\s*apart_px\s+(\S+?):?(?=\s|$)")
