@@ -26,7 +26,7 @@ from georeg.transforms.field import Field
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_LOCAL = ("tps", "field")
+LOCAL = ("tps", "field")  # these follow what bends anywhere
 _STEP = 0.05  # pixels; least drop of the held-out error that is worth it
 _GAIN = 0.12  # relative drop of the held-out error that is worth a more flexible model
 _LOCAL_GAIN = 0.3  # the same for a model that can follow single objects, not only the terrain
@@ -204,7 +204,7 @@ def fit_transform(
     if importance is not None:
         prior = prior * importance
     seen = claimed if guess is None else guess.forward(claimed)
-    closely = closely and not set(_LOCAL).isdisjoint(models)
+    closely = closely and not set(LOCAL).isdisjoint(models)
     local, noise = robust_weights(seen, true, prior, unit, block or 0.0, closely=closely)
     base = prior * local
     mine = slice(own)
@@ -396,7 +396,7 @@ def _against(new: _Candidate, old: _Candidate, sample: _Sample) -> str:
     per_block = np.bincount(number, gain)
     spread = float(per_block.std(ddof=1)) * math.sqrt(len(per_block)) if len(per_block) > 1 else 0.0
     before = math.sqrt(total / float(weights.sum()))
-    gain_share = _LOCAL_GAIN if new.name in _LOCAL else _GAIN
+    gain_share = _LOCAL_GAIN if new.name in LOCAL else _GAIN
     least = before - max(gain_share * before, _STEP * unit)
     needed = total - max(least, 0.0) ** 2 * float(weights.sum())
     won = float(gain.sum())

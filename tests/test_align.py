@@ -184,6 +184,20 @@ def test_a_strip_is_followed_to_its_ends(tmp_path: Path, truth: scenes.Warp) -> 
     assert np.percentile(pair.errors(corrected(result)), 98) < 0.2
 
 
+@pytest.mark.parametrize("length", [1800, 3600])
+def test_a_strip_in_a_wider_reference(tmp_path: Path, length: int) -> None:
+    """On the first level it was too narrow for a template, and nothing else was looked at."""
+    image = scenes.texture((140, length + 100))
+    x, y = scenes.ORIGIN
+    seen = scenes.other_sensor(image)[40:100, 50 : 50 + length]
+    moving = scenes.write(tmp_path / "m.tif", seen, Affine(1, 0, x + 50 - 9, 0, -1, y - 40 + 6))
+    reference = scenes.write(tmp_path / "r.tif", image, Affine(1, 0, x, 0, -1, y))
+    result = measure(moving, reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    claimed = np.array([[50.0, 40.0], [50.0 + length, 100.0]]) + [-9.0, -6.0]
+    np.testing.assert_allclose(corrected(result)(claimed), claimed + [9.0, 6.0], atol=0.5)
+
+
 def test_little_data_in_a_large_overlap_is_told(tmp_path: Path) -> None:
     pair = scenes.make_pair(tmp_path, scenes.shift(2, 1), (240, 240))
     with rasterio.open(pair.moving, "r+") as file:

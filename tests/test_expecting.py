@@ -66,3 +66,43 @@ def test_nothing_to_compare() -> None:
     assert expected_errors(replace(fit, fold_models=()), points.true, FAR) is None
     nothing = np.full_like(fit.held_out, np.nan)
     assert expected_errors(replace(fit, held_out=nothing), points.true, FAR) is None
+
+
+def beside(seed: int, phase: float) -> tuple[Fit, tp.Points, Any]:
+    """A scene that bends, of which three fifths could be matched."""
+
+    def truth(xy: Any) -> Any:
+        x = 5 * np.sin(2 * np.pi * xy[:, 1] / 600 + phase)
+        y = 5 * np.sin(2 * np.pi * xy[:, 0] / 500 + 2 * phase)
+        return xy + np.stack([x + 4, y - 3], axis=1)
+
+    within = np.random.default_rng(seed).uniform([0, 0], [600, tp.SIZE], (300, 2))
+    points = tp.scattered(truth, within=within, noise=0.3, seed=seed)
+    return points.fit("field", block=60.0), points, truth
+
+
+@pytest.mark.parametrize("away", [60.0, 120.0, 240.0])
+def test_what_bends_is_not_known_beyond_the_points(away: float) -> None:
+    """A field goes on straight there, and so do those that were fitted without a part: they agree,
+    and a fifth of the true error was expected."""
+    y = np.linspace(100, 900, 9)
+    places = np.stack([np.full_like(y, 600 + away), y], axis=1)
+    expected, true = [], []
+    for seed in range(8):
+        fit, points, truth = beside(seed, 0.8 * seed)
+        found = expected_errors(fit, points.true, places)
+        assert found is not None
+        expected.append(found**2)
+        known = places - truth(fit.transform.inverse(places))
+        true.append((known**2).sum(axis=1))
+    ratio = np.sqrt(np.mean(expected) / np.mean(true))
+    assert 0.5 < ratio < 2.0
+
+
+def test_between_the_points_of_a_field_it_is_what_they_were_off_by() -> None:
+    fit, points, _ = beside(3, 1.0)
+    places = np.random.default_rng(1).uniform([80, 80], [520, 920], (200, 2))
+    found = expected_errors(fit, points.true, places)
+    assert found is not None
+    held = np.sqrt(np.nanmean((fit.held_out[fit.inlier] ** 2).sum(axis=1)))
+    assert np.median(found) == pytest.approx(held, rel=0.2)

@@ -72,3 +72,26 @@ def test_what_moves_is_not_looked_at_again(tmp_path: Path) -> None:
     assert found.ok, found.reasons
     assert found.check is not None
     assert found.check.smoothed is None
+
+
+@pytest.mark.parametrize(("apart", "width", "contrast"), [(50, 2, 0.5), (50, 3, 1.0)])
+def test_a_grid_that_is_drawn_on_both(
+    tmp_path: Path, apart: int, width: int, contrast: float
+) -> None:
+    """The lines of a map's grid outlived the smoothing: 'already aligned' within 0.1 px."""
+    image = (contrast * (scenes.texture(SHAPE) - 0.5) + 0.5).astype(np.float32)
+    ground = scenes.sample(image, scenes.pixels(SHAPE) + (12.0, 9.0), SHAPE)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    drawn = (x % apart < width) | (y % apart < width)
+    there = Affine(1.0, 0, scenes.ORIGIN[0], 0, -1.0, scenes.ORIGIN[1])
+    moving, reference = (
+        scenes.write(tmp_path / f"{name}.tif", np.where(drawn, np.float32(0), seen), there)
+        for name, seen in (("moving", scenes.other_sensor(ground)), ("reference", image))
+    )
+    found = judged((moving, reference))
+    assert not found.ok
+    (said,) = found.reasons
+    assert "fine detail stays in place on both rasters" in said
+    assert found.check is not None
+    assert found.check.smoothed is not None
+    assert found.check.smoothed.away == pytest.approx(15, abs=0.5)

@@ -2,8 +2,10 @@
 
 It is the same on both, pixel by pixel, and so holds every template where the ground of another
 date or sensor is less alike. But it is fine: smoothed by two pixels, noise of a pixel loses six
-sevenths and thin lines most, while fields, shores and streets stay. Where rasters that seem to lie
-in place plainly match elsewhere then, what was matched first isn't the ground.
+sevenths, while fields, shores and streets stay. Lines in full contrast (a map's grid, thin text)
+outlive that; the median around each pixel has none of what is narrower than half its width. Where
+rasters that seem to lie in place plainly match elsewhere then, what was matched first isn't the
+ground.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ Array = npt.NDArray[np.float64]
 
 _IN_PLACE = 0.7  # pixels: what is displaced by less is in place
 _SMOOTHED = 2.0  # standard deviation of the smoothing, pixels of level 0
+_MEDIAN = 9  # pixels of level 0 along a side: lines of up to four are gone
 _ROTATION, _SCALE = 2.0, 0.02  # that are searched on either side
 _NODES = 5  # along either side of the frame
 
@@ -67,7 +70,21 @@ def look_smoothed(
     pixel = scene.frame.unclaim(claimed) - scene.frame.to_reference(nodes)
     if min(_median(claimed - nodes), _median(pixel)) > _IN_PLACE:
         return None
-    search = Search(scene, judges, min(judges.matcher.scene, SIDE), smoothed=_SMOOTHED)
+    looks = [_look(scene, judges, claimed, nodes, separate, median) for median in (0, _MEDIAN)]
+    # The plainest one of those that lead elsewhere, if any does.
+    return max(
+        (look for look in looks if look is not None),
+        key=lambda look: (look.away > look.separate, look.margin),
+        default=None,
+    )
+
+
+def _look(
+    scene: Scene, judges: Team, claimed: Array, nodes: Array, separate: float, median: int
+) -> Smoothed | None:
+    """One look: where nodes are, by a fit (`claimed`) and without what smoothing takes."""
+    side = min(judges.matcher.scene, SIDE)
+    search = Search(scene, judges, side, smoothed=_SMOOTHED, median=median)
     found = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
     if found is None:
         return None

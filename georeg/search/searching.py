@@ -77,6 +77,7 @@ class Search:
         *,
         longest: int = LONGEST,
         smoothed: float = 0.0,
+        median: int = 0,
         limited: bool = False,
     ) -> None:
         """Look at the reference.
@@ -87,9 +88,12 @@ class Search:
             side: pixels of the level along the longer side of the scene.
             longest: see `coarsest`.
             smoothed: standard deviation in pixels of the level by which both are smoothed.
+            median: pixels of the level along a side of the squares whose medians are smoothed
+                then; 0 for the pixels themselves.
             limited: whether the scene's largest shift is one that the user knows.
         """
-        self.scene, self.team, self.smoothed = scene, team, smoothed
+        self.scene, self.team = scene, team
+        self.smoothed, self.median = smoothed, median
         self.window, self.factor, pad = level(scene, side, longest)
         self.sparse = False
         self.tried = 0
@@ -205,9 +209,21 @@ class Search:
         """What is invalid adds nothing to its neighbours."""
         if not self.smoothed:
             return image, mask
+        if self.median:
+            image = _medians(image, mask, self.median)
         weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), self.smoothed)
         total = cv2.GaussianBlur(np.where(mask, image, np.float32(0)), (0, 0), self.smoothed)
         return np.where(mask, total / np.maximum(weight, np.float32(1e-6)), image), mask
+
+
+def _medians(image: Image, mask: Mask, side: int) -> Image:
+    """Of squares around each pixel; what is invalid counts as its surroundings."""
+    weight = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), side / 2)
+    total = cv2.GaussianBlur(np.where(mask, image, np.float32(0)), (0, 0), side / 2)
+    filled = np.where(mask, image, total / np.maximum(weight, np.float32(1e-6)))
+    # OpenCV has wide medians of bytes only; images are in [0, 1], and smoothed afterwards.
+    levels = np.clip(np.rint(filled * 255), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.medianBlur(levels, side).astype(np.float32) / np.float32(255))
 
 
 def similarity(angle: float, scale: float, middle: Array) -> Array:

@@ -117,7 +117,8 @@ def track(
             found = replace(found, levels=(*found.levels, level))
             continue
         found = run.level(found, factor, "track")
-        if found.fit is None:
+        # A strip within a wider frame may have too few pixels on a coarse level, and enough here.
+        if found.fit is None and (factor <= 1.0 or start.margin < CHANCE):
             return found
     found = run.between(found, run.fine(found))
     if found.fit is None or _bent(found.fit.transform) or not _open(found.fit):
