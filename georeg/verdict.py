@@ -180,9 +180,8 @@ def judge(
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
     everywhere = _nodes(frame, start, start.shown)
-    left_open, expected = expected_of(
-        fit, points, (everywhere, nodes), pixels, independent, check.astray
-    )
+    expecting = expected_of(fit, points, (everywhere, nodes), pixels, independent, check.astray)
+    apart, left_open, expected = (None, None, None) if expecting is None else expecting
     shift = displacement
     if displacement is None:
         displacement = _displacement(fit.transform, nodes)
@@ -202,8 +201,8 @@ def judge(
         weighed.append(criteria.where_seen(away * pixels, SEPARATE * start.factor * pixels))
     if check.smoothed is not None:
         weighed.append(criteria.without_detail(check.smoothed, pixels))
-    if left_open is not None:
-        half, matched = left_open.half_px, left_open.matched_px
+    if apart is not None:
+        half, matched = apart.half_px, apart.matched_px
         weighed.append(criteria.known_all_over(half, matched, HIT * pixels))
     if settings.georef and not settings.anywhere and not folded:
         weighed.append(criteria.plausible_scale(scale))

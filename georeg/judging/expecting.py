@@ -23,10 +23,8 @@ def expected_errors(fit: Fit, true: Array, xy: Array) -> Array | None:
     What the models fitted without a part of the tie points disagree about is what the points
     leave open: little between them, much far from them. Block jackknife (Efron & Stein, Annals
     of Statistics 9(3), 1981; in blocks: Kunsch, Annals of Statistics 17(3), 1989), together with
-    the error at left-out points, below which no place is expected to be. Models that follow
-    what bends all go on straight beyond the last points, and agree on that: there it is what
-    going on straight is off by among the points. What no tie point shows, such as relief beyond
-    the last of them, it can't know.
+    the error at left-out points, below which no place is expected to be. What no tie point
+    shows, such as relief beyond the last of them, it can't know; see `beyond_points`.
 
     Args:
         fit: of the tie points.
@@ -47,9 +45,23 @@ def expected_errors(fit: Fit, true: Array, xy: Array) -> Array | None:
     placed = np.stack([model.forward(claimed) for model in models])
     apart = ((placed - placed.mean(axis=0)) ** 2).sum(axis=(0, 2))
     open_ = apart * (len(models) - 1) / len(models)
-    if fit.transform.name in LOCAL:
-        open_ = open_ + _straight_on(fit.transform, true[fit.inlier], xy) ** 2
     return np.asarray(np.sqrt(open_ + (held**2).sum(axis=1).mean()))
+
+
+def beyond_points(fit: Fit, true: Array, xy: Array) -> Array:
+    """(M,) errors at some places that all models have alike, frame pixels.
+
+    Those that follow what bends go on straight beyond the last points, and agree on that: there
+    it is what going on straight is off by among the points. 0 for stiff models.
+
+    Args:
+        fit: of the tie points.
+        true: (N, 2) frame pixels of the tie points in the reference.
+        xy: (M, 2) true frame pixels.
+    """
+    if fit.transform.name not in LOCAL:
+        return np.zeros(len(xy))
+    return _straight_on(fit.transform, true[fit.inlier], xy)
 
 
 def _straight_on(transform: Transform, points: Array, xy: Array) -> Array:

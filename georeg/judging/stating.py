@@ -11,7 +11,7 @@ import numpy.typing as npt
 from georeg.fitting import Fit
 from georeg.judging.astray import Astray
 from georeg.judging.checking import HIT
-from georeg.judging.expecting import expected_errors
+from georeg.judging.expecting import beyond_points, expected_errors
 from georeg.judging.independence import allowance
 from georeg.search.tiepoints import TiePoints
 
@@ -99,8 +99,9 @@ def expected_of(
     pixels: float,
     independent: float,
     part: Astray | None,
-) -> tuple[Expected | None, Expected | None]:
-    """Errors that the tie points leave open, and those with all that is known besides.
+) -> tuple[Expected, Expected, Expected] | None:
+    """Errors that the models of the tie points disagree about, those with what they can't know of
+    what bends beyond the points, and those with all that is known besides.
 
     Args:
         fit: of the tie points.
@@ -112,23 +113,23 @@ def expected_of(
         part: what doesn't lie where the fit puts it.
 
     Returns:
-        None, None if there are too few tie points.
+        None if there are too few tie points.
     """
-    found = [_left_open(fit, points, xy) for xy in places]
-    if found[0] is None or found[1] is None:
-        return None, None
     more = _added(fit)
-    stated = [
-        _with_part(np.hypot(errors, more) * allowance(independent), xy, part)
-        for errors, xy in zip((found[0], found[1]), places, strict=True)
-    ]
-    return _summed_up(found[0], found[1], pixels), _summed_up(stated[0], stated[1], pixels)
-
-
-def _left_open(fit: Fit, points: TiePoints, xy: Array) -> Array | None:
-    """(N,) errors that the tie points leave open, frame pixels; inf where a model doesn't reach."""
-    found = expected_errors(fit, points.true, xy)
-    return None if found is None else np.nan_to_num(found, nan=math.inf)
+    sums: list[tuple[Array, Array, Array]] = []
+    for xy in places:
+        apart = expected_errors(fit, points.true, xy)
+        if apart is None:
+            return None
+        beyond = beyond_points(fit, points.true, xy)
+        # A model doesn't reach where it is NaN.
+        apart, left_open = (
+            np.nan_to_num(errors, nan=math.inf) for errors in (apart, np.hypot(apart, beyond))
+        )
+        stated = _with_part(np.hypot(left_open, more) * allowance(independent), xy, part)
+        sums.append((apart, left_open, stated))
+    found = [_summed_up(all_over, near, pixels) for all_over, near in zip(*sums, strict=True)]
+    return found[0], found[1], found[2]
 
 
 def _added(fit: Fit) -> float:
