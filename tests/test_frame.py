@@ -173,3 +173,14 @@ def test_nowhere_near() -> None:
     degrees = AffineGeoref(Affine(1e-4, 0, -120, 0, -1e-4, -40)), (400, 500)
     with pytest.raises(NoOverlapError, match="don't overlap"):
         build_frame(degrees, side(), CrsPath(CRS(4326), UTM))
+
+
+def test_no_farther_than_the_rasters_meet() -> None:
+    """--max-shift 3000, meant in metres, took a minute and 2.5 GB for 300 x 300 pixels."""
+    pair = side(x=350100), side()
+    frame, shift = build_frame(*pair, CrsPath(UTM, UTM), max_shift=1e30)
+    assert shift == pytest.approx(510)  # both together, along x
+    same, less = build_frame(*pair, CrsPath(UTM, UTM), max_shift=300)
+    assert less == 300
+    assert corners(frame) == corners(build_frame(*pair, CrsPath(UTM, UTM), max_shift=700)[0])
+    assert frame.metres == pytest.approx(same.metres)

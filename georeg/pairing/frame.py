@@ -135,8 +135,14 @@ def build_frame(
     left, bottom, right, top = common.bounds
     if max_shift is None:
         wide, high = right - left, top - bottom
-        max_shift = max(64.0, min(0.05 * math.hypot(wide, high), wide, high))
-    meeting = there.buffer(max_shift, join_style="mitre").intersection(here)
+        reach = max_shift = max(64.0, min(0.05 * math.hypot(wide, high), wide, high))
+    else:
+        # Shifted by more, they meet nowhere: that would take time and memory, and find nothing.
+        lower, upper = np.reshape([*there.bounds, *here.bounds], (2, 2, 2)).transpose(1, 0, 2)
+        both = upper.max(axis=0) - lower.min(axis=0)
+        reach = min(max_shift, float(np.hypot(*both)))
+        max_shift = min(max_shift, float(both.max()))
+    meeting = there.buffer(reach, join_style="mitre").intersection(here)
     if meeting.is_empty or meeting.area <= 0:
         raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))
     left, bottom, right, top = meeting.bounds
