@@ -78,6 +78,15 @@ def turn(crs: CRS | None) -> float | None:
     return length if math.isfinite(length) and length > 0 else None
 
 
+def beside(xy: Array, x: Array, crs: CRS | None) -> Array:
+    """(N, 2) positions moved by whole turns to within half a turn of the (N,) x, where finite."""
+    period = turn(crs)
+    if period is None:
+        return xy
+    moved = wrap_longitude(xy[:, 0], np.where(np.isfinite(x), x, xy[:, 0]), period)
+    return np.stack([moved, xy[:, 1]], axis=1)
+
+
 def _central_meridian(operation: Any) -> float:
     names = ("Longitude of natural origin", "Longitude of false origin")
     return float(next((p.value for p in operation.params if p.name in names), 0.0))
@@ -251,7 +260,7 @@ def to_lonlat(crs: CRS | None, xy: Array) -> Array:
 def metres_per_unit(crs: CRS | None, at: Array) -> tuple[float, float] | None:
     """Ground metres for one unit of x and of y at the map position `at` (2,), on the ellipsoid.
 
-    None where the CRS is unknown or has no ground (local or engineering CRS).
+    None where the CRS is unknown; of a local or engineering CRS its unit counts.
     """
     if crs is None or not np.isfinite(at).all():
         return None

@@ -411,6 +411,26 @@ def test_shift_only_of_complex_integers_and_strange_floats(tmp_path):
             assert dataset.nodata is None
 
 
+def test_shift_only_says_that_bands_share_a_nodata_value(tmp_path, caplog):
+    """Pixels of the second band's own value became valid without a word."""
+    source = save(tmp_path / "in.tif", np.arange(400, dtype=np.uint8).reshape(20, 20) % 5)
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{k}"><NoDataValue>{value}</NoDataValue>'
+        f"<SimpleSource><SourceFilename>{source}</SourceFilename></SimpleSource></VRTRasterBand>"
+        for k, value in ((1, 0), (2, 3))
+    )
+    (tmp_path / "two.vrt").write_text(
+        f'<VRTDataset rasterXSize="20" rasterYSize="20">{bands}</VRTDataset>'
+    )
+    with Raster(str(tmp_path / "two.vrt")) as raster:
+        shift_only(raster, str(tmp_path / "a.tif"), AT)
+    assert "different nodata values" in caplog.text
+    with Raster(source) as raster:
+        caplog.clear()
+        shift_only(raster, str(tmp_path / "b.tif"), AT)
+    assert not caplog.text
+
+
 def test_shift_only_keeps_metadata(tmp_path):
     source = with_metadata(tmp_path)
     with Raster(source) as raster:

@@ -226,12 +226,13 @@ def test_geojson_of_a_point_that_was_moved(tmp_path: Path) -> None:
     same(read_points(str(path)), one)
     lonlat = Transformer.from_crs(UTM, "EPSG:4326", always_xy=True)
     x, y = lonlat.transform(one.map_xy[3, 0] + 25, one.map_xy[3, 1] - 5)
-    data["features"][3]["geometry"]["coordinates"] = [x, y]
-    path.write_text(json.dumps(data))
-    matches = read_points(str(path)).matches(GEOREF, UTM)
     expected = np.array(one.reference_xy)
     expected[3] += [2.5, 0.5]
-    np.testing.assert_allclose(matches.reference_xy, expected, atol=1e-5)
+    for kind, place in (("Point", [x, y]), ("MultiPoint", [[x, y]])):
+        data["features"][3]["geometry"] = {"type": kind, "coordinates": place}
+        path.write_text(json.dumps(data))
+        matches = read_points(str(path)).matches(GEOREF, UTM)
+        np.testing.assert_allclose(matches.reference_xy, expected, atol=1e-5)
 
 
 HEAD = "moving_x,moving_y,reference_x,reference_y,score,sigma_px,enabled\n"

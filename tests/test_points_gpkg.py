@@ -179,17 +179,22 @@ def test_edits_of_a_predecessor_go(scene: tuple[PointTable, Sides], tmp_path: Pa
     shown.close()
 
 
-def test_a_point_that_was_moved_counts_where_it_is(written: Path, tmp_path: Path) -> None:
-    """As by QGIS: the geometry changes, the fields don't."""
+@pytest.mark.parametrize("kind", ["Point", "MultiPoint"])
+def test_a_point_that_was_moved_counts_where_it_is(
+    written: Path, tmp_path: Path, kind: str
+) -> None:
+    """As by QGIS: the geometry changes, the fields don't; some tools make all of it multi."""
     path = tmp_path / "moved.gpkg"
     path.write_bytes(written.read_bytes())
     before = read_points(str(path))
     meta, _, wkb, columns = pyogrio.raw.read(path, layer="points")
     dots = shapely.from_wkb(wkb)
     dots[3] = shapely.Point(dots[3].x + 12.5, dots[3].y - 7)
+    if kind == "MultiPoint":
+        dots = np.array([shapely.MultiPoint([dot]) for dot in dots])
     pyogrio.raw.write(
         path, shapely.to_wkb(dots), columns, list(meta["fields"]), layer="points",
-        driver="GPKG", geometry_type="Point", crs=meta["crs"],
+        driver="GPKG", geometry_type=kind, crs=meta["crs"],
     )  # fmt: skip
     after = read_points(str(path))
     assert np.isnan(after.reference_xy[3]).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from pyproj import CRS
 
 from georeg.writers.ground import on_the_ground
 from georeg.writers.plausible import check_plausible
-from georeg.writers.points import read_points
+from georeg.writers.points import read_points, write_points
 from georeg.writers.sides import Side, Sides, open_side
 
 PLACES = ((-170, 80), (170, 80), (120, -10), (20, -60), (-100, 30))
@@ -77,3 +79,16 @@ def test_outlines_across_the_antimeridian_stay_whole(tmp_path: Path) -> None:
     assert np.ptp(outline[:, 0]) < 6
     assert np.abs(outline[:, 0] + 180).max() < 6
     assert np.abs(found.claimed - found.true).max() < 3
+
+
+def test_points_moved_all_over_the_world(tmp_path: Path) -> None:
+    """The first one that was moved decided where all of them were."""
+    sides = Sides(world(tmp_path / "moving.tif"), world(tmp_path / "reference.tif"))
+    table = read_points(drawn(tmp_path / "points.csv"), sides)
+    path = tmp_path / "points.geojson"
+    write_points(path, replace(table, crs="EPSG:4326"), sides)
+    data = json.loads(path.read_text())
+    for feature in data["features"]:
+        feature["geometry"]["coordinates"][1] -= 1.0
+    path.write_text(json.dumps(data))
+    assert read_points(path, sides).map_xy == pytest.approx(table.map_xy - [0.0, 1.0])

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fit_cases import transform
 from georeg.errors import PointsError
-from georeg.transforms import load
+from georeg.transforms import from_dict, load
 from georeg.transforms._linear import apply_matrix
 
 SIZE = 10000.0
@@ -177,3 +178,12 @@ def test_singular_matrix_is_refused(name):
     data = {"name": name, "matrix": [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [0.0, 0.0, 1.0]]}
     with pytest.raises(PointsError, match="can't be inverted"):
         load(name).from_dict(data)
+
+
+@pytest.mark.parametrize("name", ["polynomial2", "polynomial3", "tps", "field"])
+def test_singular_base_is_refused(name):
+    """A fit file that someone edited ended in NumPy's LinAlgError, when it was applied."""
+    data = transform(name).to_dict()
+    data["base"] = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]
+    with pytest.raises(PointsError, match="can't be inverted"):
+        from_dict(data)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from georeg.errors import PointsError
 from georeg.transforms import _newton
 from georeg.transforms._stored import Stored, positions
 from georeg.transforms.base import Array
@@ -28,6 +29,12 @@ class Pull(Stored):
 
     chunk: ClassVar[int] = 65536
     """Positions evaluated at once: bounds the memory and stays in the processor's cache."""
+
+    def __post_init__(self) -> None:
+        """Checks that the base has an inverse: `forward` starts from it."""
+        super().__post_init__()
+        if not np.isfinite(_newton.invert(self.base[None, :, :2])).all():
+            raise PointsError(f"{self.name}: the base can't be inverted")
 
     @abstractmethod
     def _displacement(self, xy: Array) -> Array:

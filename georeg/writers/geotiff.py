@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ from georeg.writers.pixels import Progress, Target, verify, write_blocks
 from georeg.writers.place import is_virtual, placed, writing
 from georeg.writers.probe import try_cog, try_gtiff
 from georeg.writers.tables import write_tables
+
+log = logging.getLogger(__name__)
 
 # Of the whole, in time; the rest is making the COG and reading everything again.
 _BLOCKS_SHARE = {"COG": 0.7, "GTiff": 0.9}
@@ -280,13 +283,18 @@ def _write_originals(
     """The raster's own pixels under another georeference.
 
     Bands, nodata, alpha, mask and metadata stay as they are; of several nodata values the first
-    is declared, because a GeoTIFF holds one only. Transparent colours get a mask, because its
-    palette has no alpha.
+    is declared, with a warning, because a GeoTIFF holds one only. Transparent colours get a mask,
+    because its palette has no alpha.
     """
     header = raster.header
     base = layout_of(raster)
     declared = [n for n in header.nodata if n is not None]
     nodata = as_declared(declared[0], base.array_dtype) if declared else None
+    if len({repr(n) for n in declared}) > 1:
+        log.warning(
+            "the bands of %s have different nodata values, and a GeoTIFF holds one: %s declares "
+            "%s for all of them", raster.name, output, nodata,
+        )  # fmt: skip
     masked = header.alpha is None and (header.masked or bool(header.transparent and not declared))
     layout = Layout(base.dtype, base.count, nodata, header.alpha, masked)
     metadata = Metadata.of(raster)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS
 
-from georeg.crs import CrsPath, metres_per_unit, parse_crs, turn, wrap_longitude
+from georeg.crs import CrsPath, beside, metres_per_unit, parse_crs, turn, wrap_longitude
 from georeg.inputs.georef import Georef
 from georeg.writers.points import PointTable
 from georeg.writers.sides import Side, Sides
@@ -50,7 +50,7 @@ def on_the_ground(table: PointTable, sides: Sides) -> Ground:
     if crs is None and sides.reference is not None:
         crs = sides.reference.crs
     around = float(np.nanmean(table.map_xy[:, 0]))
-    claimed = _beside(_claimed(table.moving_xy, sides, crs), table.map_xy[:, 0], crs)
+    claimed = beside(_claimed(table.moving_xy, sides, crs), table.map_xy[:, 0], crs)
     return Ground(
         crs,
         table.map_xy,
@@ -60,15 +60,6 @@ def on_the_ground(table: PointTable, sides: Sides) -> Ground:
         _tiles(sides, crs, around),
         tuple(_footprints(sides, crs, around)),
     )
-
-
-def _beside(xy: Array, x: Array, crs: CRS | None) -> Array:
-    """Positions moved by whole turns to within half a turn of the x of others, where known."""
-    period = turn(crs)
-    if period is None:
-        return xy
-    moved = wrap_longitude(xy[:, 0], np.where(np.isfinite(x), x, xy[:, 0]), period)
-    return np.stack([moved, xy[:, 1]], axis=1)
 
 
 def _in_one_piece(outlines: Array, crs: CRS | None, around: float) -> Array:
@@ -114,7 +105,7 @@ def _azimuth(table: PointTable, reference: Side | None, crs: CRS | None) -> Arra
         path = CrsPath(reference.crs, crs)
         at = reference.layer.to_pixel(path.inverse(table.map_xy))
         fitted = path.forward(reference.layer.to_map(at + table.residual_xy))
-        step = _beside(fitted, table.map_xy[:, 0], crs) - table.map_xy
+        step = beside(fitted, table.map_xy[:, 0], crs) - table.map_xy
     return np.asarray(np.degrees(np.arctan2(step[:, 0], step[:, 1])) % 360.0)
 
 

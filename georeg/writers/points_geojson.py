@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from georeg.crs import CrsPath, parse_crs
+from georeg.crs import CrsPath, beside, parse_crs
 from georeg.errors import GeoregError, PointsError
 from georeg.textfile import finite, read_json, write_text
 from georeg.writers.points import PointTable
@@ -142,16 +142,20 @@ def _moved(table: PointTable, places: Sequence[Mapping[str, Any]]) -> PointTable
     if not moved.any() or table.crs is None:
         return table
     map_xy, reference_xy = np.array(table.map_xy), np.array(table.reference_xy)
-    around = float(table.map_xy[moved][0, 0])
-    path = CrsPath(parse_crs(_LONLAT), parse_crs(table.crs), None, around)
-    map_xy[moved], reference_xy[moved] = path.forward(lonlat[moved]), np.nan
+    crs = parse_crs(table.crs)
+    there = CrsPath(parse_crs(_LONLAT), crs).forward(lonlat[moved])
+    map_xy[moved], reference_xy[moved] = beside(there, map_xy[moved, 0], crs), np.nan
     return replace(table, map_xy=map_xy, reference_xy=reference_xy)
 
 
 def _position(geometry: Any) -> dict[str, Any]:
-    if not isinstance(geometry, Mapping) or geometry.get("type") != "Point":
+    if not isinstance(geometry, Mapping):
         return {}
     coordinates = geometry.get("coordinates")
+    if geometry.get("type") == "MultiPoint" and isinstance(coordinates, list):
+        coordinates = coordinates[0] if len(coordinates) == 1 else None
+    elif geometry.get("type") != "Point":
+        return {}
     if not isinstance(coordinates, list) or len(coordinates) < 2:
         return {}
     return {"map_x": coordinates[0], "map_y": coordinates[1]}

@@ -43,6 +43,7 @@ Array = npt.NDArray[np.float64]
 Fields = Mapping[str, npt.NDArray[Any]]
 
 POINTS = "points"
+_DOTS = (0, 4)  # shapely's numbers of Point and MultiPoint
 GPKG_ERRORS = (
     pyogrio.errors.DataSourceError,
     pyogrio.errors.DataLayerError,
@@ -237,12 +238,13 @@ def read(path: str, sides: Sides) -> PointTable:
 
 
 def _places(wkb: Any, count: int) -> Array:
-    """(N, 2) positions of point geometries; NaN where there is none."""
+    """(N, 2) positions of points, also such as other programs made multipoints; NaN without one."""
     places = np.full((count, 2), np.nan)
     if wkb is None:
         return places
     shapes = shapely.from_wkb(wkb)
-    dots = (shapely.get_type_id(shapes) == 0) & ~shapely.is_empty(shapes)
+    kind = shapely.get_type_id(shapes)
+    dots = np.isin(kind, _DOTS) & (shapely.get_num_coordinates(shapes) == 1)
     places[dots] = shapely.get_coordinates(shapes[dots])
     return places
 
