@@ -4,6 +4,8 @@
 
 Builds the cases from ../shared/data once, runs `georeg align --fit` and `georeg warp --fit` over
 each of them with ../shared/eval/run.py, and writes benchmarks/results/eval_dev.md and .json.
+`--swapped` does so with every pair's images in each other's role and flipped at the diagonal, which
+nobody ever tuned anything to, and writes eval_swapped.md and .json.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import cv2
+import numpy as np
 
 from georeg import __version__
 
@@ -38,6 +43,7 @@ refused |
 | AROSICS global | 7/9 (5) | 0/9 (0) | 0/9 (0) | 0/9 (0) | 5 | 24 |
 | AROSICS local | 6/9 (4) | 1/9 (0) | 0/9 (0) | 0/9 (0) | 5 | 23 |
 | SIFT + homography | 4/9 (2) | 4/9 (4) | 0/9 (0) | 4/9 (2), reprojected by a script | 9 | 14 |"""
+PAIRS = "data/pairs/crossmodal/index.json"
 ERRORS = ("shift", "simil", "nonrigid", "grid")
 
 
@@ -147,12 +153,37 @@ def weighed(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**row, **known}
 
 
-def build(shared: Path, cases: Path) -> None:
-    """The harness's cases, once."""
+def build(shared: Path, cases: Path, index: Path | None = None) -> None:
+    """The harness's cases of an index of pairs (the development pairs if none is given), once."""
     if not cases.exists():
-        index = shared / "data/pairs/crossmodal/index.json"
+        index = index or shared / PAIRS
         made = [sys.executable, str(shared / "eval/cases.py"), str(index), str(cases)]
         subprocess.run([*made, "--unrelated", "39"], check=True)
+
+
+def swapped(index: Path, folder: Path) -> Path:
+    """An index of the same pairs in each other's role and with x and y exchanged, and its images.
+
+    Args:
+        index: of the pairs.
+        folder: for the images and the new index, which is returned.
+    """
+    flip = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1.0]])
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = json.loads(index.read_text())
+    for number, pair in enumerate(pairs):
+        names = [f"{number}_{role}.png" for role in ("moving", "reference")]
+        for name, other in zip(names, ("reference", "moving"), strict=True):
+            image = cv2.imread(str(index.parent / pair[other]))
+            if image is None:
+                raise SystemExit(f"{pair[other]} can't be read")
+            cv2.imwrite(str(folder / name), cv2.transpose(image))
+        pair["moving"], pair["reference"] = names
+        back = np.linalg.inv(np.array(pair["moving_to_reference"]))
+        pair["moving_to_reference"] = (flip @ back @ flip).tolist()
+    made = folder / "index.json"
+    made.write_text(json.dumps(pairs))
+    return made
 
 
 def run(
@@ -180,21 +211,30 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--matchers", nargs="+", default=["auto"])
+    parser.add_argument("--swapped", action="store_true")
     args = parser.parse_args()
-    build(args.shared, args.cases)
+    stem, index = "eval_dev", None
+    if args.swapped:
+        stem, args.cases = "eval_swapped", args.cases.with_name(f"{args.cases.name}-swapped")
+        if not args.cases.exists():
+            pairs = args.cases.with_name(f"{args.cases.name}-pairs")
+            index = swapped(args.shared / PAIRS, pairs)
+    build(args.shared, args.cases, index)
     RESULTS.mkdir(exist_ok=True)
     texts = []
     for matcher in args.matchers:
         rows = run(
             args.shared, args.cases, matcher, f"--matcher {matcher}",
-            jobs=args.jobs, only=args.only, found=RESULTS / f"eval_dev_{matcher}.json",
+            jobs=args.jobs, only=args.only, found=RESULTS / f"{stem}_{matcher}.json",
         )  # fmt: skip
         texts += report(rows, f"georeg --matcher {matcher}")
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
     lines = [
-        "# Development cases of the evaluation harness",
+        "# Development cases of the evaluation harness"
+        + (", roles exchanged and flipped" if args.swapped else ""),
         "",
-        f"`python benchmarks/eval_dev.py --jobs {args.jobs} --matchers {' '.join(args.matchers)}`, "
+        f"`python benchmarks/eval_dev.py --jobs {args.jobs} --matchers {' '.join(args.matchers)}"
+        f"{' --swapped' if args.swapped else ''}`, "
         f"{machine}, georeg {__version__}. Errors are medians over a dense grid, in reference "
         "pixels. The truth of MMIM pairs has 1.2-1.7 px of noise (cross-season 4.5 px); srif map "
         "and optical pairs show real building lean and relief that their truth doesn't follow, and "
@@ -202,14 +242,11 @@ def main() -> None:
         "turn (truth.md).",
         "",
         *texts,
-        "## Peers",
-        "",
-        "Cases below 2 px (below 1 px); figures of ../shared/notes/peers.md, 36 cases.",
-        "",
-        PEERS,
-        "",
     ]
-    (RESULTS / "eval_dev.md").write_text("\n".join(lines))
+    if not args.swapped:
+        said = "Cases below 2 px (below 1 px); figures of ../shared/notes/peers.md, 36 cases."
+        lines += ["## Peers", "", said, "", PEERS, ""]
+    (RESULTS / f"{stem}.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":
