@@ -99,8 +99,8 @@ def _reference(y: int, size: int) -> Strip:
 def _moving(y: int, size: int, wave: float, periods: float) -> Strip:
     noise = np.random.default_rng([2, y])
     image = _displaced(y, size, wave, periods)
-    image = 255 - 255 * np.clip(image / 255, 0, 1) ** 0.7 + noise.normal(0, 3, image.shape)
-    return np.clip(image, 1, 255).astype(np.uint8)
+    toned = 255 - 255 * np.clip(image / 255, 0, 1) ** 0.7 + noise.normal(0, 3, image.shape)
+    return np.clip(toned, 1, 255).astype(np.uint8)
 
 
 def _alike(y: int, size: int, wave: float, periods: float) -> Strip:
@@ -139,4 +139,4 @@ def _texture(k: int) -> npt.NDArray[np.float32]:
     soft = [cv2.GaussianBlur(random.normal(size=(_TILE, _TILE)), (0, 0), s) for s in (6, 1.5)]
     fields = np.digitize(soft[0] / soft[0].std(), (-1, -0.3, 0.3, 1)) - 2.0
     image = cv2.GaussianBlur(fields, (0, 0), 0.8) * 14 + soft[1] / soft[1].std() * 6
-    return (image + 127 / len(_SCALES)).astype(np.float32)
+    return np.asarray(image + 127 / len(_SCALES), np.float32)

@@ -52,7 +52,7 @@ def texture(side: int, seed: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         out += cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC) / octave
     out += 0.3 * cv2.GaussianBlur(rng.normal(size=out.shape).astype(np.float32), (0, 0), 1.0)
     low, high = np.percentile(out, [1, 99])
-    return np.clip((out - low) / (high - low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((out - low) / (high - low), 0, 1), np.float32)
 
 
 def batch_of(count: int, side: int) -> TileBatch:
@@ -70,7 +70,8 @@ def recipe(layout: str, shared: Path) -> dict[str, dict[str, torch.Tensor]]:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from network_cases import golden_states
 
-    return golden_states(layout)
+    states: dict[str, dict[str, torch.Tensor]] = golden_states(layout)
+    return states
 
 
 def weights(name: str, needed: tuple[str, ...], shared: Path) -> tuple[Weights | None, str]:

@@ -55,13 +55,14 @@ def image_of(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def batch_of(moving: np.ndarray, reference: np.ndarray) -> TileBatch:
     """Both in the upper left corner of one frame; what remains is invalid."""
     shape = np.maximum(moving.shape, reference.shape)
-    sides: list[Any] = []
+    sides: list[np.ndarray] = []
     for image in (moving, reference):
         frame, mask = np.zeros((1, *shape), np.float32), np.zeros((1, *shape), np.bool_)
         frame[0, : image.shape[0], : image.shape[1]] = image
         mask[0, : image.shape[0], : image.shape[1]] = True
         sides += [frame, mask]
-    return TileBatch(*sides, radius=float(shape.max()), goal="locate")
+    one, mask_one, two, mask_two = sides
+    return TileBatch(one, mask_one, two, mask_two, float(shape.max()), "locate")
 
 
 def corner_error(entry: dict[str, Any], folder: Path, matcher: Matcher) -> tuple[float, int]:
@@ -80,10 +81,11 @@ def corner_error(entry: dict[str, Any], folder: Path, matcher: Matcher) -> tuple
     if len(one) < 4:
         return np.inf, len(one)
     cv2.setRNGSeed(0)
-    matrix, _ = cv2.findHomography(one, two, cv2.RANSAC, RANSAC)
+    fitted: tuple[Any, Any] = cv2.findHomography(one, two, cv2.RANSAC, RANSAC)
+    matrix = fitted[0]
     if matrix is None:
         return np.inf, len(one)
-    height, width = cv2.imread(str(folder / entry["moving"]), cv2.IMREAD_GRAYSCALE).shape
+    height, width = np.rint(np.array(images[0].shape) / scales[0][::-1])
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
     placed = [
         cv2.perspectiveTransform(corners[None].astype(np.float64), m)[0] for m in (truth, matrix)

@@ -169,13 +169,12 @@ def scene(folder: Path, size: int, kind: str) -> tuple[str, str]:
         step = {"30 m DEM": 30.0, "1 m surface model": 1.0}[kind]
         n = int((size * GSD + 800) / step)
         coarse = rng.normal(size=(n // 40 + 4, n // 40 + 4)).astype(np.float32) * 60
-        height = cv2.resize(coarse, (n, n), interpolation=cv2.INTER_CUBIC) + 600
+        height: Any = cv2.resize(coarse, (n, n), interpolation=cv2.INTER_CUBIC) + 600
         if step == 1.0:
             for _ in range(n * n // 2500):
                 y, x = rng.integers(0, n - 30, 2)
-                height[y : y + rng.integers(6, 25), x : x + rng.integers(6, 25)] += rng.uniform(
-                    3, 15
-                )
+                part = np.s_[y : y + rng.integers(6, 25), x : x + rng.integers(6, 25)]
+                height[part] += rng.uniform(3, 15)
         else:
             height += rng.normal(0, 4, height.shape)
         reach = n * step / 2

@@ -17,7 +17,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from georeg import matching
 from georeg.grid import Window
-from georeg.matching.protocol import TileBatch
+from georeg.matching.protocol import Surfaces, TileBatch
 from georeg.pairing.scene import open_scene
 from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, fit_radiometry
@@ -135,6 +135,8 @@ def displacements(pair: Pair, moving_look: Any, reference_look: Any) -> tuple[Ar
         "refine",
     )
     surfaces = matching.load("structural", matching.protocol.Device()).match(batch)
+    if not isinstance(surfaces, Surfaces):
+        raise SystemExit("structural gives surfaces")
     n, width = len(surfaces), surfaces.score.shape[-1]
     flat = np.nan_to_num(surfaces.score.reshape(n, -1), nan=-2.0)
     best = flat.argmax(1)
@@ -143,7 +145,7 @@ def displacements(pair: Pair, moving_look: Any, reference_look: Any) -> tuple[Ar
 
 
 def shares(
-    pairs: Sequence[Pair], variants: dict[str, tuple[Look, Look]], modalities: tuple[str, str]
+    pairs: Sequence[Pair], variants: Mapping[str, tuple[Look, Look]], modalities: tuple[str, str]
 ) -> dict[str, dict[str, list[Array]]]:
     """Variant -> group -> shares within 1.5 and 3 px, one row a pair."""
     seen: list[dict[str, tuple[Array, Array]]] = []
@@ -178,7 +180,10 @@ def _exact(centers: Array) -> Array:
 def _consensus(seen: list[tuple[Array, Array]]) -> Callable[[Array], Array]:
     centers = np.concatenate([c for c, _ in seen])
     moved = np.concatenate([d for _, d in seen])
-    matrix, _ = cv2.estimateAffine2D(centers, centers + moved, ransacReprojThreshold=3.0)
+    fitted: tuple[Any, Any] = cv2.estimateAffine2D(
+        centers, centers + moved, ransacReprojThreshold=3.0
+    )
+    matrix = fitted[0]
     if matrix is None:
         return lambda c: np.full_like(c, np.nan)
     return lambda c: c @ matrix[:, :2].T + matrix[:, 2] - c
@@ -251,6 +256,8 @@ def sar(raster: Raster, _: str) -> Any:
 
 def uncalmed(raster: Raster, _: str) -> Any:
     base = fit_radiometry(raster, "sar")
+    if base.echo is None:
+        raise SystemExit(f"{raster.name} has no echo")
     return replace(base, echo=replace(base.echo, spread=(0.0,) * len(base.bands)))
 
 
@@ -395,13 +402,15 @@ def main() -> None:
     with ExitStack() as stack:
         if "bands" in options.only:
             pairs = crossmodal(options.shared, options.pairs)
-            looks = {
+            looks: dict[str, Look] = {
                 "**mean of bands**": mean,
                 "luminance": luminance,
                 "first principal component": principal,
                 "second band only": one_band,
             }
-            variants = {name: (look, look) for name, look in looks.items()}
+            variants: dict[str, tuple[Look, Look]] = {
+                name: (look, look) for name, look in looks.items()
+            }
             found = shares(pairs, variants, ("auto", "auto"))
             parts.append(table("Several optical bands to one image", found))
         if "sar" in options.only:

@@ -28,7 +28,7 @@ from georeg.training.truth import TruePair, project, read_index
 
 RESULTS = Path(__file__).parent / "results"
 PATCH, REACH = 96, 8  # pixels
-HALF = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+HALF = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
 
 
 def warped(pair: TruePair) -> tuple[Any, Any]:
@@ -84,7 +84,8 @@ def by_fit(pair: TruePair, folder: Path) -> ByFit | None:
     fitted = matches.reference_xy + rest
     off = fitted - matches.moving_xy
     distance = np.hypot(*off.T)
-    source = project(np.linalg.inv(pair.matrix), matches.moving_xy)
+    back: Any = np.linalg.inv(pair.matrix)
+    source = project(back, matches.moving_xy)
     corner = fitted - project(np.linalg.inv(HALF) @ pair.matrix @ HALF, source)
     shift = np.median(off, axis=0)
     return ByFit(
