@@ -13,8 +13,6 @@ from qgis.core import (
 
 from .texts import tr
 
-_REMOTE = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/", "/vsioss/", "/vsiswift/", "/vsihdfs/")
-
 
 class LayerError(Exception):
     """The engine can't work with this layer; the message says why and what to do."""
@@ -71,6 +69,15 @@ def crs_set_in_qgis(layer: QgsMapLayer | None) -> str:
     known = crs.authid()  # USER: is known to this profile only
     preferred = QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED
     return crs.toWkt(preferred) if not known or known.startswith("USER:") else known
+
+
+def crs_of(layer: QgsRasterLayer, given: str) -> QgsCoordinateReferenceSystem:
+    """The CRS that the engine counts in: the one it is given (`crs_set_in_qgis`), or the file's."""
+    if not given:
+        return layer.dataProvider().crs()
+    crs = QgsCoordinateReferenceSystem()
+    crs.createFromUserInput(given)
+    return crs
 
 
 def without_place(layer: QgsMapLayer | None) -> bool:

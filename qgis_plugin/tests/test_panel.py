@@ -336,7 +336,7 @@ def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:align")
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    option, *edges = algorithm._area(panel.inputs.values(), context, reference)
+    option, *edges = algorithm._area(panel.inputs.values(), context, reference.crs())
     assert option == "--area"
     found = QgsRectangle(*map(float, edges))
     grown = reference.extent().buffered(0.05 * reference.extent().width())
@@ -376,6 +376,50 @@ def test_the_crs_that_the_user_set_in_qgis_counts(panel: Any, tmp_path: Path) ->
     panel.write_points(again, str(tmp_path / "a.points"))
     until(lambda: not panel.waiting)
     assert "Written" in panel.stage.text(), panel.stage.text()
+
+
+def test_the_layer_that_was_chosen_counts_not_another_one_of_its_file(
+    panel: Any, tmp_path: Path
+) -> None:
+    """The same file once more in the project, with the wrong CRS of its header."""
+    from osgeo import gdal, osr
+
+    source = str(tmp_path / "moving.tif")
+    wrong = osr.SpatialReference()
+    wrong.ImportFromEPSG(32633)
+    copy = gdal.Translate(source, gdal.Open(panel.inputs.moving.layer.source()))
+    copy.SetProjection(wrong.ExportToWkt())
+    del copy
+    _, layer = layers(source, source)
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+    panel.inputs.moving.set_layer(layer)
+    result = align(panel)
+    assert result is not None, panel.log.toPlainText()
+    assert result.before_id == layer.id()
+    # The CRS is known to what follows, whatever becomes of the layer.
+    QgsProject.instance().removeMapLayer(layer)
+    click(panel.results.refit_button)
+    until(lambda: panel.job is None)
+    again = panel.results.current
+    assert again is not result, panel.log.toPlainText()
+    assert again.ok
+    until(lambda: not panel.waiting)
+    panel.write_points(again, str(tmp_path / "a.points"))
+    until(lambda: not panel.waiting)
+    assert "Written" in panel.stage.text(), panel.stage.text()
+    assert "26914" in (tmp_path / "a.points").read_text()
+
+
+def test_layers_that_go_while_they_are_compared(panel: Any, plugin: Any) -> None:
+    """Moving the map afterwards fails no more, and what is compared is over."""
+    result = align(panel)
+    click(panel.results.swipe_button)
+    assert panel.compare.active
+    QgsProject.instance().removeMapLayer(result.before_id)
+    plugin.iface.canvas.zoomByFactor(0.5)
+    QApplication.processEvents()
+    assert not panel.compare.active
+    assert not panel.results.swipe_button.isChecked()
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -32,7 +33,7 @@ from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..engine.words import N_
-from ..layers import LayerError, crs_set_in_qgis, source_of
+from ..layers import LayerError, crs_of, crs_set_in_qgis, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
 
@@ -184,7 +185,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """
         self._sources: dict[str, str] = {}
         self._crs: dict[str, str] = {}
-        reference = None
+        project = context.project()  # none in qgis_process
+        crs_of_area = QgsCoordinateReferenceSystem() if project is None else project.crs()
         for definition in self.parameterDefinitions():
             name = definition.name()
             raster = definition.type() == QgsProcessingParameterRasterLayer.typeName()
@@ -197,9 +199,12 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 self._sources[name] = source_of(layer, definition.description())
             except LayerError as error:
                 raise QgsProcessingException(str(error)) from None
-            self._crs[name] = crs_set_in_qgis(layer)
-            reference = layer if name == "REFERENCE" else reference
-        self._box = self._area(values, context, reference)
+            # Of several layers of one file the panel knows which is meant; a name doesn't tell.
+            crs = values.get(f"{name}_CRS")
+            self._crs[name] = crs_set_in_qgis(layer) if crs is None else crs
+            if name == "REFERENCE":
+                crs_of_area = crs_of(layer, self._crs[name])
+        self._box = self._area(values, context, crs_of_area)
         return True
 
     def raster(self, name: str) -> str:
@@ -271,11 +276,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return found + self._box + self._extra(values, context)
 
     def _area(
-        self, values: dict[str, Any], context: QgsProcessingContext, reference: Any
+        self, values: dict[str, Any], context: QgsProcessingContext, crs: Any
     ) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
             return []
-        crs = reference.crs() if reference is not None else context.project().crs()
         box = self.parameterAsExtent(values, "AREA", context, crs)
         if box.isEmpty():
             return []

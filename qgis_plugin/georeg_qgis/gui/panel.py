@@ -31,7 +31,7 @@ from qgis.PyQt.QtWidgets import (
 from .. import settings
 from ..algorithms.base import report_beside, stamp
 from ..engine.running import Outcome, Run
-from ..layers import LayerError, crs_set_in_qgis
+from ..layers import LayerError
 from ..texts import help_page, tr
 from .compare import Compare
 from .inputs import Inputs, files_beside
@@ -239,6 +239,9 @@ class Panel(QgsDockWidget):
             "INPUT": result.values["MOVING"],
             "MOVING": result.values["MOVING"],
             "REFERENCE": result.values["REFERENCE"],
+            "INPUT_CRS": result.values["MOVING_CRS"],
+            "MOVING_CRS": result.values["MOVING_CRS"],
+            "REFERENCE_CRS": result.values["REFERENCE_CRS"],
             "POINTS": result.files["POINTS"],
             "TRANSFORM": self.inputs.transform.currentData(),
             "NO_GEOREF": result.values.get("NO_GEOREF", False),
@@ -377,7 +380,7 @@ class Panel(QgsDockWidget):
         """The tie points in use as .points, beside the GUI thread."""
         arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
         arguments += ["--moving", result.values["MOVING"]]
-        crs = crs_set_in_qgis(QgsProject.instance().mapLayer(result.before_id))
+        crs = result.values["MOVING_CRS"]
         arguments += ["--moving-crs", crs] if crs else []
         self._helper = Function(
             lambda say, is_cancelled: Run(settings.find_engine(is_cancelled), arguments).wait(
