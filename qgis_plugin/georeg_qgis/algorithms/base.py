@@ -275,9 +275,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
         return found + self._box + self._extra(values, context)
 
-    def _area(
-        self, values: dict[str, Any], context: QgsProcessingContext, crs: Any
-    ) -> list[str]:
+    def _area(self, values: dict[str, Any], context: QgsProcessingContext, crs: Any) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
             return []
         box = self.parameterAsExtent(values, "AREA", context, crs)
