@@ -136,6 +136,27 @@ def test_nothing_is_made_for_a_training_that_cant_be(
     assert not Path("out").exists()
 
 
+def test_missing_images_are_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were found out when it was their turn, and all results were lost."""
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
+    rows = [
+        {"moving": "a.png", "reference": name, "moving_to_reference": np.eye(3).tolist()}
+        for name in ("a.png", "b.png")
+    ]
+    Path("index.json").write_text(json.dumps(rows))
+    monkeypatch.setattr("georeg.training.evaluate.evaluate", None)  # fails where it is called
+    got = run("evaluate", "index.json")
+    assert got.code == 4, got.err
+    assert "b.png: no such file" in got.err
+    Path("empty.json").write_text("[]")
+    got = run("evaluate", "empty.json")
+    assert got.code == 2
+    assert "''" not in got.err
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

@@ -118,14 +118,22 @@ class Pictures:
         return int(rows), int(columns)
 
 
-def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
+def scenes(root: str, sources: Sequence[Source], without: str = "") -> list[Scene]:
     """All scenes of all sources, in order of their names.
+
+    Args:
+        root: folder below which the files lie.
+        sources: what to look for.
+        without: folder whose files are none, wherever it lies: results of an earlier run.
 
     Raises:
         SettingsError: a pattern is no regular expression or matches no file, or no source is used.
     """
     found = []
     paths = sorted(glob.glob("**/*", root_dir=root, recursive=True))
+    if without:
+        here = os.path.join(os.path.relpath(os.path.realpath(without), os.path.realpath(root)), "")
+        paths = [path for path in paths if not path.startswith(here)]
     for source in sources:
         if source.weight <= 0:
             continue

@@ -76,6 +76,16 @@ class Entry:
     reference: str
     matrix: tuple[tuple[float, ...], ...]
 
+    def check(self) -> None:
+        """See whether its images are there.
+
+        Raises:
+            InputError: one isn't.
+        """
+        for path in (self.moving, self.reference):
+            if not os.path.isfile(path):
+                raise InputError(f"{path}: no such file")
+
     def read(self) -> TruePair:
         """The pair.
 
@@ -153,6 +163,9 @@ class HeldOut:
         """Its modalities."""
         names = self.dataset.names(self.number)[:2]
         return " / ".join(sorted(n.removeprefix("city-").partition("-")[0] for n in names))
+
+    def check(self) -> None:
+        """Nothing: a dataset is looked at when it is opened."""
 
     def read(self) -> TruePair:
         """The pair; a bent way is replaced by the nearest homography.
