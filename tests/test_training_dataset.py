@@ -249,7 +249,7 @@ def test_modalities_can_be_left_out(tmp_path: Path) -> None:
     assert names <= {"map", "sar"}
     with pytest.raises(InputError, match="hardly any"):
         Sampler([data], 0, crop=96, without=("map", "sar")).batch(1)
-    with pytest.raises(SettingsError, match="no modality 'radar', only .*sar"):
+    with pytest.raises(SettingsError, match=r"no modality 'radar', only .*sar"):
         Sampler([data], 0, crop=96, without=("radar",))
 
 

@@ -71,6 +71,21 @@ def crs_set_in_qgis(layer: QgsMapLayer | None) -> str:
     return crs.toWkt(preferred) if not known or known.startswith("USER:") else known
 
 
+def nodata_set_in_qgis(layer: QgsMapLayer | None) -> str:
+    """The value that the user told QGIS to take for no data, as the engine takes it: instead of the
+    file's own. Empty where the file's counts, or not one value counts for all bands.
+    """
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+        return ""
+    provider, found = layer.dataProvider(), set()
+    for band in range(1, layer.bandCount() + 1):
+        own = provider.sourceHasNoDataValue(band) and provider.useSourceNoDataValue(band)
+        ranges = [] if own else provider.userNoDataValues(band)
+        found.add(tuple((one.min(), one.max()) for one in ranges))
+    only = found.pop() if len(found) == 1 else ()
+    return repr(only[0][0]) if len(only) == 1 and only[0][0] == only[0][1] else ""
+
+
 def crs_of(layer: QgsRasterLayer, given: str) -> QgsCoordinateReferenceSystem:
     """The CRS that the engine counts in: the one it is given (`crs_set_in_qgis`), or the file's."""
     if not given:

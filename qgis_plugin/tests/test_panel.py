@@ -19,6 +19,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
+    QgsRasterRange,
     QgsRectangle,
     QgsVectorLayer,
 )
@@ -387,22 +388,26 @@ def test_the_layer_that_was_chosen_counts_not_another_one_of_its_file(
     source = str(tmp_path / "moving.tif")
     wrong = osr.SpatialReference()
     wrong.ImportFromEPSG(32633)
-    copy = gdal.Translate(source, gdal.Open(panel.inputs.moving.layer.source()))
+    opened = gdal.Open(panel.inputs.moving.layer.source())
+    copy = gdal.Translate(source, opened, noData="none")
     copy.SetProjection(wrong.ExportToWkt())
     del copy
     _, layer = layers(source, source)
     layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+    for band in range(1, layer.bandCount() + 1):
+        layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(0, 0)])
     panel.inputs.moving.set_layer(layer)
     result = align(panel)
     assert result is not None, panel.log.toPlainText()
     assert result.before_id == layer.id()
-    # The CRS is known to what follows, whatever becomes of the layer.
+    # What was set is known to what follows, whatever becomes of the layer.
     QgsProject.instance().removeMapLayer(layer)
     click(panel.results.refit_button)
     until(lambda: panel.job is None)
     again = panel.results.current
     assert again is not result, panel.log.toPlainText()
     assert again.ok
+    assert panel.log.toPlainText().count("--moving-nodata 0.0") == 3  # align, fit and warp
     until(lambda: not panel.waiting)
     panel.write_points(again, str(tmp_path / "a.points"))
     until(lambda: not panel.waiting)

@@ -33,7 +33,7 @@ from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..engine.words import N_
-from ..layers import LayerError, crs_of, crs_set_in_qgis, source_of
+from ..layers import LayerError, crs_of, crs_set_in_qgis, nodata_set_in_qgis, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
 
@@ -184,7 +184,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingException: a layer can't be used.
         """
         self._sources: dict[str, str] = {}
-        self._crs: dict[str, str] = {}
+        self._set: dict[tuple[str, str], str] = {}
         project = context.project()  # none in qgis_process
         crs_of_area = QgsCoordinateReferenceSystem() if project is None else project.crs()
         for definition in self.parameterDefinitions():
@@ -200,10 +200,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             except LayerError as error:
                 raise QgsProcessingException(str(error)) from None
             # Of several layers of one file the panel knows which is meant; a name doesn't tell.
-            crs = values.get(f"{name}_CRS")
-            self._crs[name] = crs_set_in_qgis(layer) if crs is None else crs
+            for what, look in (("crs", crs_set_in_qgis), ("nodata", nodata_set_in_qgis)):
+                known = values.get(f"{name}_{what.upper()}")
+                self._set[name, what] = look(layer) if known is None else known
             if name == "REFERENCE":
-                crs_of_area = crs_of(layer, self._crs[name])
+                crs_of_area = crs_of(layer, self._set[name, "crs"])
         self._box = self._area(values, context, crs_of_area)
         return True
 
@@ -224,7 +225,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(same)
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
         names += self.lost(values, context)
-        return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
+        return names + self.set_in_qgis(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
 
     def lost(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """The argument for a layer without a place."""
@@ -233,8 +234,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         )
         return ["--no-georef"] if wanted else []
 
-    def crs(self, values: dict[str, Any], context: QgsProcessingContext, **sides: str) -> list[str]:
-        """Arguments for CRSs that were set in QGIS: the engine itself reads those of the files.
+    def set_in_qgis(
+        self, values: dict[str, Any], context: QgsProcessingContext, **sides: str
+    ) -> list[str]:
+        """Arguments for CRSs and nodata values that were set in QGIS: the engine reads the files.
 
         Args:
             values: of the parameters.
@@ -244,8 +247,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         extra = {word.partition("=")[0] for word in self._extra(values, context)}
         found: list[str] = []
         for side, name in sides.items():
-            option, crs = f"--{side.lower()}-crs", self._crs.get(name)
-            found += [option, crs] if crs and option not in extra else []
+            for what in ("crs", "nodata"):
+                option, value = f"--{side.lower()}-{what}", self._set.get((name, what))
+                found += [option, value] if value and option not in extra else []
         return found
 
     def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:

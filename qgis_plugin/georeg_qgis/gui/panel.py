@@ -235,13 +235,13 @@ class Panel(QgsDockWidget):
         while any(map(os.path.exists, _written(f"{result.scene}_refit{number}.tif"))):
             number += 1  # of an earlier session
         files = files_beside(f"{result.scene}_refit{number}.tif")
+        sides = (("INPUT", "MOVING"), ("MOVING", "MOVING"), ("REFERENCE", "REFERENCE"))
         values = {
-            "INPUT": result.values["MOVING"],
-            "MOVING": result.values["MOVING"],
-            "REFERENCE": result.values["REFERENCE"],
-            "INPUT_CRS": result.values["MOVING_CRS"],
-            "MOVING_CRS": result.values["MOVING_CRS"],
-            "REFERENCE_CRS": result.values["REFERENCE_CRS"],
+            f"{name}{what}": result.values[f"{side}{what}"]
+            for name, side in sides
+            for what in ("", "_CRS", "_NODATA")
+        }
+        values |= {
             "POINTS": result.files["POINTS"],
             "TRANSFORM": self.inputs.transform.currentData(),
             "NO_GEOREF": result.values.get("NO_GEOREF", False),

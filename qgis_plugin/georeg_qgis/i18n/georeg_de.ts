@@ -1271,6 +1271,11 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
+      <source>Additional no data value</source>
+      <translation>Zusätzlicher Leerwert</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
       <source>No coordinates: look everywhere</source>
       <translation>Ohne Koordinaten: überall suchen</translation>
     </message>
