@@ -81,9 +81,9 @@ def command(session: Session, /, **params: Any) -> None:
             name, (p.read() for p in pairs), len(pairs), settings,
             tiles=params["tiles"], whole=params["whole"], progress=tell,
         )  # fmt: skip
-    made = report(results)
-    if params["output"]:
-        store(results, made, params["output"])
+        made = report(results)
+        if params["output"]:  # also before the last one: it may be interrupted
+            store(results, made, params["output"])
     say("\n".join(made.lines))
     session.console.event(
         RESULT, "result", f"{len(pairs)} pairs, {len(names)} matchers",

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from cli_cases import run
+from georeg.errors import InputError
+from georeg.training.evaluate import PairResult
 from scenes import texture
 from training_cases import photographs
 
@@ -155,6 +157,26 @@ def test_missing_images_are_said_before_the_work(
     got = run("evaluate", "empty.json")
     assert got.code == 2
     assert "''" not in got.err
+
+
+def test_what_was_measured_before_an_interruption_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
+    row = {"moving": "a.png", "reference": "a.png", "moving_to_reference": np.eye(3).tolist()}
+    Path("index.json").write_text(json.dumps([row]))
+
+    def measure(name: str, *_: object, **__: object) -> list[PairResult]:
+        if name == "sift":
+            raise InputError("the power is gone")
+        return [PairResult(name, "sar", "a", (0.5,) * 4, (0.5,) * 4, 9, 1.0, True)]
+
+    monkeypatch.setattr("georeg.training.evaluate.evaluate", measure)
+    got = run("evaluate", "index.json", "--matcher", "structural", "--matcher", "sift", "-o", "out")
+    assert got.code == 4, got.err
+    found = json.loads(Path("out", "results.json").read_text())
+    assert [row["matcher"] for row in found["pairs"]] == ["structural"]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapToolPan
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox
@@ -322,6 +323,21 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     tool = canvas.mapTool()
     tool.extentChanged.emit(QgsRectangle(1, 2, 3, 4))
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
+
+
+def test_the_map_has_its_tool_again_when_an_area_was_drawn(panel: Any, plugin: Any) -> None:
+    """Also where 'Draw' was pressed twice, and unless the user has taken another one meanwhile."""
+    canvas, area = plugin.iface.canvas, panel.inputs.area
+    pan, other = QgsMapToolPan(canvas), QgsMapToolPan(canvas)
+    canvas.setMapTool(pan)
+    click(area.draw)
+    click(area.draw)
+    canvas.mapTool().extentChanged.emit(QgsRectangle(1, 2, 3, 4))
+    assert canvas.mapTool() is pan
+    click(area.draw)
+    canvas.setMapTool(other)
+    area.shut()
+    assert canvas.mapTool() is other
 
 
 def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:

@@ -216,12 +216,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Arguments for the two rasters.
 
         Raises:
-            QgsProcessingException: they are one, as the toolbox proposes at first. Different bands
-                of one are two.
+            QgsProcessingException: they are one, as the toolbox proposes at first.
         """
-        bands = [values.get(f"{side}_BANDS") for side in ("MOVING", "REFERENCE")]
-        if self.raster("MOVING") == self.raster("REFERENCE") and bands[0] == bands[1]:
-            same = tr("Both layers are the same file: choose another reference.")
+        same = same_twice(self.raster("MOVING"), self.raster("REFERENCE"), values)
+        if same:
             raise QgsProcessingException(same)
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
         names += self.lost(values, context)
@@ -358,6 +356,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         elif not outcome.ok:
             raise QgsProcessingException(outcome.message or f"exit code {outcome.code}")
         return outcome
+
+
+def same_twice(moving: str, reference: str, values: dict[str, Any]) -> str:
+    """What to say where both rasters are one, else nothing. Different bands of one are two."""
+    bands = [values.get(f"{side}_BANDS") or None for side in ("MOVING", "REFERENCE")]
+    if moving != reference or bands[0] != bands[1]:
+        return ""
+    return tr("Both layers are the same file: choose another reference.")
 
 
 def figures(path: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import settings
-from ..algorithms.base import report_beside, stamp
+from ..algorithms.base import report_beside, same_twice, stamp
 from ..engine.running import Outcome, Run
 from ..layers import LayerError
 from ..texts import help_page, tr
@@ -200,8 +200,9 @@ class Panel(QgsDockWidget):
         except LayerError as error:
             self._trouble(str(error))
             return
-        if values["MOVING"] == values["REFERENCE"]:
-            self._trouble(tr("Both layers are the same file: choose another reference."))
+        same = same_twice(values["MOVING"], values["REFERENCE"], values)
+        if same:
+            self._trouble(same)
             return
         if not self._may_replace(values["OUTPUT"]):
             return
