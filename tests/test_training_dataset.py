@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -281,6 +282,21 @@ def test_aligned_layers_are_no_sources(tmp_path: Path, monkeypatch: pytest.Monke
     shutil.copy(tmp_path / "photos" / "1.png", folder / "1-0123abcd.png")
     assert prepared(mine, str(folder)) == before
     assert prepared(mine, os.path.relpath(folder)) == before
+
+
+def test_scenes_in_memory_are_few_where_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """48 of any size were kept in each process: of satellite scenes that is all memory."""
+    mine = config(photographs(tmp_path, 4), count=16)
+    monkeypatch.setattr(making, "_kept", OrderedDict())
+    whole = make_dataset(mine, str(tmp_path / "whole"))
+    assert len(making._kept) == 4
+    making._kept.clear()
+    monkeypatch.setattr(making, "_KEPT", 300_000)  # one has 260 x 260 x (3 + 1) bytes
+    few = make_dataset(mine, str(tmp_path / "few"))
+    assert len(making._kept) == 1
+    assert all((whole[k].image == few[k].image).all() for k in range(16))
 
 
 def test_layers_called_alike_in_several_places_stay_apart(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -43,7 +44,7 @@ SHOWN: Mapping[str, Chain] = {"as it is": (), "worse": ("sensor",)}
 """What a layer that isn't synthesised from may be shown as."""
 
 GROUP = 8  # records that are made together, whatever the number of processes
-_CACHED = 48  # scenes in a process's memory
+_KEPT = 1 << 30  # bytes of scenes in a process's memory
 _MARGIN = 22  # pixels around a view that warps may bring in
 
 
@@ -256,9 +257,16 @@ def _in_process(group: int) -> list[Record]:
     return records(*_mine[0], group)
 
 
-@lru_cache(_CACHED)
+_kept: OrderedDict[Scene, Pictures] = OrderedDict()  # the last ones that were used
+
+
 def _read(scene: Scene) -> Pictures:
-    return pictures(scene)
+    if scene not in _kept:
+        _kept[scene] = pictures(scene)
+        while len(_kept) > 1 and sum(p.nbytes for p in _kept.values()) > _KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(scene)
+    return _kept[scene]
 
 
 def records(

@@ -117,6 +117,11 @@ class Pictures:
         rows, columns = self.layers[0].shape[:2]
         return int(rows), int(columns)
 
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return sum(part.nbytes for part in (*self.layers, *self.masks))
+
 
 def scenes(root: str, sources: Sequence[Source], without: str = "") -> list[Scene]:
     """All scenes of all sources, in order of their names.
