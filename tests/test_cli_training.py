@@ -144,15 +144,17 @@ def test_missing_images_are_said_before_the_work(
     """They were found out when it was their turn, and all results were lost."""
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
-    rows = [
-        {"moving": "a.png", "reference": name, "moving_to_reference": np.eye(3).tolist()}
-        for name in ("a.png", "b.png")
-    ]
-    Path("index.json").write_text(json.dumps(rows))
+    cv2.imwrite("c.png", np.zeros((180, 220), np.uint16))
     monkeypatch.setattr("georeg.training.evaluate.evaluate", None)  # fails where it is called
-    got = run("evaluate", "index.json")
-    assert got.code == 4, got.err
-    assert "b.png: no such file" in got.err
+    for wrong in ("b.png", "c.png"):
+        rows = [
+            {"moving": "a.png", "reference": name, "moving_to_reference": np.eye(3).tolist()}
+            for name in ("a.png", wrong)
+        ]
+        Path("index.json").write_text(json.dumps(rows))
+        got = run("evaluate", "index.json")
+        assert got.code == 4, got.err
+        assert f"{wrong} is missing, or no image of 8 bits" in got.err
     Path("empty.json").write_text("[]")
     got = run("evaluate", "empty.json")
     assert got.code == 2

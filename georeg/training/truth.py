@@ -77,14 +77,13 @@ class Entry:
     matrix: tuple[tuple[float, ...], ...]
 
     def check(self) -> None:
-        """See whether its images are there.
+        """See whether its images can be read, which takes far less time than matching them.
 
         Raises:
-            InputError: one isn't.
+            InputError: one can't.
         """
         for path in (self.moving, self.reference):
-            if not os.path.isfile(path):
-                raise InputError(f"{path}: no such file")
+            _image(path)
 
     def read(self) -> TruePair:
         """The pair.
@@ -123,13 +122,13 @@ def _entry(row: Any, folder: str) -> Entry:
         raise ValueError(matrix)
     paths = [os.path.join(folder, str(row[side])) for side in ("moving", "reference")]
     name = str(row.get("name") or os.path.basename(paths[0]))
-    return Entry(name, str(row.get("modality", "pairs")), paths[0], paths[1], matrix)
+    return Entry(name, str(row.get("modality") or "pairs"), paths[0], paths[1], matrix)
 
 
 def _image(path: str) -> npt.NDArray[np.uint8]:
     data = cv2.imread(path, cv2.IMREAD_UNCHANGED) if os.path.exists(path) else None
     if data is None or data.dtype != np.uint8:
-        raise InputError(f"{path} is missing, or no image of bytes")
+        raise InputError(f"{path} is missing, or no image of 8 bits per channel")
     return np.asarray(data[..., :3] if data.ndim == 3 else data)
 
 
