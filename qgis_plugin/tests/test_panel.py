@@ -11,7 +11,7 @@ from typing import Any
 
 import engines
 import pytest
-from georeg_qgis.engine import discovery, running
+from georeg_qgis.engine import discovery, errors, installing, running
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -133,6 +133,10 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     until(lambda: not panel.compare.curtain.isVisible())
     click(panel.results.flicker_button)
     assert not panel.compare.active
+    click(panel.results.swipe_button)
+    panel.results.choice.setCurrentIndex(0)
+    assert not panel.compare.active
+    panel.results.choice.setCurrentIndex(1)
 
     # For the Georeferencer.
     target = str(tmp_path / "for QGIS.points")
@@ -490,6 +494,39 @@ def test_models_are_listed(panel: Any) -> None:
     assert {"minima_loftr", "minima_roma"} <= set(names)
     dialog.table.selectRow(names.index("minima_loftr"))
     assert dialog.pull.isEnabled() != dialog.remove.isEnabled()
+
+
+def test_models_dialog_opened_again_leaves_alone_what_is_under_way(panel: Any) -> None:
+    """A download could neither be seen nor cancelled any more."""
+    panel.open_models()
+    dialog = panel.models
+    first = dialog._task
+    assert first is not None
+    panel.open_models()
+    assert dialog._task is first
+    until(lambda: dialog._task is None and dialog.rows)
+
+
+def test_nothing_else_is_installed_meanwhile(
+    panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of a field let 'Install' be pressed again, which cleared what was being made."""
+
+    def wait(choice: Any, say: Any, is_cancelled: Any, proxy: str) -> None:
+        while not is_cancelled():
+            time.sleep(0.01)
+        raise errors.EngineError("Cancelled.")
+
+    monkeypatch.setattr(installing, "install", wait)
+    panel.open_setup()
+    setup = panel.setup
+    setup.folder.setFilePath(str(tmp_path / "engine"))
+    assert setup.install.isEnabled()
+    click(setup.install)
+    assert not any(w.isEnabled() for w in (setup.install, setup.package, setup.folder, setup.cuda))
+    click(setup.cancel)
+    until(lambda: setup._task is None)
+    assert all(w.isEnabled() for w in (setup.install, setup.package, setup.folder, setup.cuda))
 
 
 def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> None:

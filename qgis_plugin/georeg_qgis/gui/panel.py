@@ -135,6 +135,7 @@ class Panel(QgsDockWidget):
         self.results.send.connect(self._send_points)
         self.results.swipe.connect(lambda result, on: self._compare(result, on, False))
         self.results.flicker.connect(lambda result, on: self._compare(result, on, True))
+        self.results.choice.currentIndexChanged.connect(lambda *_: self.compare.stop())
         self.compare.stopped.connect(self._compared)
         self.opened.connect(self.first_look)
 
