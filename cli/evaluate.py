@@ -68,6 +68,8 @@ def command(session: Session, /, **params: Any) -> None:
     names = list(dict.fromkeys(params["names"]))
     for name in names:  # the last one's weights may be missing; the first may take hours
         ready(name, settings)
+    for pair in pairs:  # likewise
+        pair.check()
     if params["output"]:
         with writing(Path(params["output"])):
             os.makedirs(params["output"], exist_ok=True)
@@ -103,7 +105,4 @@ def _pairs(truth: str, only: str, most: int) -> Any:
     if not chosen:
         which = f" whose group or name contains '{only}'" if only else ", or none was made yet"
         raise SettingsError(f"{truth} has no pair{which}")
-    chosen = chosen[:most] if most else chosen
-    for pair in chosen:  # the last one's images may be missing; the first may take hours
-        pair.check()
-    return chosen
+    return chosen[:most] if most else chosen
