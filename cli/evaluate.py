@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -61,14 +60,16 @@ def command(session: Session, /, **params: Any) -> None:
     pixel centres); name and modality are for the tables.
     """
     from georeg.models.store import writing
-    from georeg.training import report
     from georeg.training.evaluate import evaluate, ready
+    from georeg.training.report import report, store
 
     pairs = _pairs(params["truth"], params["only"], params["most"])
     settings = settings_of(params)
     names = list(dict.fromkeys(params["names"]))
     for name in names:  # the last one's weights may be missing; the first may take hours
         ready(name, settings)
+    for pair in pairs:  # likewise
+        pair.check()
     if params["output"]:
         with writing(Path(params["output"])):
             os.makedirs(params["output"], exist_ok=True)
@@ -82,14 +83,13 @@ def command(session: Session, /, **params: Any) -> None:
             name, (p.read() for p in pairs), len(pairs), settings,
             tiles=params["tiles"], whole=params["whole"], progress=tell,
         )  # fmt: skip
-    lines = report.lines(results)
-    if params["output"]:
-        report.store(results, params["output"])
-    say("\n".join(lines))
+        made = report(results)
+        if params["output"]:  # also before the last one: it may be interrupted
+            store(results, made, params["output"])
+    say("\n".join(made.lines))
     session.console.event(
         RESULT, "result", f"{len(pairs)} pairs, {len(names)} matchers",
-        output=params["output"],
-        results=json.loads(report.as_json(results)),
+        output=params["output"], results=made.data,
     )  # fmt: skip
 
 
@@ -103,5 +103,6 @@ def _pairs(truth: str, only: str, most: int) -> Any:
         found = read_index(truth)
     chosen = [p for p in found if only in f"{p.group}/{p.name}"]
     if not chosen:
-        raise SettingsError(f"{truth} has no pair whose group or name contains '{only}'")
+        which = f" whose group or name contains '{only}'" if only else ", or none was made yet"
+        raise SettingsError(f"{truth} has no pair{which}")
     return chosen[:most] if most else chosen

@@ -38,7 +38,7 @@ _KEEP = ("matcher", "weights", "steps", "batch", "rate", "precision", "seed")
 @option("--batch", type=int, default=None, help="Training pairs in each, over all devices.")
 @option("--rate", type=float, default=None, help="Largest learning rate.")
 @option("--precision", default=None, metavar="float32|bfloat16|float16", help="For autocast.")
-@option("--seed", type=int, default=None, help="Of everything random.")
+@option("--seed", type=int, default=None, help="Of the training; data have the recipe's.")
 @option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where.")
 @option(
     "--processes",

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from cli_cases import run
+from georeg.errors import InputError
+from georeg.training.evaluate import PairResult
 from scenes import texture
 from training_cases import photographs
 
@@ -134,6 +136,49 @@ def test_nothing_is_made_for_a_training_that_cant_be(
     assert got.code == 2, got.err
     assert re.search(words, got.err)
     assert not Path("out").exists()
+
+
+def test_missing_images_are_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were found out when it was their turn, and all results were lost."""
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
+    cv2.imwrite("c.png", np.zeros((180, 220), np.uint16))
+    monkeypatch.setattr("georeg.training.evaluate.evaluate", None)  # fails where it is called
+    for wrong in ("b.png", "c.png"):
+        rows = [
+            {"moving": "a.png", "reference": name, "moving_to_reference": np.eye(3).tolist()}
+            for name in ("a.png", wrong)
+        ]
+        Path("index.json").write_text(json.dumps(rows))
+        got = run("evaluate", "index.json")
+        assert got.code == 4, got.err
+        assert f"{wrong} is missing, or no image of 8 bits" in got.err
+    Path("empty.json").write_text("[]")
+    got = run("evaluate", "empty.json")
+    assert got.code == 2
+    assert "''" not in got.err
+
+
+def test_what_was_measured_before_an_interruption_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", (texture((180, 220), 2) * 255).astype(np.uint8))
+    row = {"moving": "a.png", "reference": "a.png", "moving_to_reference": np.eye(3).tolist()}
+    Path("index.json").write_text(json.dumps([row]))
+
+    def measure(name: str, *_: object, **__: object) -> list[PairResult]:
+        if name == "sift":
+            raise InputError("the power is gone")
+        return [PairResult(name, "sar", "a", (0.5,) * 4, (0.5,) * 4, 9, 1.0, True)]
+
+    monkeypatch.setattr("georeg.training.evaluate.evaluate", measure)
+    got = run("evaluate", "index.json", "--matcher", "structural", "--matcher", "sift", "-o", "out")
+    assert got.code == 4, got.err
+    found = json.loads(Path("out", "results.json").read_text())
+    assert [row["matcher"] for row in found["pairs"]] == ["structural"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -19,11 +21,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from georeg.errors import InputError, OutputError, SettingsError
+from georeg.errors import GeoregError, InputError, OutputError, SettingsError
 from georeg.synthesis.pairs import CHAINS
 from georeg.synthesis.views import STEP, node_places, random_view
 from georeg.synthesis.warps import Limits
-from georeg.training import sources
+from georeg.training import making, sources
 from georeg.training.dataset import Dataset
 from georeg.training.folders import alone, take_room
 from georeg.training.making import make_dataset, prepared
@@ -158,6 +160,9 @@ def test_one_at_a_time_makes_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file can't be written"):
         make_dataset(config(tmp_path, Source(CITY)), str(tmp_path / "file"))
+    mine = config(photographs(tmp_path), Source(r"photos/.*\.png", aligned="1"))
+    with pytest.raises(OutputError, match="file can't be written"):
+        prepared(mine, str(tmp_path / "file"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
@@ -212,6 +217,25 @@ def eventually(true: Callable[[], bool], running: subprocess.Popen[bytes] | None
     raise AssertionError("it never came true")
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_a_worker_that_is_killed_is_said(tmp_path: Path) -> None:
+    """As the system does where memory runs out."""
+
+    def kill(share: float) -> None:
+        for pid, parent in running():
+            with suppress(OSError):
+                if (
+                    parent == os.getpid()
+                    and b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                ):
+                    os.kill(pid, signal.SIGKILL)
+
+    made = config(tmp_path, Source(CITY), count=80, size=96)
+    with pytest.raises(GeoregError, match="was killed, most likely for lack of memory"):
+        make_dataset(made, str(tmp_path / "city"), 2, kill)
+    assert Dataset(str(tmp_path / "city")).made().size >= 8
+
+
 def test_another_recipe_doesnt_go_on_in_the_same_folder(tmp_path: Path) -> None:
     city(tmp_path, count=8, size=96)
     with pytest.raises(SettingsError, match="another dataset"):
@@ -226,6 +250,8 @@ def test_modalities_can_be_left_out(tmp_path: Path) -> None:
     assert names <= {"map", "sar"}
     with pytest.raises(InputError, match="hardly any"):
         Sampler([data], 0, crop=96, without=("map", "sar")).batch(1)
+    with pytest.raises(SettingsError, match=r"no modality 'radar', only .*sar"):
+        Sampler([data], 0, crop=96, without=("radar",))
 
 
 def test_layers_of_one_place_are_aligned_first(tmp_path: Path) -> None:
@@ -243,6 +269,34 @@ def test_layers_of_one_place_are_aligned_first(tmp_path: Path) -> None:
     one, two = (layer[40:-40, 40:-40].astype(np.float64).mean(axis=2) for layer in shown.layers)
     assert np.corrcoef(one.ravel(), two.ravel())[0, 1] < -0.97
     assert shown.real == (None, "real-two")
+
+
+def test_aligned_layers_are_no_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset below its images goes on with the scenes that it began with."""
+    source = Source(r"(?P<scene>.*)/(?P<layer>[^/]*)\.png", aligned="1")
+    mine = config(photographs(tmp_path), source)
+    folder = tmp_path / "set" / "aligned"
+    monkeypatch.setattr(making, "with_aligned", lambda scene, folder: scene)
+    before = prepared(mine, str(folder))
+    folder.mkdir(exist_ok=True)
+    shutil.copy(tmp_path / "photos" / "1.png", folder / "1-0123abcd.png")
+    assert prepared(mine, str(folder)) == before
+    assert prepared(mine, os.path.relpath(folder)) == before
+
+
+def test_scenes_in_memory_are_few_where_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """48 of any size were kept in each process: of satellite scenes that is all memory."""
+    mine = config(photographs(tmp_path, 4), count=16)
+    monkeypatch.setattr(making, "_kept", OrderedDict())
+    whole = make_dataset(mine, str(tmp_path / "whole"))
+    assert len(making._kept) == 4
+    making._kept.clear()
+    monkeypatch.setattr(making, "_KEPT", 300_000)  # one has 260 x 260 x (3 + 1) bytes
+    few = make_dataset(mine, str(tmp_path / "few"))
+    assert len(making._kept) == 1
+    assert all((whole[k].image == few[k].image).all() for k in range(16))
 
 
 def test_layers_called_alike_in_several_places_stay_apart(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from georeg.errors import InputError
 from georeg.matching.structural import StructuralMatcher
 from georeg.settings import Settings
-from georeg.training import plots, report
+from georeg.training import bootstrap, plots, report
 from georeg.training.bootstrap import area, paired
 from georeg.training.evaluate import PairResult, compare, table
 from georeg.training.tiles import tile_errors
@@ -161,6 +161,15 @@ def result(matcher: str, name: str, share: float, corners: float) -> PairResult:
     return PairResult(matcher, "g", name, (share,) * 4, (share,) * 4, 9, corners, True)
 
 
+def test_resampling_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pairs took gigabytes at the end of an evaluation."""
+    one, two = np.random.default_rng(4).exponential(5, (2, 60))
+    groups = ["a"] * 43 + ["b"] * 17
+    whole = paired(one.tolist(), two.tolist(), area(10), groups)
+    monkeypatch.setattr(bootstrap, "_AT_ONCE", 1000)
+    assert paired(one.tolist(), two.tolist(), area(10), groups) == whole
+
+
 def test_tables_and_comparisons() -> None:
     one = [result("a", n, 0.8, 2.0) for n in "xyz"]
     two = [result("b", n, 0.6, math.inf) for n in "xyz"]
@@ -187,7 +196,7 @@ def test_plots_show_every_matcher(tmp_path: Path) -> None:
         ]
         for name, share in (("structural", 0.5), ("a & b", 0.75))
     }
-    report.store(rows, str(tmp_path))
+    report.store(rows, report.report(rows), str(tmp_path))
     for name in ("places.svg", "corners.svg"):
         root = ElementTree.parse(tmp_path / name).getroot()
         words = [e.text for e in root.iter() if e.tag.endswith("text")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import resource
 import subprocess
@@ -19,7 +21,7 @@ from georeg.training.config import Recipe, TrainConfig, read_recipe, recipe_path
 from georeg.training.dataset import Dataset
 from georeg.training.folders import alone
 from georeg.training.fresh import Fresh
-from georeg.training.journal import entries
+from georeg.training.journal import Journal, entries
 from georeg.training.making import make_dataset, prepared
 from georeg.training.running import run as run_recipe
 from georeg.training.samples import Sampler
@@ -188,6 +190,44 @@ def test_a_log_that_broke_off_is_no_obstacle(data: Dataset, tmp_path: Path) -> N
     assert [line["step"] for line in entries(str(tmp_path))] == [2, 4]
 
 
+def test_the_log_is_json_whatever_the_figures_are(tmp_path: Path) -> None:
+    """The first gradients of a training in float16 are infinite: that is how the scale is found."""
+    with Journal(str(tmp_path), 0) as journal:
+        journal.say(50, {"loss": 1.5, "gradient": math.inf, "places": math.nan})
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    (line,) = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=refuse) == {
+        "step": 50, "loss": 1.5, "gradient": None, "places": None,
+    }  # fmt: skip
+
+
+def test_slow_steps_are_kept_in_between(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise Enough
+
+    def part(folder: Path) -> int:
+        with pytest.raises(Enough):
+            train(
+                TrainConfig(**SMALL), lambda seed: Sampler([data], seed, crop=96),  # type: ignore[arg-type]
+                str(folder), {}, progress=stop,
+            )  # fmt: skip
+        kept = folder / "last.pt"
+        return int(torch.load(kept, weights_only=True)["step"]) if kept.exists() else 0
+
+    assert part(tmp_path / "fast") == 0
+    monkeypatch.setattr(trainer, "_LOST", 0.0)
+    assert part(tmp_path / "slow") == 3
+
+
 def test_a_checkpoint_that_cant_be_written_leaves_the_last_one(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +374,9 @@ def test_wrong_recipes_get_one_line(tmp_path: Path, text: str, words: str) -> No
         ("[data]\ncount = -3", "count = -3: it must be 1 or more"),
         ("[data]\nviews = 1", "views = 1: it must be 2 or more"),
         ("[data]\nsize = 0", "size = 0: it must be 8 or more"),
+        ("[data]\nmodalities = {sra = 1.0}", "no modality 'sra'"),
+        ("[data]\nmodalities = {sar = -1.0}", "sar = -1.0: it must be 0 or more"),
+        ("[data]\nwarps = ['shfit']", "warps shfit: choose from shift"),
         ("[data]\nseed = -1", "seed = -1: it must be 0 or more"),
         ("[train]\nseed = -1", "seed = -1: it must be 0 or more"),
         ("[train]\nshift = -4.0", "shift = -4.0: it must be 0 or more"),

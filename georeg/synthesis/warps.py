@@ -206,8 +206,7 @@ def random_warp(
     Raises:
         SettingsError: no kinds, or an unknown one.
     """
-    if not kinds or set(kinds) - set(KINDS):
-        raise SettingsError(f"warps {', '.join(kinds) or 'none'}: choose from {', '.join(KINDS)}")
+    check_kinds(kinds)
     most = limits or Limits()
     level = draws.choice([float(kind in kinds) for kind in KINDS])
     matrix, scale = _random_matrix(draws, level, source, size, most)
@@ -222,6 +221,16 @@ def random_warp(
     peak = bend.flatten(1).abs().amax(1).clamp(min=1e-3)
     bend = unfolded(bend * wide(amount / peak), most.spacing, 0.3)
     return Warp((Bend(bend, most.spacing), Projection(matrix))), scale
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """See to it that there are kinds of warps to choose from.
+
+    Raises:
+        SettingsError: no kinds, or an unknown one.
+    """
+    if not kinds or set(kinds) - set(KINDS):
+        raise SettingsError(f"warps {', '.join(kinds) or 'none'}: choose from {', '.join(KINDS)}")
 
 
 def unfolded(lattice: Tensor, spacing: float, slope: float) -> Tensor:

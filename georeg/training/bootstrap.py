@@ -11,6 +11,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 _ROUNDS = 10_000
+_AT_ONCE = 1_000_000  # numbers of resampled pairs in memory
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,12 @@ def paired(
     real, drawn = [], []
     for kind in np.unique(kinds):
         mine = np.flatnonzero(kinds == kind)
-        pick = mine[rng.integers(len(mine), size=(_ROUNDS, len(mine)))]
-        drawn.append(value(a[pick]) - value(b[pick]))
+        parts, some = [], max(1, _AT_ONCE // len(mine))
+        for start in range(0, _ROUNDS, some):
+            count = min(some, _ROUNDS - start)
+            pick = mine[rng.integers(len(mine), size=(count, len(mine)))]
+            parts.append(value(a[pick]) - value(b[pick]))
+        drawn.append(np.concatenate(parts))
         real.append(value(a[mine][None])[0] - value(b[mine][None])[0])
     differences = np.mean(drawn, axis=0)
     low, high = np.percentile(differences, [2.5, 97.5])

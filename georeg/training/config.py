@@ -44,7 +44,7 @@ class TrainConfig:
         share: of the dataset's records that are used, for ablations.
         fresh: batches after which a new group of records is made, while the training goes on and on
             the device that trains; 0 makes a dataset first and draws from that.
-        seed: of everything random.
+        seed: of everything random but the data.
         options: of the network, by name; its own defaults if empty.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from georeg.models.store import writing
-from georeg.textfile import write_text
+from georeg.textfile import finite, write_text
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class Journal:
             self._events.close()
 
     def say(self, step: int, figures: Mapping[str, float]) -> None:
-        """Figures of a step."""
+        """Figures of a step; those that aren't finite (gradients in float16) become null."""
         with writing(Path(self._path)), open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **figures}) + "\n")
+            file.write(json.dumps(finite({"step": step, **figures})) + "\n")
         if self._events is not None:
             for name, value in figures.items():
                 self._events.add_scalar(name, value, step)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,13 +23,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from georeg.errors import SettingsError
+from georeg.errors import GeoregError, SettingsError
 from georeg.matching.protocol import Device
 from georeg.matching.running import one_thread_each
+from georeg.models.store import writing
 from georeg.synthesis.draws import Draws
 from georeg.synthesis.pairs import CHAINS, WEIGHTS, Chain
 from georeg.synthesis.views import Views, random_view
-from georeg.synthesis.warps import KINDS, Limits
+from georeg.synthesis.warps import KINDS, Limits, check_kinds
 from georeg.training.city.layout import Layout, random_layout
 from georeg.training.city.render import RENDERS
 from georeg.training.city.render import WEIGHTS as CITY_WEIGHTS
@@ -39,7 +44,7 @@ SHOWN: Mapping[str, Chain] = {"as it is": (), "worse": ("sensor",)}
 """What a layer that isn't synthesised from may be shown as."""
 
 GROUP = 8  # records that are made together, whatever the number of processes
-_CACHED = 48  # scenes in a process's memory
+_KEPT = 1 << 30  # bytes of scenes in a process's memory
 _MARGIN = 22  # pixels around a view that warps may bring in
 
 
@@ -87,6 +92,10 @@ class DataConfig:
                 raise SettingsError(f"{name} = {getattr(self, name)}: it must be {least} or more")
         if not self.coarsest > 0:
             raise SettingsError(f"coarsest = {self.coarsest}: it must be above 0")
+        for name, weight in self.weights().items():
+            if weight < 0:
+                raise SettingsError(f"modalities: {name} = {weight}: it must be 0 or more")
+        check_kinds(self.warps)
 
     def weights(self) -> dict[str, float]:
         """Of all chains.
@@ -165,13 +174,14 @@ def index_of(config: DataConfig, found: Sequence[Scene]) -> Index:
 
 def prepared(config: DataConfig, folder: str, processes: int = 1) -> list[Scene]:
     """All scenes, with aligned layers where the sources ask for that."""
-    found = scenes(config.root, config.sources)
+    found = scenes(config.root, config.sources, folder)
     if not any(layer.aligned for scene in found for layer in scene.layers):
         return found
-    os.makedirs(folder, exist_ok=True)
+    with writing(Path(folder)):
+        os.makedirs(folder, exist_ok=True)
     if processes <= 1:
         return [with_aligned(scene, folder) for scene in found]
-    with ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent) as pool:
+    with _pool(processes, _end_with_parent) as pool:
         return list(pool.map(partial(with_aligned, folder=folder), found))
 
 
@@ -188,8 +198,32 @@ def _each(
             for group in groups:
                 yield group, records(config, found, group)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start, (config, found)) as pool:
+    with _pool(processes, _start, config, found) as pool:
         yield from zip(groups, pool.map(_in_process, groups), strict=True)
+
+
+@contextmanager
+def _pool(
+    processes: int, start: Callable[..., None], *values: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """Processes to work in.
+
+    Args:
+        processes: how many.
+        start: called in each of them, with the values.
+        values: whatever it takes.
+
+    Raises:
+        GeoregError: one of them was killed.
+    """
+    with ProcessPoolExecutor(processes, get_context("spawn"), start, values) as pool:
+        try:
+            yield pool
+        except BrokenProcessPool:
+            raise GeoregError(
+                "a process that worked on the dataset was killed, most likely for lack of memory: "
+                "run again with fewer --processes; what is done is kept"
+            ) from None
 
 
 _mine: list[tuple[DataConfig, list[Scene]]] = []  # of a worker process
@@ -223,9 +257,16 @@ def _in_process(group: int) -> list[Record]:
     return records(*_mine[0], group)
 
 
-@lru_cache(_CACHED)
+_kept: OrderedDict[Scene, Pictures] = OrderedDict()  # the last ones that were used
+
+
 def _read(scene: Scene) -> Pictures:
-    return pictures(scene)
+    if scene not in _kept:
+        _kept[scene] = pictures(scene)
+        while len(_kept) > 1 and sum(p.nbytes for p in _kept.values()) > _KEPT:
+            _kept.popitem(last=False)
+    _kept.move_to_end(scene)
+    return _kept[scene]
 
 
 def records(

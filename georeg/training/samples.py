@@ -134,12 +134,17 @@ class Sampler:
             fresh: records that are made meanwhile, drawn as often as those of the datasets.
 
         Raises:
-            SettingsError: a crop that doesn't fit.
+            SettingsError: a crop that doesn't fit, or a modality that no dataset has.
             InputError: there are no records.
         """
         sources: list[Dataset | Fresh] = [*datasets, *([] if fresh is None else [fresh])]
         for data in sources:
             check_crop(crop, data.index.size)
+        known = {name for data in sources for name in data.index.names}
+        for name in without:
+            if name not in known:
+                names = ", ".join(sorted(known))
+                raise SettingsError(f"without: the data have no modality '{name}', only {names}")
         self.datasets, self.fresh = sources, fresh
         self.places = [
             (d, int(i)) for d, data in enumerate(datasets)

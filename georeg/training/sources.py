@@ -117,15 +117,28 @@ class Pictures:
         rows, columns = self.layers[0].shape[:2]
         return int(rows), int(columns)
 
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return sum(part.nbytes for part in (*self.layers, *self.masks))
 
-def scenes(root: str, sources: Sequence[Source]) -> list[Scene]:
+
+def scenes(root: str, sources: Sequence[Source], without: str = "") -> list[Scene]:
     """All scenes of all sources, in order of their names.
+
+    Args:
+        root: folder below which the files lie.
+        sources: what to look for.
+        without: folder whose files are none, wherever it lies: results of an earlier run.
 
     Raises:
         SettingsError: a pattern is no regular expression or matches no file, or no source is used.
     """
     found = []
     paths = sorted(glob.glob("**/*", root_dir=root, recursive=True))
+    if without:
+        here = os.path.join(os.path.relpath(os.path.realpath(without), os.path.realpath(root)), "")
+        paths = [path for path in paths if not path.startswith(here)]
     for source in sources:
         if source.weight <= 0:
             continue

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _LAST = "last.pt"
 _AHEAD = 4  # batches that each process has ready
 _SAY = 50  # steps between lines of the log
+_LOST = 300.0  # seconds of work that an interruption may cost at most
 _TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _LEAST = 0.02  # of the largest learning rate, at the end
 
@@ -96,7 +97,7 @@ def train(
         states: weights to start from, by layout.
         device: where to compute.
         workers: processes that draw training pairs ahead; 0 to do that in between.
-        keep: steps between checkpoints.
+        keep: most steps between checkpoints; slow ones have some in between.
         until: stop (and keep) after that step, before all are done.
         learned: what tells the data that it learns from from others, as plain JSON.
         progress: told the share that is done.
@@ -172,6 +173,7 @@ class _Run:
         """On to the last step."""
         figures: dict[str, list[float]] = defaultdict(list)
         began, first = time.perf_counter(), self.step
+        stored = began
         self.trainee.net.train()
         batches = self.batches(last)
         while self.step < last:
@@ -188,8 +190,10 @@ class _Run:
                 log.info("step %d of %d: loss %.4f", self.step, self.config.steps, means["loss"])
                 if journal is not None:
                     journal.say(self.step, means)
-            if self.team.rank == 0 and (self.step % keep == 0 or self.step == last):
+            due = self.step % keep == 0 or time.perf_counter() - stored > _LOST
+            if self.team.rank == 0 and (due or self.step == last):
                 self.store(path)
+                stored = time.perf_counter()
             tell(self.step / self.config.steps)
         self.trainee.net.eval()
 

@@ -76,6 +76,15 @@ class Entry:
     reference: str
     matrix: tuple[tuple[float, ...], ...]
 
+    def check(self) -> None:
+        """See whether its images can be read, which takes far less time than matching them.
+
+        Raises:
+            InputError: one can't.
+        """
+        for path in (self.moving, self.reference):
+            _image(path)
+
     def read(self) -> TruePair:
         """The pair.
 
@@ -113,13 +122,13 @@ def _entry(row: Any, folder: str) -> Entry:
         raise ValueError(matrix)
     paths = [os.path.join(folder, str(row[side])) for side in ("moving", "reference")]
     name = str(row.get("name") or os.path.basename(paths[0]))
-    return Entry(name, str(row.get("modality", "pairs")), paths[0], paths[1], matrix)
+    return Entry(name, str(row.get("modality") or "pairs"), paths[0], paths[1], matrix)
 
 
 def _image(path: str) -> npt.NDArray[np.uint8]:
     data = cv2.imread(path, cv2.IMREAD_UNCHANGED) if os.path.exists(path) else None
     if data is None or data.dtype != np.uint8:
-        raise InputError(f"{path} is missing, or no image of bytes")
+        raise InputError(f"{path} is missing, or no image of 8 bits per channel")
     return np.asarray(data[..., :3] if data.ndim == 3 else data)
 
 
@@ -153,6 +162,9 @@ class HeldOut:
         """Its modalities."""
         names = self.dataset.names(self.number)[:2]
         return " / ".join(sorted(n.removeprefix("city-").partition("-")[0] for n in names))
+
+    def check(self) -> None:
+        """Nothing: a dataset is looked at when it is opened."""
 
     def read(self) -> TruePair:
         """The pair; a bent way is replaced by the nearest homography.

@@ -13,8 +13,6 @@ from qgis.core import (
 
 from .texts import tr
 
-_REMOTE = ("/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/", "/vsioss/", "/vsiswift/", "/vsihdfs/")
-
 
 class LayerError(Exception):
     """The engine can't work with this layer; the message says why and what to do."""
@@ -71,6 +69,30 @@ def crs_set_in_qgis(layer: QgsMapLayer | None) -> str:
     known = crs.authid()  # USER: is known to this profile only
     preferred = QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED
     return crs.toWkt(preferred) if not known or known.startswith("USER:") else known
+
+
+def nodata_set_in_qgis(layer: QgsMapLayer | None) -> str:
+    """The value that the user told QGIS to take for no data, as the engine takes it: instead of the
+    file's own. Empty where the file's counts, or not one value counts for all bands.
+    """
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
+        return ""
+    provider, found = layer.dataProvider(), set()
+    for band in range(1, layer.bandCount() + 1):
+        own = provider.sourceHasNoDataValue(band) and provider.useSourceNoDataValue(band)
+        ranges = [] if own else provider.userNoDataValues(band)
+        found.add(tuple((one.min(), one.max()) for one in ranges))
+    only = found.pop() if len(found) == 1 else ()
+    return repr(only[0][0]) if len(only) == 1 and only[0][0] == only[0][1] else ""
+
+
+def crs_of(layer: QgsRasterLayer, given: str) -> QgsCoordinateReferenceSystem:
+    """The CRS that the engine counts in: the one it is given (`crs_set_in_qgis`), or the file's."""
+    if not given:
+        return layer.dataProvider().crs()
+    crs = QgsCoordinateReferenceSystem()
+    crs.createFromUserInput(given)
+    return crs
 
 
 def without_place(layer: QgsMapLayer | None) -> bool:

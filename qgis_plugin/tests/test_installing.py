@@ -174,6 +174,8 @@ def test_what_cannot_be_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return text.format(**values)
 
     assert problem() == ""
+    assert "whole path" in problem(folder="")
+    assert "whole path" in problem(folder="engine")
     assert "no folder" in problem(wheels=str(tmp_path / "nowhere"))
     assert "Python 3.10" in problem(base="/nowhere/python")
     monkeypatch.setattr(installing, "uv_program", lambda: "")

@@ -11,7 +11,7 @@ from typing import Any
 
 import engines
 import pytest
-from georeg_qgis.engine import discovery, running
+from georeg_qgis.engine import discovery, errors, installing, running
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
@@ -19,9 +19,11 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProject,
     QgsRasterLayer,
+    QgsRasterRange,
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.gui import QgsMapToolPan
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox
@@ -131,6 +133,10 @@ def test_run_refit_and_compare(panel: Any, plugin: Any, tmp_path: Path) -> None:
     until(lambda: not panel.compare.curtain.isVisible())
     click(panel.results.flicker_button)
     assert not panel.compare.active
+    click(panel.results.swipe_button)
+    panel.results.choice.setCurrentIndex(0)
+    assert not panel.compare.active
+    panel.results.choice.setCurrentIndex(1)
 
     # For the Georeferencer.
     target = str(tmp_path / "for QGIS.points")
@@ -323,6 +329,21 @@ def test_swap_and_area(panel: Any, plugin: Any, naip: tuple[str, str]) -> None:
     assert panel.inputs.values()["AREA"].startswith("1.0,3.0,2.0,4.0")
 
 
+def test_the_map_has_its_tool_again_when_an_area_was_drawn(panel: Any, plugin: Any) -> None:
+    """Also where 'Draw' was pressed twice, and unless the user has taken another one meanwhile."""
+    canvas, area = plugin.iface.canvas, panel.inputs.area
+    pan, other = QgsMapToolPan(canvas), QgsMapToolPan(canvas)
+    canvas.setMapTool(pan)
+    click(area.draw)
+    click(area.draw)
+    canvas.mapTool().extentChanged.emit(QgsRectangle(1, 2, 3, 4))
+    assert canvas.mapTool() is pan
+    click(area.draw)
+    canvas.setMapTool(other)
+    area.shut()
+    assert canvas.mapTool() is other
+
+
 def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
     """A CRS of the project's own, for which no authority has a code."""
     crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lat_0=40 +lon_0=-99.5 +datum=NAD83")
@@ -336,7 +357,7 @@ def test_area_on_a_map_whose_crs_has_no_name(panel: Any, plugin: Any) -> None:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("georeg:align")
     context = QgsProcessingContext()
     context.setProject(QgsProject.instance())
-    option, *edges = algorithm._area(panel.inputs.values(), context, reference)
+    option, *edges = algorithm._area(panel.inputs.values(), context, reference.crs())
     assert option == "--area"
     found = QgsRectangle(*map(float, edges))
     grown = reference.extent().buffered(0.05 * reference.extent().width())
@@ -376,6 +397,54 @@ def test_the_crs_that_the_user_set_in_qgis_counts(panel: Any, tmp_path: Path) ->
     panel.write_points(again, str(tmp_path / "a.points"))
     until(lambda: not panel.waiting)
     assert "Written" in panel.stage.text(), panel.stage.text()
+
+
+def test_the_layer_that_was_chosen_counts_not_another_one_of_its_file(
+    panel: Any, tmp_path: Path
+) -> None:
+    """The same file once more in the project, with the wrong CRS of its header."""
+    from osgeo import gdal, osr
+
+    source = str(tmp_path / "moving.tif")
+    wrong = osr.SpatialReference()
+    wrong.ImportFromEPSG(32633)
+    opened = gdal.Open(panel.inputs.moving.layer.source())
+    copy = gdal.Translate(source, opened, noData="none")
+    copy.SetProjection(wrong.ExportToWkt())
+    del copy
+    _, layer = layers(source, source)
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:26914"))
+    for band in range(1, layer.bandCount() + 1):
+        layer.dataProvider().setUserNoDataValue(band, [QgsRasterRange(0, 0)])
+    panel.inputs.moving.set_layer(layer)
+    result = align(panel)
+    assert result is not None, panel.log.toPlainText()
+    assert result.before_id == layer.id()
+    # What was set is known to what follows, whatever becomes of the layer.
+    QgsProject.instance().removeMapLayer(layer)
+    click(panel.results.refit_button)
+    until(lambda: panel.job is None)
+    again = panel.results.current
+    assert again is not result, panel.log.toPlainText()
+    assert again.ok
+    assert panel.log.toPlainText().count("--moving-nodata 0.0") == 3  # align, fit and warp
+    until(lambda: not panel.waiting)
+    panel.write_points(again, str(tmp_path / "a.points"))
+    until(lambda: not panel.waiting)
+    assert "Written" in panel.stage.text(), panel.stage.text()
+    assert "26914" in (tmp_path / "a.points").read_text()
+
+
+def test_layers_that_go_while_they_are_compared(panel: Any, plugin: Any) -> None:
+    """Moving the map afterwards fails no more, and what is compared is over."""
+    result = align(panel)
+    click(panel.results.swipe_button)
+    assert panel.compare.active
+    QgsProject.instance().removeMapLayer(result.before_id)
+    plugin.iface.canvas.zoomByFactor(0.5)
+    QApplication.processEvents()
+    assert not panel.compare.active
+    assert not panel.results.swipe_button.isChecked()
 
 
 def test_matchers_that_are_there_are_offered(panel: Any) -> None:
@@ -425,6 +494,39 @@ def test_models_are_listed(panel: Any) -> None:
     assert {"minima_loftr", "minima_roma"} <= set(names)
     dialog.table.selectRow(names.index("minima_loftr"))
     assert dialog.pull.isEnabled() != dialog.remove.isEnabled()
+
+
+def test_models_dialog_opened_again_leaves_alone_what_is_under_way(panel: Any) -> None:
+    """A download could neither be seen nor cancelled any more."""
+    panel.open_models()
+    dialog = panel.models
+    first = dialog._task
+    assert first is not None
+    panel.open_models()
+    assert dialog._task is first
+    until(lambda: dialog._task is None and dialog.rows)
+
+
+def test_nothing_else_is_installed_meanwhile(
+    panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of a field let 'Install' be pressed again, which cleared what was being made."""
+
+    def wait(choice: Any, say: Any, is_cancelled: Any, proxy: str) -> None:
+        while not is_cancelled():
+            time.sleep(0.01)
+        raise errors.EngineError("Cancelled.")
+
+    monkeypatch.setattr(installing, "install", wait)
+    panel.open_setup()
+    setup = panel.setup
+    setup.folder.setFilePath(str(tmp_path / "engine"))
+    assert setup.install.isEnabled()
+    click(setup.install)
+    assert not any(w.isEnabled() for w in (setup.install, setup.package, setup.folder, setup.cuda))
+    click(setup.cancel)
+    until(lambda: setup._task is None)
+    assert all(w.isEnabled() for w in (setup.install, setup.package, setup.folder, setup.cuda))
 
 
 def test_set_up_shows_its_plan_and_does_nothing(panel: Any, tmp_path: Path) -> None:

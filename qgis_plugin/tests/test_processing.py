@@ -42,13 +42,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def started(
-    environment: dict[str, str], name: str, values: dict[str, Any], **more: str
+    environment: dict[str, str],
+    name: str,
+    values: dict[str, Any],
+    folder: Path | None = None,
+    **more: str,
 ) -> subprocess.CompletedProcess[str]:
     command = ["qgis_process.bin", "--json", "run", f"georeg:{name}"]
     command += [f"--{key}={value}" for key, value in values.items()]
     return subprocess.run(
         command, env={**environment, **more}, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True,
+        text=True, cwd=folder,
     )  # fmt: skip
 
 
@@ -97,6 +101,20 @@ def test_align(aligned: dict[str, Any], python: str, naip: tuple[str, str], tmp_
     assert aligned["VERDICT"] == "aligned"
     assert aligned["DISPLACEMENT_PX"] == pytest.approx(12, abs=0.5)
     assert "<html" in Path(aligned["PAGE"]).read_text(encoding="utf-8")[:300]
+
+
+def test_names_count_from_the_working_folder(
+    environment: dict[str, str], sample: tuple[str, str], tmp_path: Path
+) -> None:
+    """As the guide has it."""
+    for path in sample:
+        shutil.copy(path, tmp_path)
+    values = {"MOVING": "moving.tif", "REFERENCE": "reference.tif", "OUTPUT": "aligned.tif"}
+    done = started(environment, "align", {**values, "EXTRA": FEW}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["results"]["VERDICT"] == "aligned"
+    assert (tmp_path / "aligned.tif").exists()
+    assert (tmp_path / "aligned.report.json").exists()
 
 
 def test_match(process: Process, python: str, naip: tuple[str, str], tmp_path: Path) -> None:

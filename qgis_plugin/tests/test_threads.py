@@ -14,7 +14,7 @@ import engines
 import pytest
 from georeg_qgis.engine import discovery
 from georeg_qgis.gui.tasks import Job
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRasterRange
 from waiting import until
 
 HELLO = (
@@ -47,6 +47,8 @@ def test_layers_are_looked_at_before(
     project = QgsProject.instance()
     moving, reference = (QgsRasterLayer(path, Path(path).stem) for path in sample)
     moving.setCrs(QgsCoordinateReferenceSystem("EPSG:32633"))  # not the file's
+    for band in range(1, moving.bandCount() + 1):
+        moving.dataProvider().setUserNoDataValue(band, [QgsRasterRange(0, 0)])
     project.addMapLayers([moving, reference])
     values: dict[str, Any] = {
         "INPUT": moving.id(), "MOVING": moving.id(), "REFERENCE": reference.id(),
@@ -74,3 +76,5 @@ def test_layers_are_looked_at_before(
         assert sample[0] in with_layers
         assert "--area" in with_layers
         assert "EPSG:32633" in with_layers
+        assert '"--moving-nodata", "0.0"' in with_layers
+        assert "--reference-nodata" not in with_layers

@@ -67,6 +67,9 @@ def test_a_layer_is_not_aligned_to_itself(plugin: Any, sample: tuple[str, str]) 
         _, ok = algorithm(name).run(values, context, feedback)
         assert not ok
         assert "same file" in feedback.textLog()
+        bands = {"MOVING_BANDS": [], "REFERENCE_BANDS": None}  # no bands either way
+        _, ok = algorithm(name).run({**values, **bands}, context, feedback)
+        assert not ok
     check = algorithm("check")
     values |= {"MOVING_BANDS": [1], "REFERENCE_BANDS": [3]}
     assert check.prepareAlgorithm(values, context, feedback)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
@@ -32,7 +33,7 @@ from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..engine.words import N_
-from ..layers import LayerError, crs_set_in_qgis, source_of
+from ..layers import LayerError, crs_of, crs_set_in_qgis, nodata_set_in_qgis, source_of
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
 
@@ -183,8 +184,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             QgsProcessingException: a layer can't be used.
         """
         self._sources: dict[str, str] = {}
-        self._crs: dict[str, str] = {}
-        reference = None
+        self._set: dict[tuple[str, str], str] = {}
+        project = context.project()  # none in qgis_process
+        crs_of_area = QgsCoordinateReferenceSystem() if project is None else project.crs()
         for definition in self.parameterDefinitions():
             name = definition.name()
             raster = definition.type() == QgsProcessingParameterRasterLayer.typeName()
@@ -197,9 +199,13 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 self._sources[name] = source_of(layer, definition.description())
             except LayerError as error:
                 raise QgsProcessingException(str(error)) from None
-            self._crs[name] = crs_set_in_qgis(layer)
-            reference = layer if name == "REFERENCE" else reference
-        self._box = self._area(values, context, reference)
+            # Of several layers of one file the panel knows which is meant; a name doesn't tell.
+            for what, look in (("crs", crs_set_in_qgis), ("nodata", nodata_set_in_qgis)):
+                known = values.get(f"{name}_{what.upper()}")
+                self._set[name, what] = look(layer) if known is None else known
+            if name == "REFERENCE":
+                crs_of_area = crs_of(layer, self._set[name, "crs"])
+        self._box = self._area(values, context, crs_of_area)
         return True
 
     def raster(self, name: str) -> str:
@@ -210,16 +216,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Arguments for the two rasters.
 
         Raises:
-            QgsProcessingException: they are one, as the toolbox proposes at first. Different bands
-                of one are two.
+            QgsProcessingException: they are one, as the toolbox proposes at first.
         """
-        bands = [values.get(f"{side}_BANDS") for side in ("MOVING", "REFERENCE")]
-        if self.raster("MOVING") == self.raster("REFERENCE") and bands[0] == bands[1]:
-            same = tr("Both layers are the same file: choose another reference.")
+        same = same_twice(self.raster("MOVING"), self.raster("REFERENCE"), values)
+        if same:
             raise QgsProcessingException(same)
         names = [self.raster("MOVING"), "--reference", self.raster("REFERENCE")]
         names += self.lost(values, context)
-        return names + self.crs(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
+        return names + self.set_in_qgis(values, context, MOVING="MOVING", REFERENCE="REFERENCE")
 
     def lost(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
         """The argument for a layer without a place."""
@@ -228,8 +232,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         )
         return ["--no-georef"] if wanted else []
 
-    def crs(self, values: dict[str, Any], context: QgsProcessingContext, **sides: str) -> list[str]:
-        """Arguments for CRSs that were set in QGIS: the engine itself reads those of the files.
+    def set_in_qgis(
+        self, values: dict[str, Any], context: QgsProcessingContext, **sides: str
+    ) -> list[str]:
+        """Arguments for CRSs and nodata values that were set in QGIS: the engine reads the files.
 
         Args:
             values: of the parameters.
@@ -239,8 +245,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         extra = {word.partition("=")[0] for word in self._extra(values, context)}
         found: list[str] = []
         for side, name in sides.items():
-            option, crs = f"--{side.lower()}-crs", self._crs.get(name)
-            found += [option, crs] if crs and option not in extra else []
+            for what in ("crs", "nodata"):
+                option, value = f"--{side.lower()}-{what}", self._set.get((name, what))
+                found += [option, value] if value and option not in extra else []
         return found
 
     def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
@@ -270,12 +277,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
         return found + self._box + self._extra(values, context)
 
-    def _area(
-        self, values: dict[str, Any], context: QgsProcessingContext, reference: Any
-    ) -> list[str]:
+    def _area(self, values: dict[str, Any], context: QgsProcessingContext, crs: Any) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
             return []
-        crs = reference.crs() if reference is not None else context.project().crs()
         box = self.parameterAsExtent(values, "AREA", context, crs)
         if box.isEmpty():
             return []
@@ -352,6 +356,14 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         elif not outcome.ok:
             raise QgsProcessingException(outcome.message or f"exit code {outcome.code}")
         return outcome
+
+
+def same_twice(moving: str, reference: str, values: dict[str, Any]) -> str:
+    """What to say where both rasters are one, else nothing. Different bands of one are two."""
+    bands = [values.get(f"{side}_BANDS") or None for side in ("MOVING", "REFERENCE")]
+    if moving != reference or bands[0] != bands[1]:
+        return ""
+    return tr("Both layers are the same file: choose another reference.")
 
 
 def figures(path: str) -> dict[str, Any]:

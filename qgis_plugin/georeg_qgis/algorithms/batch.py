@@ -58,7 +58,7 @@ class BatchAlgorithm(EngineAlgorithm):
         arguments = ["batch", manifest or folder, "-o", output]
         reference = self.raster("REFERENCE")
         arguments += ["--reference", reference] if reference else []
-        arguments += self.crs(values, context, REFERENCE="REFERENCE")
+        arguments += self.set_in_qgis(values, context, REFERENCE="REFERENCE")
         outcome = self.run_engine([*arguments, *self.given(values, context)], feedback)
         if outcome.cancelled:
             return {}

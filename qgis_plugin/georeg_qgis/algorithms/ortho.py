@@ -71,7 +71,7 @@ class OrthoAlgorithm(EngineAlgorithm):
             arguments += ["--height", repr(self.parameterAsDouble(values, "HEIGHT", context))]
         reference = self.raster("REFERENCE")
         arguments += ["--reference", reference] if reference else []
-        arguments += self.crs(values, context, REFERENCE="REFERENCE")
+        arguments += self.set_in_qgis(values, context, REFERENCE="REFERENCE")
         rpc = self.parameterAsFile(values, "RPC", context)
         arguments += ["--rpc", rpc] if rpc else []
         found: dict[str, Any] = {"REPORT": report}

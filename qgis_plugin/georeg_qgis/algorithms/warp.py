@@ -87,7 +87,7 @@ class WarpAlgorithm(EngineAlgorithm):
             raise QgsProcessingException(tr("Give either a fit or tie points."))
         given = self.given(values, context)
         grid = _without(given, "--transform")
-        grid += self.crs(values, context, MOVING="INPUT")
+        grid += self.set_in_qgis(values, context, MOVING="INPUT")
         if fit:
             return self._warp(raster, fit, output, grid, feedback, (0.0, 100.0))
         written = [report_beside(output)]
@@ -135,7 +135,7 @@ class WarpAlgorithm(EngineAlgorithm):
         arguments += ["--overwrite", "--report", report]
         arguments += _only(self.given(values, context), "--transform")
         arguments += self.lost(values, context)
-        arguments += self.crs(values, context, MOVING=side, REFERENCE="REFERENCE")
+        arguments += self.set_in_qgis(values, context, MOVING=side, REFERENCE="REFERENCE")
         found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:
             found["FIT_OUTPUT"] = kept

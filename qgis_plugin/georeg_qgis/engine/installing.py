@@ -127,6 +127,8 @@ def _notes(choice: Choice, proxy: str) -> tuple[Said, ...]:
 
 
 def _problem(choice: Choice, uv: str) -> Said:
+    if not os.path.isabs(choice.folder):  # an empty one would be the folder that QGIS works in
+        return N_("Name the folder of the environment, with its whole path."), {}
     if choice.tool == "uv" and not uv:
         return N_("uv is not installed: choose venv, or install uv."), {}
     if choice.tool == "venv" and not os.path.isfile(choice.base):

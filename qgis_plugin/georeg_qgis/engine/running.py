@@ -91,7 +91,7 @@ class Run:
             self._process = subprocess.Popen(  # nosec B603 - list of arguments, no shell
                 command,
                 env=clean(proxy=proxy),
-                cwd=tempfile.gettempdir(),
+                cwd=_folder(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -214,6 +214,14 @@ class Run:
                 self._process.stdin.close()
         except OSError:
             pass  # nosec B110 - it has ended already
+
+
+def _folder() -> str:
+    """Where the engine works: as QGIS does, so that both take relative names for the same."""
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return tempfile.gettempdir()
 
 
 def crashed(code: int, tail: Sequence[str]) -> str:

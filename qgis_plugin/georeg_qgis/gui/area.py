@@ -79,6 +79,7 @@ class Area(QWidget):
         self.take(self._canvas.extent())
 
     def _start(self) -> None:
+        self._end_tool()
         self._before = self._canvas.mapTool()
         self._tool = QgsMapToolExtent(self._canvas)
         self._tool.extentChanged.connect(self._drawn)
@@ -91,9 +92,10 @@ class Area(QWidget):
     def _end_tool(self) -> None:
         if self._tool is not None:
             self._tool.clearRubberBand()
-            self._canvas.unsetMapTool(self._tool)
-            if self._before is not None:
-                self._canvas.setMapTool(self._before)
+            if self._canvas.mapTool() is self._tool:  # the user hasn't taken another one
+                self._canvas.unsetMapTool(self._tool)
+                if self._before is not None:
+                    self._canvas.setMapTool(self._before)
             self._tool.deleteLater()
             self._tool = self._before = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsMapRendererParallelJob, QgsMapSettings
+from qgis.core import QgsMapRendererParallelJob, QgsMapSettings, QgsProject
 from qgis.gui import QgsMapCanvasItem, QgsMapTool
 from qgis.PyQt.QtCore import QObject, QRectF, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QFont, QPainter, QPen
@@ -93,6 +93,7 @@ class Compare(QObject):
         super().__init__(parent)
         self._canvas = canvas
         self._layers: list[Any] = []
+        self._ids: list[str] = []
         self._job: Any = None
         self._old_jobs: list[Any] = []
         self._tool: Any = None
@@ -115,12 +116,13 @@ class Compare(QObject):
             flicker: in turns instead of by a curtain.
         """
         self.stop(quiet=True)
-        self._layers = layers
+        self._layers, self._ids = layers, [layer.id() for layer in layers]
         self.curtain = Curtain(self._canvas)
         self.curtain.line = not flicker
         self.curtain.share = 1.0 if flicker else 0.5
         self._canvas.extentsChanged.connect(self._render)
         self._canvas.mapCanvasRefreshed.connect(self._render_once)
+        QgsProject.instance().layersRemoved.connect(self._removed)
         if flicker:
             self._timer.start()
         else:
@@ -137,6 +139,7 @@ class Compare(QObject):
             return
         self._canvas.extentsChanged.disconnect(self._render)
         self._canvas.mapCanvasRefreshed.disconnect(self._render_once)
+        QgsProject.instance().layersRemoved.disconnect(self._removed)
         if self._tool is not None:
             self._canvas.mapToolSet.disconnect(self._tool_changed)
             if self._canvas.mapTool() is self._tool:
@@ -147,7 +150,7 @@ class Compare(QObject):
         self._end_job()
         self._canvas.scene().removeItem(self.curtain)
         self.curtain = None
-        self._layers = []
+        self._layers, self._ids = [], []
         if not quiet:
             self.stopped.emit()
 
@@ -157,6 +160,11 @@ class Compare(QObject):
         for job in self._old_jobs:
             job.cancel()
         self._old_jobs = []
+
+    def _removed(self, ids: list[str]) -> None:
+        """Layers that are gone can't be rendered."""
+        if not set(self._ids).isdisjoint(ids):
+            self.stop()
 
     def _tool_changed(self, tool: Any, _: Any = None) -> None:
         if tool is not self._tool:

@@ -84,8 +84,9 @@ class ModelsDialog(QDialog):
         self._enable()
 
     def refresh(self) -> None:
-        """Ask the engine what there is."""
-        self._run(["models", "list", "--json"], self._listed)
+        """Ask the engine what there is; what is under way does so when it has ended."""
+        if self._task is None:
+            self._run(["models", "list", "--json"], self._listed)
 
     def _listed(self, outcome: Outcome) -> None:
         self.rows = json.loads(outcome.stdout)

@@ -29,9 +29,9 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .. import settings
-from ..algorithms.base import report_beside, stamp
+from ..algorithms.base import report_beside, same_twice, stamp
 from ..engine.running import Outcome, Run
-from ..layers import LayerError, crs_set_in_qgis
+from ..layers import LayerError
 from ..texts import help_page, tr
 from .compare import Compare
 from .inputs import Inputs, files_beside
@@ -135,6 +135,7 @@ class Panel(QgsDockWidget):
         self.results.send.connect(self._send_points)
         self.results.swipe.connect(lambda result, on: self._compare(result, on, False))
         self.results.flicker.connect(lambda result, on: self._compare(result, on, True))
+        self.results.choice.currentIndexChanged.connect(lambda *_: self.compare.stop())
         self.compare.stopped.connect(self._compared)
         self.opened.connect(self.first_look)
 
@@ -200,8 +201,9 @@ class Panel(QgsDockWidget):
         except LayerError as error:
             self._trouble(str(error))
             return
-        if values["MOVING"] == values["REFERENCE"]:
-            self._trouble(tr("Both layers are the same file: choose another reference."))
+        same = same_twice(values["MOVING"], values["REFERENCE"], values)
+        if same:
+            self._trouble(same)
             return
         if not self._may_replace(values["OUTPUT"]):
             return
@@ -235,10 +237,13 @@ class Panel(QgsDockWidget):
         while any(map(os.path.exists, _written(f"{result.scene}_refit{number}.tif"))):
             number += 1  # of an earlier session
         files = files_beside(f"{result.scene}_refit{number}.tif")
+        sides = (("INPUT", "MOVING"), ("MOVING", "MOVING"), ("REFERENCE", "REFERENCE"))
         values = {
-            "INPUT": result.values["MOVING"],
-            "MOVING": result.values["MOVING"],
-            "REFERENCE": result.values["REFERENCE"],
+            f"{name}{what}": result.values[f"{side}{what}"]
+            for name, side in sides
+            for what in ("", "_CRS", "_NODATA")
+        }
+        values |= {
             "POINTS": result.files["POINTS"],
             "TRANSFORM": self.inputs.transform.currentData(),
             "NO_GEOREF": result.values.get("NO_GEOREF", False),
@@ -377,7 +382,7 @@ class Panel(QgsDockWidget):
         """The tie points in use as .points, beside the GUI thread."""
         arguments = ["convert", result.files["POINTS"], path, "--overwrite"]
         arguments += ["--moving", result.values["MOVING"]]
-        crs = crs_set_in_qgis(QgsProject.instance().mapLayer(result.before_id))
+        crs = result.values["MOVING_CRS"]
         arguments += ["--moving-crs", crs] if crs else []
         self._helper = Function(
             lambda say, is_cancelled: Run(settings.find_engine(is_cancelled), arguments).wait(

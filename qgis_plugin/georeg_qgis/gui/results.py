@@ -199,7 +199,6 @@ class Results(QWidget):
         self.send_button.setVisible(some)
         for button in (self.swipe_button, self.flicker_button):
             button.setVisible(bool(result and result.ok))
-            button.setChecked(False)
         self._counted()
 
     def _fill_numbers(self, rows: list[Any]) -> None:

@@ -177,9 +177,7 @@ class SetupDialog(QDialog):
 
     def _start(self, title: str, function: Any, python: str) -> None:
         self.status.setText(title + "…")
-        for button in (self.install, self.use):
-            button.setEnabled(False)
-        self.cancel.setEnabled(True)
+        self._idle(False)
         self._task = Function(function)
         self._task.said.connect(self.plan.appendPlainText)
         self._task.ended.connect(lambda engine, error: self._ended(engine, error, python))
@@ -187,9 +185,7 @@ class SetupDialog(QDialog):
 
     def _ended(self, engine: Any, error: str, python: str) -> None:
         self._task = None
-        self.cancel.setEnabled(False)
-        self.use.setEnabled(True)
-        self.install.setEnabled(True)
+        self._idle(True)
         if error:
             told = html.escape(error).replace("\n", "<br>")
             self.status.setText(f"<b>{tr('That did not work:')}</b> {told}")
@@ -201,6 +197,16 @@ class SetupDialog(QDialog):
             + "</b>"
         )
         self.ready.emit(engine)
+
+    def _idle(self, idle: bool) -> None:
+        """Whether it can be chosen what is done: not meanwhile, or another one would be begun."""
+        for widget in (
+            self.install, self.use, self.folder, self.base, self.venv, self.cpu, self.cuda,
+            self.wheels, self.package,
+        ):  # fmt: skip
+            widget.setEnabled(idle)
+        self.uv.setEnabled(idle and bool(installing.uv_program()))
+        self.cancel.setEnabled(not idle)
 
     def stop(self) -> None:
         """Cancel what runs."""

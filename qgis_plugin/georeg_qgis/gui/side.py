@@ -10,7 +10,13 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGroupBox, QLabel
 
 from ..choices import MODALITIES, TIPS
-from ..layers import LayerError, source_of, without_place
+from ..layers import (
+    LayerError,
+    crs_set_in_qgis,
+    nodata_set_in_qgis,
+    source_of,
+    without_place,
+)
 from ..texts import tr
 from .shades import shade
 
@@ -83,6 +89,8 @@ class Side(QGroupBox):
         """
         found: dict[str, Any] = {
             self.name: source_of(self.layer, self.title_text),
+            f"{self.name}_CRS": crs_set_in_qgis(self.layer),
+            f"{self.name}_NODATA": nodata_set_in_qgis(self.layer),
             f"{self.name}_MODALITY": self.modality.currentData(),
         }
         if self.lost is not None and self.lost.isChecked():

@@ -75,6 +75,11 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
+      <source>Both layers are the same file: choose another reference.</source>
+      <translation>Beide Layer sind dieselbe Datei: eine andere Referenz wählen.</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
       <source>The layer that moves has no coordinates, or wrong ones: look everywhere</source>
       <translation>Der bewegte Layer hat keine Koordinaten, oder falsche: überall suchen</translation>
     </message>
@@ -117,11 +122,6 @@
       <location filename="../algorithms/base.py" />
       <source>Resampling</source>
       <translation>Resampling</translation>
-    </message>
-    <message>
-      <location filename="../algorithms/base.py" />
-      <source>Both layers are the same file: choose another reference.</source>
-      <translation>Beide Layer sind dieselbe Datei: eine andere Referenz wählen.</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -647,6 +647,11 @@
       <location filename="../engine/installing.py" />
       <source>{python} is Python {version}: name a Python 3.10 or newer.</source>
       <translation>{python} ist Python {version}: ein Python ab 3.10 nennen.</translation>
+    </message>
+    <message>
+      <location filename="../engine/installing.py" />
+      <source>Name the folder of the environment, with its whole path.</source>
+      <translation>Den Ordner der Umgebung mit vollem Pfad nennen.</translation>
     </message>
     <message>
       <location filename="../engine/installing.py" />
@@ -1268,6 +1273,11 @@ Ersetzen?</translation>
       <location filename="../gui/sentences.py" />
       <source>Set Layer CRS</source>
       <translation>Layer-KBS setzen</translation>
+    </message>
+    <message>
+      <location filename="../gui/sentences.py" />
+      <source>Additional no data value</source>
+      <translation>Zusätzlicher Leerwert</translation>
     </message>
     <message>
       <location filename="../gui/sentences.py" />
