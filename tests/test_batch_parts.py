@@ -265,4 +265,5 @@ def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
     assert found[2].fit(jobs[3]).settings.threads == 4
     assert len(slots.plan_slots([on("auto")] * 50, None, 0)) == 3  # 4000 MB: 1212 MB for each
     assert len(slots.plan_slots([on("auto")] * 50, 5, 0)) == 5
+    assert len(slots.plan_slots([on("auto")] * 50, 10**14, 0)) == 50
     assert len(slots.plan_slots([on("auto")], None, 0)) == 1
