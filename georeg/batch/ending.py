@@ -110,6 +110,6 @@ def caught(error: Exception) -> dict[str, Any]:
 
 
 def failure(kind: str, message: str, code: int, *, passing: bool = False) -> dict[str, Any]:
-    """`passing`: the reason lies outside of the job (a full disk, a lost cluster), so the next run tries again."""
+    """`passing`: the reason lies outside of the job (a full disk, a lost cluster): try again."""
     found: dict[str, Any] = {"kind": kind, "message": " ".join(message.split()), "exit_code": code}
     return {**found, "passing": True} if passing else found
