@@ -8,8 +8,6 @@ import warnings
 _KNOWN = (
     "Dataset has no geotransform",  # rasterio: rasters without georeference
     "Best transformation is not available",  # pyproj: a grid is missing
-    "'torch.load' received a zip file",  # of TorchScript: what can't be read, raises
-    "Detected pickle protocol",  # torch: the same
 )
 
 

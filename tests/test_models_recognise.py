@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,7 @@ import torch
 from georeg.errors import InputError
 from georeg.matching.networks.superpoint import SuperPoint
 from georeg.models import catalogue, layouts
-from georeg.models.recognise import load, read, recognise
-from georeg.quietly import QUIETLY
+from georeg.models.recognise import load, recognise
 from model_cases import made
 
 SHARED = Path(os.environ.get("GEOREG_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -290,29 +287,3 @@ def test_safetensors(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="no checkpoint, or a damaged one"):
         recognise(path)
-
-
-def test_filters_of_warnings_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one thread silences is silenced until it is through, whoever reads weights beside it."""
-    path = saved(tmp_path, {"a": torch.zeros(1)})
-    reading, on = threading.Event(), threading.Event()
-    really = torch.load
-
-    def slow(*args: Any, **kwargs: Any) -> Any:
-        reading.set()
-        on.wait(10)
-        return really(*args, **kwargs)
-
-    monkeypatch.setattr(torch, "load", slow)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        before = list(warnings.filters)
-        thread = threading.Thread(target=read, args=(path,))
-        thread.start()
-        reading.wait(10)
-        with QUIETLY:
-            on.set()
-            thread.join()
-            warnings.warn("Dataset has no geotransform", UserWarning, stacklevel=1)
-        assert list(warnings.filters) == before
-    assert not said
