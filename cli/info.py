@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from georeg.errors import GeoregError
+from georeg.settings import MODALITIES
 
 from .command import Command, Session
 from .console import say
-from .options import TALK, argument, options, settings_of
+from .options import TALK, argument, optional, options, settings_of
 
 if TYPE_CHECKING:
     from georeg.raster import Header, Raster
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 @click.command("info", cls=Command)
 @argument("raster")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-@options("moving-bands", "modality", "moving-nodata", "moving-crs", *TALK)
+@options("moving-bands")
+@optional(
+    "--modality",
+    section="Inputs",
+    type=click.Choice(MODALITIES),
+    default="auto",
+    help="What the raster shows.",
+)
+@options("moving-nodata", "moving-crs", *TALK)
 @click.pass_obj
 def command(session: Session, /, **params: Any) -> None:
     """Print what georeg sees in RASTER, and how it looks at it.

@@ -34,9 +34,8 @@ def command(session: Session, /, **params: Any) -> None:
     looked at again for what is behind it. Where they can't be read, the plots have no background.
     Names of the files go to stdout.
     """
-    from georeg.report.facts import gather
-    from georeg.report.files import check_format, drawn
-    from georeg.report.rereading import look_again, read_report
+    from georeg.report.files import check_format
+    from georeg.report.rereading import draw_again, look_again, read_report
 
     kind = params["kind"]
     check_format(kind)
@@ -48,7 +47,10 @@ def command(session: Session, /, **params: Any) -> None:
         if params["moving"] or params["reference"]:
             raise
         session.console.event(30, "log", f"plots without a background: {error}")
-    plots = drawn(gather(report, pictures), kind)
+    try:
+        plots = draw_again(report, pictures, kind)
+    except InputError as error:
+        raise InputError(f"{params['report']}: {error}") from None
     written = _write(plots, kind, params)
     for path in written:
         say(path)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from georeg.batch.result import BatchResult as BatchResult
     from georeg.comparing import compare_fits as compare_fits
     from georeg.errors import BatchError as BatchError
+    from georeg.errors import ClusterError as ClusterError
     from georeg.errors import GeoregError as GeoregError
     from georeg.errors import InputError as InputError
     from georeg.errors import NoOverlapError as NoOverlapError
@@ -51,6 +52,7 @@ _WHERE = {
     "BatchError": "errors",
     "BatchOptions": "batch.options",
     "BatchResult": "batch.result",
+    "ClusterError": "errors",
     "FitFile": "fitfile",
     "GeoregError": "errors",
     "Grid": "grid",
@@ -86,6 +88,7 @@ __all__ = [
     "BatchError",
     "BatchOptions",
     "BatchResult",
+    "ClusterError",
     "FitFile",
     "GeoregError",
     "Grid",

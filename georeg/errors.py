@@ -39,6 +39,10 @@ class NoOverlapError(InputError):
     """The two rasters don't cover common ground."""
 
 
+class ClusterError(InputError):
+    """A Dask cluster that isn't there, or was lost: it may be back, so batches try again."""
+
+
 class OutputError(GeoregError, OSError):
     """An output can't be written; nothing is left behind."""
 

@@ -22,6 +22,7 @@ from georeg.crs import CrsPath, crs_name
 from georeg.errors import GeoregError, InputError, SettingsError
 from georeg.grid import Grid
 from georeg.inputs.georef import AffineGeoref, Georef
+from georeg.inputs.header import no_crs
 from georeg.raster import Header
 from georeg.textfile import Name, name_of, read_json
 from georeg.textfile import write_json as write_json
@@ -107,7 +108,7 @@ class FitFile:
                 f"{name} has no georeference, but the fit belongs to a georeferenced raster"
             )
         if crs is None:
-            raise InputError(f"{name} has no CRS: name it with --moving-crs, e.g. EPSG:32633")
+            raise no_crs(name, "--moving-crs")
         return header.georef, crs
 
     @property

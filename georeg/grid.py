@@ -15,8 +15,11 @@ from affine import Affine
 from pyproj import CRS
 
 from georeg.crs import metres_per_unit
+from georeg.errors import SettingsError
 
 Array = npt.NDArray[np.float64]
+
+MOST = 2_000_000  # pixels along a side: beyond that something is wrong
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,20 @@ class Grid:
         """North-up grid that covers (left, bottom, right, top) with pixels of `resolution`.
 
         With `align`, the edges lie on multiples of the resolution (GDAL's -tap).
+
+        Raises:
+            SettingsError: no numbers are large enough to count the pixels.
         """
         left, bottom, right, top = bounds
         rx, ry = resolution
+        ends = np.array([[left, right, right - left], [bottom, top, top - bottom]])
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            counts = ends / [[rx], [ry]]
+        if not np.isfinite(counts).all():
+            raise SettingsError(
+                f"pixels of {rx:g} x {ry:g} can't be counted from {left:g} {bottom:g} to "
+                f"{right:g} {top:g}: check --resolution and --bounds"
+            )
         slack = 1e-6  # a bound that lies on the pixel grid but for rounding needs no further pixel
         if align:
             left, top = math.floor(left / rx + slack) * rx, math.ceil(top / ry - slack) * ry

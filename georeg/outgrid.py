@@ -12,14 +12,13 @@ from shapely import MultiPoint, box, intersects_xy
 
 from georeg.crs import crs_name, parse_crs, turn, wrap_longitude
 from georeg.errors import InputError, NoOverlapError, SettingsError
-from georeg.grid import Grid
+from georeg.grid import MOST, Grid
 from georeg.pairing.footprint import all_over
 from georeg.raster import Header, Raster
 from georeg.settings import OutputSettings as OutputSettings
 
 Array = npt.NDArray[np.float64]
 
-_MOST = 2_000_000  # pixels along a side: beyond that something is wrong
 _TORN = 0.9  # of its width, in which an outline has no point: it is torn apart there
 _CLOSER = 5  # times that the farthest place inside a raster is looked at more closely
 _LOCAL = np.stack(np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)), -1).reshape(-1, 2)
@@ -211,9 +210,9 @@ def _footprint(fit: Placement, header: Header, name: str, crs: CRS | None) -> Ar
 
 
 def _checked(grid: Grid, name: str) -> Grid:
-    if max(grid.shape) > _MOST:
+    if max(grid.shape) > MOST:
         raise SettingsError(
-            f"the output for {name} would have {grid.width} x {grid.height} pixels: "
+            f"the output for {name} would have {grid.width:.9g} x {grid.height:.9g} pixels: "
             "check --resolution (it is in units of the output's CRS)"
         )
     return grid

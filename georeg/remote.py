@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from functools import lru_cache
 from typing import Any
 
-from georeg.errors import InputError, SettingsError
+from georeg.errors import ClusterError, InputError, SettingsError
 from georeg.matching.protocol import Device, Matcher, Surfaces, TileBatch, TilePoints
 from georeg.matching.running import REMOTE, pick_devices
 
@@ -40,7 +40,7 @@ class Remote:
 
         Raises:
             SettingsError: Dask isn't installed.
-            InputError: the scheduler doesn't answer, or has no workers.
+            ClusterError: the scheduler doesn't answer.
         """
         self._make, self._key, self._device = make, key, device
         self._client = client_of(device.name.removeprefix(REMOTE))
@@ -54,14 +54,15 @@ class Remote:
         """Batches that may be under way at a time."""
         threads = sum(self._client.nthreads().values())
         if not threads:
-            raise InputError(f"{self._device.name} has no workers: start some")
+            raise ClusterError(f"{self._device.name} has no workers: start some")
         return _AT_ONCE * int(threads)
 
     def match(self, batch: TileBatch) -> Surfaces | TilePoints:
         """What the matcher finds, on whichever worker is free; lost workers are no matter.
 
         Raises:
-            InputError: the scheduler was lost, or one worker after the other.
+            ClusterError: the scheduler was lost.
+            InputError: a batch of tiles took one worker after the other with it.
         """
         from distributed import KilledWorker
 
@@ -69,7 +70,9 @@ class Remote:
         try:
             found: Surfaces | TilePoints = future.result()
         except CancelledError:  # when the connection breaks
-            raise InputError(f"{self._device.name} was lost while it had tiles to match") from None
+            raise ClusterError(
+                f"{self._device.name} was lost while it had tiles to match"
+            ) from None
         except KilledWorker:
             raise InputError(
                 f"{self._device.name}: several workers died of one batch of tiles; see their logs, "
@@ -84,7 +87,7 @@ def client_of(scheduler: str) -> Any:
 
     Raises:
         SettingsError: Dask isn't installed.
-        InputError: the scheduler doesn't answer.
+        ClusterError: the scheduler doesn't answer.
     """
     try:
         from distributed import Client
@@ -94,7 +97,7 @@ def client_of(scheduler: str) -> Any:
     try:
         return Client(**where, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"Dask's scheduler {scheduler} can't be reached: {error}") from None
+        raise ClusterError(f"Dask's scheduler {scheduler} can't be reached: {error}") from None
 
 
 _matchers: dict[str, Matcher] = {}

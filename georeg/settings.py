@@ -18,6 +18,7 @@ from georeg.errors import SettingsError
 
 SEARCHES = ("auto", "normal", "wide")
 USUAL_TILES = 160  # enough where displacements hardly change between them
+MOST_THREADS = 1024  # as many as GDAL starts
 UNITS = ("px", "m")
 MODALITIES = ("auto", "optical", "sar", "infrared", "map", "dem")
 RESAMPLINGS = ("auto", "nearest", "bilinear", "cubic", "lanczos", "average", "mode")
@@ -145,6 +146,8 @@ class Settings:
             check_number(name, getattr(self, name))
         for name in ("max_tiles", "threads"):
             _check_count(name, getattr(self, name))
+        if self.threads is not None and self.threads > MOST_THREADS:
+            raise SettingsError(f"--threads must be {MOST_THREADS} or less, not {self.threads}")
         for name in ("memory", "seed"):
             check_whole(name, getattr(self, name))
         if self.memory < 16:

@@ -18,7 +18,7 @@ from georeg.errors import InputError, OutputError, SettingsError
 # Line breaks stand between values only: within strings they are written as \\n.
 _NUMBERS = re.compile(r"\[\n\s*(?:(?:[-+.\deE]+|null),\n\s*)*(?:[-+.\deE]+|null)\n\s*\]")
 
-_LONGEST = 255  # bytes of a file's name, on all usual file systems
+LONGEST = 255  # bytes of a file's name, on all usual file systems
 
 Name = str | os.PathLike[str]
 """Of a file, as callers from Python give it."""
@@ -171,7 +171,7 @@ def _prepared(path: str, data: bytes, *, overwrite: bool) -> Iterator[None]:
     if not overwrite and os.path.lexists(path):
         raise SettingsError(f"{path} exists: give another name, or --overwrite")
     target = followed(path)
-    temporary = _beside(target, f".georeg-{os.getpid()}")
+    temporary = beside(target, f".georeg-{os.getpid()}")
     try:
         _write(temporary, path, data)
         yield
@@ -213,10 +213,10 @@ def replace_file(path: str, target: str) -> None:
     os.replace(path, target)
 
 
-def _beside(path: str, suffix: str) -> str:
+def beside(path: str, suffix: str) -> str:
     """The path with a suffix; of a name that is too long with it, as much as there is room for."""
     folder, name = os.path.split(path)
-    room = _LONGEST - len(suffix)
+    room = LONGEST - len(suffix)
     return os.path.join(folder, os.fsdecode(os.fsencode(name)[:room]) + suffix)
 
 

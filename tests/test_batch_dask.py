@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +23,11 @@ import pytest
 import batch_cases as cases
 import scenes
 from georeg.align import align
+from georeg.batch.deciding import decide
+from georeg.batch.doing import do
 from georeg.batch.job import Job
 from georeg.batch.options import BatchOptions
+from georeg.batch.records import DONE, FAILED
 from georeg.batch.result import BatchResult
 from georeg.batch.run import Event, run_batch
 from georeg.errors import InputError
@@ -289,3 +292,21 @@ def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run_batch(
             [job], str(tmp_path), BatchOptions(executor="dask", scheduler="tcp://127.0.0.1:9")
         )
+
+
+def test_no_scheduler_to_match_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--device dask:`: the job counted as failed for good, and an older output went."""
+    from georeg import remote
+
+    monkeypatch.setattr(remote, "_PATIENCE", 1.0)
+    pair = scenes.make_pair(tmp_path, scenes.shift(3, 2), cases.SHAPE)
+    settings, out = Settings(transform="shift", threads=1), str(tmp_path / "x.tif")
+    job = Job("x", pair.moving, pair.reference, out, out, settings)
+    done = do(job)
+    assert done.status == DONE, done.message
+    lost = replace(job, settings=replace(settings, device="dask:tcp://127.0.0.1:9", seed=1))
+    record = do(lost)
+    assert record.status == FAILED
+    assert "can't be reached" in record.message
+    assert decide(lost).todo
+    assert os.path.exists(out)

@@ -77,6 +77,18 @@ def test_stale_locks(tmp_path: Path, changed: dict[str, Any], age: float, free: 
         assert locking.holds(str(path), "old")
 
 
+def test_clocks_that_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours is an hour ahead of the server's: a run that is at work was taken for dead."""
+    path = tmp_path / locking.NAME
+    path.write_text(json.dumps(owner(machine="elsewhere")))
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    with pytest.raises(OutputError, match="run old"), locked(str(tmp_path), "new"):
+        pass
+    assert locking.holds(str(path), "old")
+    assert [p.name for p in tmp_path.iterdir()] == [locking.NAME]
+
+
 @pytest.mark.parametrize(("age", "free"), [(0, False), (9999, True)])
 @pytest.mark.parametrize("text", ["", '{"run": "o'])
 def test_locks_without_owner(tmp_path: Path, text: str, age: float, free: bool) -> None:

@@ -21,9 +21,19 @@ from cli_cases import run
 from georeg.batch.deciding import decide
 from georeg.batch.fingerprints import fingerprint, unchanged
 from georeg.batch.job import Job
-from georeg.batch.records import DONE, FAILED, STARTED, load_record, record_of, store_record
+from georeg.batch.records import (
+    DONE,
+    FAILED,
+    REFUSED,
+    STARTED,
+    load_record,
+    record_of,
+    store_record,
+    write_durably,
+)
 from georeg.batch.run import check_jobs, clear_temporary
 from georeg.errors import SettingsError
+from georeg.models import catalogue, store
 from georeg.settings import OutputSettings, Settings
 from georeg.writers.place import placed
 
@@ -136,6 +146,30 @@ def test_what_is_read_along_is_looked_at(job: Job, tmp_path: Path) -> None:
         assert f"{moving} changed" in decide(mine).why
 
 
+def test_weights_that_are_exchanged(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the same path, or imported under the same name."""
+    path = tmp_path / "my.safetensors"
+    path.write_bytes(b"one")
+    mine = replace(job, settings=Settings(weights=str(path)))
+    finished(mine)
+    assert not decide(mine).todo
+    path.write_bytes(b"two")
+    assert f"{path} changed" in decide(mine).why
+
+    monkeypatch.setenv("GEOREG_MODEL_DIR", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    entry = catalogue.get("minima_loftr")
+    store.keep_record(entry, store.Record(3, "a" * 64, "import"))
+    used = {"name": entry.name, "sha256": "a" * 64}
+    store_record(job.record_path, replace(record_of(job, REFUSED), result={"weights": used},
+                 inputs={name: fingerprint(name) for name in job.inputs()}))  # fmt: skip
+    assert not decide(job).todo
+    store.keep_record(entry, store.Record(3, "b" * 64, "import"))
+    assert decide(job).why == "the weights minima_loftr changed"
+
+
 def shape_of(pixels: Any) -> dict[str, int]:
     return {"count": 1, "height": pixels.shape[0], "width": pixels.shape[1]}
 
@@ -175,6 +209,20 @@ def test_leftovers_of_killed_runs_are_removed_and_nothing_else(job: Job, tmp_pat
         Path(path).touch()
     left = {p.name for p in tmp_path.iterdir()}
     assert left == {"in", "other.tif", "foreign.csv.georeg-99"}
+
+
+def test_names_as_long_as_the_disk_takes(job: Job, tmp_path: Path) -> None:
+    """Their temporary names were longer still; and what is left of these is removed, too."""
+    path = tmp_path / ("ä" * 123 + ".job.json")  # 255 bytes
+    write_durably(str(path), "text")
+    assert path.read_text() == "text"
+    long = replace(job, base=str(tmp_path / ("ä" * 123 + ".tif")))
+    assert long.record_path == str(path)
+    cut = os.fsencode("ä" * 123)[:243] + b".georeg-9999"
+    open(os.path.join(os.fsencode(tmp_path), cut), "wb").close()
+    (tmp_path / ("b" * 243 + ".georeg-9999")).touch()
+    clear_temporary([long], str(tmp_path))
+    assert {p.name for p in tmp_path.iterdir()} == {"in", path.name, "b" * 243 + ".georeg-9999"}
 
 
 def test_options_of_single_jobs(tmp_path: Path) -> None:
@@ -265,4 +313,5 @@ def test_slots_for_cpus_and_gpus(job: Job, monkeypatch: pytest.MonkeyPatch) -> N
     assert found[2].fit(jobs[3]).settings.threads == 4
     assert len(slots.plan_slots([on("auto")] * 50, None, 0)) == 3  # 4000 MB: 1212 MB for each
     assert len(slots.plan_slots([on("auto")] * 50, 5, 0)) == 5
+    assert len(slots.plan_slots([on("auto")] * 50, 10**14, 0)) == 50
     assert len(slots.plan_slots([on("auto")], None, 0)) == 1

@@ -175,3 +175,10 @@ def test_lists_of_commands_say_whole_sentences(group: tuple[str, ...]) -> None:
     told = shown.partition("Commands:")[2]
     assert told
     assert all(line.endswith(".") and "..." not in line for line in told.split("\n") if line)
+
+
+def test_info_speaks_of_one_raster() -> None:
+    """Its --modality was "what both rasters show"."""
+    shown = run("info", "--help").out
+    assert "What the raster shows." in shown
+    assert "both" not in shown

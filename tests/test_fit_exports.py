@@ -315,6 +315,15 @@ def test_matrix_of_a_scan() -> None:
     assert np.array([place @ (10, 20)]) == pytest.approx(true_xy(fit, claimed), abs=1e-5)
 
 
+@pytest.mark.skipif(os.sep != "/", reason="a backslash is the end of a folder's name")
+def test_geolocation_arrays_under_a_name_that_gdal_splits(tmp_path: Path) -> None:
+    """It was written, and opened as a raster that isn't there."""
+    moving = open_side(judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE))
+    with pytest.raises(SettingsError, match=r"backslash in a \.vrt's name"):
+        export_fit("geoloc", job(fit_file(), moving=moving, output=str(tmp_path / "a\\b.vrt")))
+    assert os.listdir(tmp_path) == ["moving.tif"]
+
+
 def test_geolocation_arrays_in_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The raster's virtual copy was one file for all of a process's exports into a folder."""
     moving = open_side(judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE))

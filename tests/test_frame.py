@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 from georeg.crs import CrsPath
-from georeg.errors import NoOverlapError
+from georeg.errors import NoOverlapError, SettingsError
 from georeg.grid import Grid
 from georeg.inputs.georef import AffineGeoref, GcpGeoref
 from georeg.pairing.frame import Frame, build_frame
@@ -164,6 +164,13 @@ def test_gcps() -> None:
     exact = frame.grid.to_pixel(np.array([turned @ (100, 300)]))
     np.testing.assert_allclose(frame.claim(xy), exact, atol=1e-3)
     np.testing.assert_allclose(frame.unclaim(frame.claim(xy)), xy, atol=1e-3)
+
+
+@pytest.mark.parametrize("resolution", [1e30, 1e200, 10_000.0, 1e-30, 1e-310])
+def test_absurd_resolutions(resolution: float) -> None:
+    """From "float division by zero" to three minutes and all of the memory."""
+    with pytest.raises(SettingsError, match=r"--working-resolution 1.* in map units"):
+        build_frame(side(), side(), CrsPath(UTM, UTM), resolution=resolution)
 
 
 def test_nowhere_near() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import CRS, Geod
 
+from georeg.errors import SettingsError
 from georeg.grid import Grid, Window, outline
 
 windows = st.builds(
@@ -97,6 +98,18 @@ def test_zoom_covers_the_same_ground(grid: Grid, factor: float) -> None:
 def test_aligned_to_multiples() -> None:
     grid = Grid.from_bounds((13.0, 27.0, 58.0, 71.0), (10.0, 10.0), None, align=True)
     assert grid.bounds() == (10.0, 20.0, 60.0, 80.0)
+
+
+@pytest.mark.parametrize("align", [False, True])
+@pytest.mark.parametrize(
+    ("bounds", "size"), [((0.0, 0.0, 60.0, 60.0), 1e-310), ((-1e308, 0.0, 1e308, 60.0), 10.0)]
+)
+def test_pixels_that_cannot_be_counted(
+    bounds: tuple[float, float, float, float], size: float, align: bool
+) -> None:
+    """An OverflowError of Python's, which told nobody what to do."""
+    with pytest.raises(SettingsError, match=r"can't be counted .* check --resolution"):
+        Grid.from_bounds(bounds, (size, size), None, align=align)
 
 
 def test_outline_is_the_edge() -> None:

@@ -10,6 +10,7 @@ import rasterio
 
 import rasters
 import scenes
+from cli_cases import texture
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
 
@@ -70,3 +71,20 @@ def test_real_numbers_under_a_vertical_crs_are_heights_if_they_can_be(
     with rasterio.open(path) as file:
         assert file.units == ("metre",)
     assert seen_as(path) == expected
+
+
+def test_real_numbers_of_an_8_bit_picture(tmp_path: Path) -> None:
+    """As smooth as terrain; with the picture itself it was aligned by its shading, a pixel off."""
+    picture = np.rint(255 * texture(300))
+    assert seen_as(rasters.write(tmp_path / "a.tif", picture[None].astype("uint8"))) == "optical"
+    assert seen_as(rasters.write(tmp_path / "b.tif", picture[None].astype("float32"))) == "optical"
+    gaps = np.where(picture < 30, np.nan, picture).astype("float32")
+    assert seen_as(rasters.write(tmp_path / "c.tif", gaps[None])) == "optical"
+    # Heights are whole numbers often, and real ones with fractions.
+    assert seen_as(rasters.write(tmp_path / "d.tif", picture[None].astype("int16"))) == "dem"
+    heights = (255 * texture(300)).astype("float32")
+    assert seen_as(rasters.write(tmp_path / "e.tif", heights[None])) == "dem"
+    grain = np.random.default_rng(1).gamma(4, 20, (300, 300)).clip(0, 255).astype("uint8")
+    for dtype in ("uint8", "float32"):
+        name = rasters.write(tmp_path / f"{dtype}.tif", grain[None].astype(dtype))
+        assert seen_as(name) == "optical"

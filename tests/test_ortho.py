@@ -197,6 +197,51 @@ def test_a_crs_that_nobody_named(tmp_path: Path, lon: float, lat: float, code: i
     assert np.abs(seen[:, y, x].T - truth)[inside].max() < 0.01
 
 
+@pytest.mark.parametrize(
+    ("lon", "lat", "crs", "dem"),
+    [
+        # The edge of a DEM with a pole in it is far from the pole.
+        (30.0, -85.0, 4326, (3031, 2e4, 0.0, 0.0)),
+        # In Mercator, and in degrees with a datum shift, the antimeridian is torn.
+        (180.0, -20.0, 3857, (4326, 1e-4, 180.0, -20.0)),
+        (180.0, -20.0, 3857, (4326, 1e-4, -180.0, -20.0)),
+        (180.0, -40.0, 4272, (4326, 1e-4, 180.0, -40.0)),
+        (-180.0, -40.0, 4272, None),
+    ],
+)
+def test_maps_with_poles_and_edges(
+    tmp_path: Path, lon: float, lat: float, crs: int, dem: tuple[int, float, float, float] | None
+) -> None:
+    """No bounds of the output followed, or they were around the Earth, or beside the image."""
+    rpc = rpc_of(120, long_off=lon, lat_off=lat)
+    x = rpc.long_scale * np.cos(np.radians(48)) / np.cos(np.radians(lat))
+    rpc = replace(rpc, long_scale=float(x))
+    place = np.stack(np.meshgrid(np.arange(120) + 0.5, np.arange(120) + 0.5)).astype(np.float32)
+    image, out = save(tmp_path / "image.tif", place, rpc), tmp_path / "out.tif"
+    ground: tuple[object, ...] = ("--height", 600)
+    if dem is not None:
+        code, size, x0, y0 = dem
+        at = Affine(size, 0, x0 - 50 * size, 0, -size, y0 + 50 * size)
+        level = np.full((100, 100), 600, np.float32)
+        name = save(tmp_path / "dem.tif", level, crs=f"EPSG:{code}", transform=at)
+        ground = ("--dem", name, "--dem-datum", "ellipsoid")
+    done = run("ortho", image, *ground, "-o", out, "-r", "nearest", "--dst-crs", f"EPSG:{crs}",
+               *FAST)  # fmt: skip
+    assert done.code == 0, done.err
+    with rasterio.open(out) as file:
+        seen, mask = file.read(), file.dataset_mask() > 0
+        rows, columns = np.nonzero(mask)
+        xy = file.transform @ (columns + 0.5, rows + 0.5)
+        assert max(file.shape) < 1000
+    lonlat = np.stack(Transformer.from_crs(crs, 4326, always_xy=True).transform(*xy), axis=1)
+    truth = rpc.project(lonlat, np.full(len(lonlat), 600.0))
+    inside = ((truth > 1) & (truth < 119)).all(axis=1)
+    assert inside.sum() > 10_000
+    assert np.abs(seen[:, rows, columns].T - truth)[inside].max() < 2
+    covered = np.histogram2d(*truth[inside].T, bins=4, range=[[0, 120], [0, 120]])[0]
+    assert covered.min() > 0.8 * covered.mean()  # all of the image is there
+
+
 def test_one_height_for_all(right: Scene, tmp_path: Path) -> None:
     out = tmp_path / "flat.tif"
     done = run("ortho", right.image, "--height", str(MEAN), "-o", out, *FAST)

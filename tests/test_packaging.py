@@ -142,3 +142,16 @@ def test_runs_from_the_wheel(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
         str(tmp_path / "georeg" / "__init__.py"),
         str(tmp_path / "georeg_cli" / "_sample"),
     ]
+
+
+def test_the_github_action_installs_what_there_is() -> None:
+    """From the repository: georeg isn't on PyPI."""
+    text = (ROOT / "packaging" / "github-action.yml").read_text(encoding="utf-8")
+    (line,) = (
+        line.strip() for line in text.splitlines() if "pip install" in line and "georeg" in line
+    )
+    assert line == 'pip install "georeg[s3,stac] @ ${SOURCE:-git+https://github.com/georeg/georeg}"'
+    assert Requirement("georeg[s3,stac] @ git+https://github.com/georeg/georeg").extras == {
+        "s3",
+        "stac",
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,21 @@ def test_no_crs(tmp_path: Path, reference: str) -> None:
         placed(reference, bare)
     with Raster(bare, crs=parse_crs("EPSG:32633")) as raster:
         assert raster.header.crs == CRS(32633)
+
+
+@pytest.mark.parametrize("suffix", [".prj", ".PRJ"])
+def test_no_crs_that_gdal_looks_at(tmp_path: Path, reference: str, suffix: str) -> None:
+    """Beside images with a world file GDAL leaves it alone; what is in it may be given."""
+    bare = rasters.write(tmp_path / "a b.tif", rasters.ramp(), crs=None)
+    prj = tmp_path / f"a b{suffix}"
+    prj.write_text(CRS(32634).to_wkt("WKT1_ESRI"))
+    said = rf'--moving-crs "\$\(cat {re.escape(shlex.quote(str(prj)))}\)"$'
+    with pytest.raises(InputError, match=said):
+        placed(bare, reference)
+    with pytest.raises(InputError, match=said.replace("moving", "reference")):
+        placed(reference, bare)
+    with Raster(bare, crs=parse_crs(prj.read_text())) as raster:
+        assert raster.header.crs is not None
 
 
 def test_no_georeference(tmp_path: Path, reference: str) -> None:

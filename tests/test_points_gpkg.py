@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +178,22 @@ def test_edits_of_a_predecessor_go(scene: tuple[PointTable, Sides], tmp_path: Pa
         assert np.array_equal(again.moving_xy, fewer.moving_xy)
         assert np.array_equal(again.enabled, fewer.enabled)
     shown.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["a;b.gpkg", "a!b.gpkg", "gpkg:a.gpkg", "zip:a.gpkg", "d;d/a.gpkg"]
+)
+def test_names_that_mean_something_to_pyogrio(
+    scene: tuple[PointTable, Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """They were written, and could be read no more."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    write_points(name, *scene)
+    assert list(read_points(name).ids) == list(scene[0].ids)
+    Path(name).write_bytes(b"nothing")
+    with pytest.raises(GeoregError, match=f"^{re.escape(name)} is not a GeoPackage .* read: (?!/)"):
+        read_points(name)
 
 
 @pytest.mark.parametrize("kind", ["Point", "MultiPoint"])

@@ -172,6 +172,31 @@ def test_plot_without_the_rasters(tmp_path: Path) -> None:
     assert wrong.code == 4
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("ladder", 5, "not iterable"),
+        ("verdict", ..., "it lacks 'verdict'"),
+        ("verdict", {}, "it lacks 'ok'"),
+        ("tie_points", ..., "it lacks 'tie_points'"),
+        ("coverage", {"cell_px": 9, "rows": 3}, "not iterable"),
+    ],
+)
+def test_plot_of_a_report_that_was_edited(tmp_path: Path, part: str, value: Any, said: str) -> None:
+    """An unexpected KeyError, or the like."""
+    report = dict(cases.good().report)
+    report[part] = value
+    if value is ...:
+        del report[part]
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(report))
+    outcome = run("plot", path, "-o", tmp_path / "plots", "--format", "svg")
+    assert outcome.code == 4
+    assert f"{path}: the report is damaged: " in outcome.err
+    assert said in outcome.err
+    assert not (tmp_path / "plots").exists()
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return pair(tmp_path_factory.mktemp("scene") / "in")

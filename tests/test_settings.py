@@ -37,6 +37,7 @@ from georeg.settings import OutputSettings, Settings
         ({"working_resolution": 0.0}, "--working-resolution"),
         ({"max_tiles": 0}, "--max-tiles must be 1"),
         ({"threads": 0}, "--threads must be 1"),
+        ({"threads": 10**12}, "--threads must be 1024 or less"),
         ({"memory": 8}, "--memory must be 16"),
     ],
 )
@@ -65,6 +66,14 @@ def test_settings_without_sense(values: dict[str, Any], said: str) -> None:
 def test_output_settings_without_sense(values: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         OutputSettings(**values)
+
+
+@pytest.mark.parametrize("wait", [math.nan, -1.0, -math.inf])
+def test_waiting_without_sense(wait: float) -> None:
+    """Not a number waited for ever."""
+    with pytest.raises(SettingsError, match="--wait must be 0 or more"):
+        BatchOptions(wait=wait)
+    assert BatchOptions(wait=math.inf).wait == math.inf
 
 
 def test_settings_are_frozen_and_plain_json() -> None:

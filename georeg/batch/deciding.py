@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from georeg.batch.fingerprints import unchanged
 from georeg.batch.job import Job
 from georeg.batch.records import BAD, DONE, STARTED, Record, load_record, settings_of
+from georeg.models import catalogue, store
 from georeg.writers.place import exists, is_virtual
 
 
@@ -74,7 +75,21 @@ def what_changed(job: Job, record: Record) -> str:
             continue  # couldn't be read then, and can't be now
         if not unchanged(name, known):
             return f"{name} changed"
+    used = (record.result or {}).get("weights") or {}
+    if used and _exchanged(str(used.get("name")), used.get("sha256")):
+        return f"the weights {used['name']} changed"
     return ""
+
+
+def _exchanged(name: str, sha256: str | None) -> bool:
+    """Whether other weights lie under a name of the catalogue; files by a path are inputs.
+
+    Where this machine or the worker's knows no checksum, it can't be told.
+    """
+    if not sha256 or name not in catalogue.names():
+        return False
+    known = store.record_of(catalogue.get(name))
+    return known is not None and known.sha256 != sha256
 
 
 def _readable(name: str) -> bool:

@@ -168,6 +168,7 @@ def _result(job: Job, found: Alignment, files: tuple[str, ...]) -> dict[str, Any
         "sentence": found.verdict.sentence(),
         "verdict": found.verdict.to_dict(),
         "matcher": found.report.get("matcher"),
+        "weights": found.report.get("weights"),
         "transform": found.report.get("transform"),
         "warnings": list(found.report.get("warnings") or ()),
         "files": _sizes(files),

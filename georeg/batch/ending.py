@@ -12,7 +12,7 @@ from typing import Any
 from georeg.batch.job import Job
 from georeg.batch.lock import holds
 from georeg.batch.records import DONE, FAILED, Record, load_record, record_of, store_record
-from georeg.errors import EXIT_UNEXPECTED, GeoregError, OutputError
+from georeg.errors import EXIT_UNEXPECTED, ClusterError, GeoregError, OutputError
 from georeg.provenance import versions
 from georeg.writers.place import clear_leftovers, is_virtual
 
@@ -100,7 +100,7 @@ def _remove_old(job: Job) -> None:
 def caught(error: Exception) -> dict[str, Any]:
     """What a record says of an exception."""
     if isinstance(error, GeoregError):
-        passing = isinstance(error, OutputError)
+        passing = isinstance(error, OutputError | ClusterError)
         return failure(type(error).__name__, str(error), error.exit_code, passing=passing)
     kind = type(error).__name__
     log.info("%s", traceback.format_exc())
@@ -110,6 +110,6 @@ def caught(error: Exception) -> dict[str, Any]:
 
 
 def failure(kind: str, message: str, code: int, *, passing: bool = False) -> dict[str, Any]:
-    """`passing`: the reason lies outside of the job (a full disk), so the next run tries again."""
+    """`passing`: the reason lies outside of the job (a full disk, a lost cluster): try again."""
     found: dict[str, Any] = {"kind": kind, "message": " ".join(message.split()), "exit_code": code}
     return {**found, "passing": True} if passing else found

@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -183,9 +184,22 @@ def _dead(path: str, owner: Mapping[str, Any] | None) -> bool:
         start = _start_of(int(owner.get("pid") or 0))
         return start is None or start != owner.get("process_start")
     try:
-        return time.time() - os.stat(path).st_mtime > _STALE
+        return _now_there(path) - os.stat(path).st_mtime > _STALE
     except OSError:
         return False
+
+
+def _now_there(path: str) -> float:
+    """What time it is where a lock lies: heartbeats have that clock, and ours may be off by hours.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), prefix=f"{NAME}.now.") as file:
+        file.write(b"?")
+        file.flush()
+        os.fsync(file.fileno())  # or a network's file system may answer for the server
+        return os.fstat(file.fileno()).st_mtime
 
 
 def _put_away(path: str, owner: Mapping[str, Any] | None) -> None:

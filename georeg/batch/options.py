@@ -61,5 +61,7 @@ class BatchOptions:
             if getattr(self, name) is not None:
                 check_whole(name, getattr(self, name))
         check_number("wait", self.wait)
+        if not self.wait >= 0:  # infinite is for ever, and not a number would be, too
+            raise SettingsError(f"--wait must be 0 or more (seconds), not {self.wait:g}")
         if self.max_failures is not None and self.max_failures < 0:
             raise SettingsError(f"--max-failures must be 0 or more, not {self.max_failures}")

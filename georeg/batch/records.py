@@ -14,7 +14,7 @@ from typing import Any
 
 from georeg.batch.job import Job
 from georeg.errors import InputError, OutputError
-from georeg.textfile import finite, read_json
+from georeg.textfile import beside, finite, read_json
 
 FORMAT = "georeg-job"
 VERSION = 1
@@ -137,7 +137,7 @@ def write_durably(path: str, text: str) -> None:
     Raises:
         OutputError: it can't be written.
     """
-    temporary = f"{path}.georeg-{os.getpid()}"
+    temporary = beside(path, f".georeg-{os.getpid()}")
     try:
         try:
             # Names that are not UTF-8 become escapes, the same as JSON has for them.

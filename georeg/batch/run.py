@@ -31,6 +31,7 @@ from georeg.batch.records import (
 from georeg.batch.result import BatchResult
 from georeg.batch.summary import NAMES, write_summary
 from georeg.errors import OutputError, SettingsError
+from georeg.textfile import LONGEST
 from georeg.writers.place import check_output, clear_leftovers
 
 log = logging.getLogger(__name__)
@@ -288,6 +289,16 @@ def clear_temporary(jobs: Sequence[Job], folder: str) -> None:
         if not os.path.isdir(parent):
             continue
         for name in os.listdir(parent):
-            if name.partition(".georeg-")[0] in names and ".georeg-" in name:
+            if _is_temporary(name, names):
                 with suppress(OSError):
                     os.unlink(os.path.join(parent, name))
+
+
+def _is_temporary(name: str, names: set[str]) -> bool:
+    """Whether a file was to become one of those names; see `write_durably`."""
+    stem, found, _ = name.partition(".georeg-")
+    if not found or stem in names:
+        return bool(found)
+    cut = os.fsencode(stem)  # of a name so long that there was no room for all of it
+    full = len(os.fsencode(name)) >= LONGEST
+    return full and any(os.fsencode(known).startswith(cut) for known in names)

@@ -53,7 +53,7 @@ def plan_slots(jobs: list[Job], workers: int | None, gpus: int) -> tuple[Slot, .
 
     Args:
         jobs: that are to be done.
-        workers: number of CPU slots; None to size them here.
+        workers: number of CPU slots, of which there are no more than jobs; None to size them here.
         gpus: number of GPUs.
     """
     cores = processors()
@@ -61,7 +61,7 @@ def plan_slots(jobs: list[Job], workers: int | None, gpus: int) -> tuple[Slot, .
     slots = [slot for slot in slots if any(slot.takes(job) for job in jobs)]
     rest = [job for job in jobs if not any(slot.takes(job) for slot in slots)]
     if rest:
-        count = workers or _fitting(rest, cores)
+        count = min(workers, len(rest)) if workers else _fitting(rest, cores)
         slots += [Slot("cpu", max(1, cores // count), bool(slots))] * count
     return tuple(slots)
 

@@ -62,7 +62,8 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
         return said
     dtype = header.dtypes[bands[0] - 1]
     # Brightness of 8-bit pictures was stretched by somebody, so its grain isn't proportional to it.
-    grain = speckle(samples) if dtype != "uint8" else ""
+    picture = dtype == "uint8" or (dtype.startswith("float") and _as_bytes(samples))
+    grain = "" if picture else speckle(samples)
     if grain:
         return Guess("sar", grain)
     if _unit_of_crs(header, bands) and could_be_heights(samples):
@@ -70,10 +71,10 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
         return Guess("dem", f"its CRS has heights in {unit}, and its values could be some")
     single = len(header.dtypes) == 1
     numeric = dtype in ("int16", "int32", "float32", "float64")
-    heights = relief(samples) if single and numeric else ""
+    heights = relief(samples) if single and numeric and not picture else ""
     if heights:
         return Guess("dem", heights)
-    missing = "no speckle" if dtype != "uint8" else "8-bit pictures aren't searched for speckle"
+    missing = "no speckle" if not picture else "8-bit pictures aren't searched for speckle"
     return Guess("optical", f"nothing says otherwise: no unit, name or colour table; {missing}")
 
 
@@ -100,6 +101,16 @@ def _unit_of_crs(header: Header, bands: Sequence[int]) -> bool:
     """Whether the one band that is looked at has a unit, but maybe only that of a vertical CRS."""
     own = [header.units[band - 1] for band in bands] if header.units else []
     return header.unit_of_crs is not None and own == [header.unit_of_crs]
+
+
+def _as_bytes(samples: Sequence[Pixels]) -> bool:
+    """Whether real numbers are those of an 8-bit picture, which somebody converted.
+
+    Heights are whole numbers from 0 to 255 only in lowlands, and real numbers at the same time
+    hardly ever.
+    """
+    values = np.concatenate([data[0][mask] for data, mask in samples]) if samples else np.zeros(0)
+    return bool(values.size) and bool(((values >= 0) & (values <= 255) & (values % 1 == 0)).all())
 
 
 def could_be_heights(samples: Sequence[Pixels]) -> bool:

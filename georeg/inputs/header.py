@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,6 +248,23 @@ def _check_transform(name: str, transform: Affine, shape: tuple[int, int]) -> No
             f"{name} has an absurd geotransform {tuple(values.tolist())}: "
             "repair it, e.g. with gdal_edit.py -a_ullr"
         )
+
+
+def no_crs(name: str, option: str) -> InputError:
+    """What is said of a raster without a CRS, also of the file beside it that GDAL doesn't read.
+
+    Args:
+        name: of the raster.
+        option: that names its CRS.
+    """
+    for suffix in (".prj", ".PRJ"):
+        path = os.path.splitext(name)[0] + suffix
+        if os.path.isfile(path):
+            return InputError(
+                f"{name} has no CRS, and {path} isn't looked at by GDAL: if it is right, give "
+                f'{option} "$(cat {shlex.quote(path)})"'
+            )
+    return InputError(f"{name} has no CRS: name it with {option}, e.g. EPSG:32633")
 
 
 def crs_of(name: str, dataset: Any) -> CRS | None:

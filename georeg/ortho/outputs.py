@@ -14,7 +14,7 @@ from pyproj import CRS
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
-from georeg.crs import CrsPath, turn, wrap_longitude
+from georeg.crs import CrsPath, beside, turn, wrap_longitude
 from georeg.errors import InputError, SettingsError
 from georeg.grid import Grid, outline
 from georeg.ortho.dem import MEGABYTE, open_dem
@@ -76,11 +76,13 @@ class SensorPlacement:
         at = self._lenient(name, crs).to_map(xy)
         ground = self.sensor.ground
         if isinstance(ground, Terrain):
-            middle = float(np.nanmean(at[:, 0]))
-            edge = ground.dem.grid.to_map(ground.dem.grid.outline(41))
-            edge = CrsPath(ground.dem.crs, crs, None, middle).forward(edge)
-            if np.isfinite(edge).all():
-                at = np.clip(at, edge.min(axis=0), edge.max(axis=0))
+            # By the DEM's pixels: of one with a pole in it, the edge says nothing of its degrees.
+            grid = ground.dem.grid
+            there = grid.to_pixel(CrsPath(crs, ground.dem.crs, None, grid.center[0]).forward(at))
+            within = np.clip(there, 0, [grid.width, grid.height])
+            beyond = np.isfinite(there).all(axis=1) & (within != there).any(axis=1)
+            ends = CrsPath(ground.dem.crs, crs).forward(grid.to_map(within[beyond]))
+            at[beyond] = beside(ends, at[beyond, 0], crs)
         return at
 
     def pixel_size(self, header: Header, name: str, crs: CRS | None) -> tuple[float, float]:

@@ -8,6 +8,7 @@ hides behind a ridge is not known to it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,13 @@ class Sensor:
         """The same for another map."""
         return replace(self, crs=crs)
 
+    @cached_property
+    def _on_map(self) -> CrsPath:
+        """Degrees on WGS 84 -> map, in one piece also where the image meets the antimeridian."""
+        middle = np.array([[self.rpc.long_off, self.rpc.lat_off]])
+        x = float(CrsPath(WGS84, self.crs).forward(middle)[0, 0])
+        return CrsPath(WGS84, self.crs, None, x if np.isfinite(x) else None)
+
     def height(self, map_xy: Array) -> Array:
         """(N,) metres above the ellipsoid at (N, 2) map positions; NaN where unknown."""
         target = self.ground.crs
@@ -105,13 +113,13 @@ class Sensor:
                 break
         if len(todo):  # cliffs: halve the range of heights instead
             height[todo] = self._between(raw[todo], low[todo] - 1, high[todo] + 1, typical)
-        found = CrsPath(WGS84, self.crs).forward(self.rpc.locate(raw, height))
+        found = self._on_map.forward(self.rpc.locate(raw, height))
         found[~np.isfinite(self.height(found))] = np.nan
         return found
 
     def _along(self, raw: Array, height: Array, typical: float) -> Array:
         """Height of the ground where rays pass the given heights; a typical one where unknown."""
-        at = CrsPath(WGS84, self.crs).forward(self.rpc.locate(raw, height))
+        at = self._on_map.forward(self.rpc.locate(raw, height))
         there = self.height(at)
         return np.where(np.isfinite(there), there, typical)
 

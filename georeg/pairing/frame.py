@@ -16,8 +16,8 @@ from shapely import box
 from shapely.affinity import scale
 
 from georeg.crs import CrsPath, metres_per_unit
-from georeg.errors import InputError, NoOverlapError
-from georeg.grid import Grid, Window
+from georeg.errors import InputError, NoOverlapError, SettingsError
+from georeg.grid import MOST, Grid, Window
 from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.pairing.footprint import far_apart, footprint, gap, lattice
 
@@ -110,6 +110,7 @@ def build_frame(
     Raises:
         NoOverlapError: the rasters lie further apart than the largest shift.
         InputError: the georeferences don't lead anywhere.
+        SettingsError: `resolution` is absurd for what there is to see.
     """
     (reference_georef, reference_shape) = reference
     ground = reference_georef.to_map(lattice(reference_shape))
@@ -129,6 +130,8 @@ def build_frame(
     common = meeting if meeting.area > 0 else here
     middle = np.array(common.representative_point().coords[0])
     rx, ry = _resolution(moving, reference, path, middle, resolution)
+    if resolution is not None:
+        _check_size(common.bounds, (rx, ry))
     # From here on in working pixels: degrees of longitude and of latitude differ in length.
     unit = {"xfact": 1 / rx, "yfact": 1 / ry, "origin": (0, 0)}
     there, here, common = (scale(shape, **unit) for shape in (there, here, common))
@@ -178,6 +181,17 @@ def _resolution(
             return rx, ry
     size = max(sizes)
     return size / ground[0], size / ground[1]
+
+
+def _check_size(bounds: tuple[float, float, float, float], resolution: tuple[float, float]) -> None:
+    """See that a resolution that was asked for makes a number of pixels that can be worked with."""
+    left, bottom, right, top = bounds
+    longest = max((right - left) / resolution[0], (top - bottom) / resolution[1])
+    if not 1 <= longest <= MOST:
+        raise SettingsError(
+            f"--working-resolution {resolution[0]:g} would make {longest:.3g} pixels along what "
+            "is compared: give a pixel size in map units of the reference"
+        )
 
 
 def _pixel_size(

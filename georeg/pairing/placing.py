@@ -15,6 +15,7 @@ from georeg.crs import CrsPath, crs_name, turn
 from georeg.errors import InputError
 from georeg.grid import outline
 from georeg.inputs.georef import AffineGeoref, Georef
+from georeg.inputs.header import no_crs
 from georeg.raster import Raster
 from georeg.settings import Settings
 
@@ -101,9 +102,7 @@ def place_reference(reference: Raster, settings: Settings) -> Georef:
         # Rows count downwards, map coordinates upwards: so the frame is the reference itself.
         return AffineGeoref(Affine(1.0, 0.0, 0.0, 0.0, -1.0, 0.0))
     if header.crs is None and settings.georef:
-        raise InputError(
-            f"{reference.name} has no CRS: name it with --reference-crs, e.g. EPSG:32633"
-        )
+        raise no_crs(reference.name, "--reference-crs")
     return header.georef
 
 
@@ -120,7 +119,7 @@ def _moving_georef(
             "use --no-georef to search for it in the reference"
         )
     if header.crs is None:
-        raise InputError(f"{moving.name} has no CRS: name it with --moving-crs, e.g. EPSG:32633")
+        raise no_crs(moving.name, "--moving-crs")
     return header.georef, header.crs
 
 

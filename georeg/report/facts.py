@@ -20,7 +20,8 @@ from georeg.report.pictures import Grey, Picture, Pictures
 Array = npt.NDArray[np.float64]
 
 _QUALITY = 82  # of WebP; its artefacts are well below what a matcher can tell
-_DAMAGE = (KeyError, TypeError, ValueError, IndexError)
+DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading the parts of a report raises where somebody has edited it."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,14 @@ def gather(report: Mapping[str, Any], pictures: Pictures | None) -> Facts:
             None if metres is None else float(metres) / pixels,
             () if pictures is None else tuple(map(_encode, _all(pictures))),
         )
-    except _DAMAGE as error:
-        raise InputError(f"the report is damaged: {error}") from None
+    except DAMAGE as error:
+        raise damaged(error) from None
+
+
+def damaged(error: Exception) -> InputError:
+    """What is said of a report that lacks a part, or has something else in its place."""
+    what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return InputError(f"the report is damaged: {what}")
 
 
 def _table(listed: Mapping[str, Any]) -> Array:

@@ -9,18 +9,17 @@ from typing import Any
 from affine import Affine
 
 from georeg import transforms
-from georeg.errors import InputError, SettingsError
+from georeg.errors import GeoregError, InputError, SettingsError
 from georeg.grid import Grid
 from georeg.inputs.georef import AffineGeoref
 from georeg.pairing.scene import Scene, open_scene
 from georeg.report.contents import FORMAT, VERSION
-from georeg.report.facts import gather
+from georeg.report.facts import DAMAGE, damaged, gather
+from georeg.report.files import drawn
 from georeg.report.page import read_page
 from georeg.report.pictures import Pictures, take_pictures
 from georeg.settings import Settings
 from georeg.textfile import is_page, read_json, read_text
-
-_DAMAGE = (KeyError, TypeError, ValueError, IndexError)
 
 
 def read_report(path: str) -> dict[str, Any]:
@@ -67,8 +66,29 @@ def look_again(report: Mapping[str, Any], moving: str = "", reference: str = "")
             return take_pictures(scene, transform, facts.worth_a_look)
     except SettingsError as error:
         raise InputError(str(error)) from None
-    except _DAMAGE as error:
-        raise InputError(f"the report is damaged: {error}") from None
+    except DAMAGE as error:
+        raise damaged(error) from None
+
+
+def draw_again(report: Mapping[str, Any], pictures: Pictures | None, kind: str) -> dict[str, bytes]:
+    """The plots of a stored report, by their names.
+
+    Args:
+        report: as it was stored.
+        pictures: what is behind them; None where the rasters can't be read.
+        kind: png or svg.
+
+    Raises:
+        InputError: the report is damaged.
+        SettingsError: see `drawn`.
+    """
+    facts = gather(report, pictures)
+    try:
+        return drawn(facts, kind)
+    except GeoregError:
+        raise
+    except DAMAGE as error:  # parts that only the plots look at
+        raise damaged(error) from None
 
 
 def _settings(stored: Mapping[str, Any]) -> Settings:

@@ -19,7 +19,7 @@ import rasterio
 import rasterio.shutil
 
 from georeg.crs import CrsPath
-from georeg.errors import InputError, OutputError
+from georeg.errors import InputError, OutputError, SettingsError
 from georeg.grid import Window
 from georeg.inputs.opening import GDAL_ERRORS
 from georeg.raster import Raster
@@ -43,12 +43,17 @@ def export(job: FitExport) -> str:
     """Write the .vrt and the .xy.tif.
 
     Raises:
-        SettingsError: no output or no moving raster is named, or a file exists and may not be
-            overwritten.
+        SettingsError: no output or no moving raster is named, the output has a name that GDAL can't
+            read, or a file exists and may not be overwritten.
         InputError: the raster can't be read or placed.
         OutputError: a file can't be written.
     """
     output, moving = job.needed_output(), job.needed_moving()
+    if os.sep == "/" and "\\" in os.path.basename(output):
+        raise SettingsError(
+            f"{output}: GDAL takes the backslash in a .vrt's name for the end of a folder's, and "
+            "would look for the raster there: give another name"
+        )
     arrays = os.path.splitext(output)[0] + ".xy.tif"
     inputs = (job.name, moving.name)
     for path in (output, arrays):

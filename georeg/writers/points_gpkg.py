@@ -18,6 +18,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -52,6 +54,7 @@ GPKG_ERRORS = (
     pyogrio.errors.FeatureError,
     pyogrio.errors.CRSError,
 )
+_ODD = re.compile(r"[;!:?]")
 # GDAL writes the time into GeoPackages; without it the same points give the same bytes.
 _NO_TIME = "2000-01-01T00:00:00Z"
 _TIME = Lock()  # the option is the process's
@@ -215,13 +218,14 @@ def read(path: str, sides: Sides) -> PointTable:
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
     try:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0] if name != "layer_styles"]
-        if not layers:
-            raise PointsError(f"{path} holds no tie points")
-        layer = POINTS if POINTS in layers else layers[0]
-        meta, ids, wkb, columns = pyogrio.raw.read(path, layer=layer, return_fids=True)
+        with _plain(path) as name:
+            layers = [str(v) for v in pyogrio.list_layers(name)[:, 0] if v != "layer_styles"]
+            if not layers:
+                raise PointsError(f"{path} holds no tie points")
+            layer = POINTS if POINTS in layers else layers[0]
+            meta, ids, wkb, columns = pyogrio.raw.read(name, layer=layer, return_fids=True)
     except GPKG_ERRORS as error:
-        reason = str(error).splitlines()[0].removeprefix(f"{path}: ")
+        reason = str(error).splitlines()[0].removeprefix(f"{name}: ")
         raise InputError(f"{path} is not a GeoPackage that can be read: {reason}") from None
     names = [str(name).lower() for name in meta["fields"]]
     if "moving_x" not in names or "moving_y" not in names:
@@ -235,6 +239,19 @@ def read(path: str, sides: Sides) -> PointTable:
         for feature, row, place in zip(ids.tolist(), rows, places.tolist(), strict=True)
     ]
     return from_records(records, path, _crs_text(meta["crs"]))
+
+
+@contextmanager
+def _plain(path: str) -> Iterator[str]:
+    """A name that pyogrio takes for a file's: it has its own ideas of `a;b`, `a!b` and `gpkg:a`."""
+    whole = os.path.abspath(path)
+    if sys.platform == "win32" or not _ODD.search(whole):
+        yield whole  # on Windows those ideas end where a drive is named
+        return
+    with tempfile.TemporaryDirectory(prefix="georeg-") as folder:
+        link = os.path.join(folder, "points.gpkg")
+        os.symlink(whole, link)  # SQLite follows it, also to what was edited and lies beside it
+        yield link
 
 
 def _places(wkb: Any, count: int) -> Array:
