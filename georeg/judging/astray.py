@@ -80,6 +80,8 @@ def find_astray(
 ) -> Astray | None:
     """The largest part whose places match best elsewhere, all alike; else that nothing confirms.
 
+    If there is neither, a smaller one that plainly matches elsewhere.
+
     Args:
         center: (N, 2) frame pixels of the places.
         away: (N, 2) frame pixels from where the fit puts each to where it matches best.
@@ -96,15 +98,15 @@ def find_astray(
         return None
     squares = _Squares(center, size)
     found = _alike(squares, away, missed, near, _LEAST)
-    if found is None and plain is not None and (missed & plain).any():
-        smaller = _Squares(center, size / _THIRD)
-        found = _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
     if found is not None:
         return found
     part = squares.part(missed, _LOST)
     if part is not None and part[0] >= max(_LEAST, _PART * squares.count):
         return Astray(part[0] / squares.count, part[1], None, part[2])
-    return None
+    if plain is None or not (missed & plain).any():
+        return None
+    smaller = _Squares(center, size / _THIRD)
+    return _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
 
 
 def _alike(squares: _Squares, away: Array, which: Mask, near: float, least: int) -> Astray | None:

@@ -146,7 +146,7 @@ def check_alignment(
 
 def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
     away = best - offset
-    known: Mask = np.isfinite(away).all(axis=1)
+    known = np.asarray(np.isfinite(away).all(axis=1))
     if not known.any():
         return None
     some = surfaces.select(known)
