@@ -225,6 +225,7 @@ def judge(
             frame,
             start,
             points,
+            fit.held_out,
             covered.share,
             check,
             accuracy,

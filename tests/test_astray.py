@@ -95,6 +95,66 @@ def test_nothing_astray() -> None:
     assert find_astray(center, np.zeros_like(center), SIZE, NEAR) is None
 
 
+def closer_places() -> Array:
+    """A third of a template apart, as the check's are."""
+    x, y = np.meshgrid(np.arange(16.0, 960, 32), np.arange(16.0, 960, 32))
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+@pytest.mark.parametrize(("spread", "plainly", "found"), [(0.4, 1, 1), (0.4, 0, 0), (2.0, 1, 0)])
+def test_a_small_part_is_told_where_it_matches_plainly(
+    spread: float, plainly: int, found: int
+) -> None:
+    rng = np.random.default_rng(0)
+    center = closer_places()
+    away = confirmed(len(center), rng)
+    slid = np.hypot(*(center - [300.0, 500.0]).T) < 70
+    away[slid] = [8.0, -4.0] + rng.normal(0, spread, (slid.sum(), 2))
+    part = find_astray(center, away, SIZE, NEAR, slid & bool(plainly))
+    assert (part is not None) == bool(found)
+    assert find_astray(center, away, SIZE, NEAR) is None
+    if part is not None:
+        assert part.away == pytest.approx((8.0, -4.0), abs=0.3)
+        assert part.bounds == pytest.approx((230, 430, 370, 570), abs=16)
+        assert part.share == pytest.approx(np.pi * 70**2 / 960**2, rel=0.3)
+
+
+def test_few_plain_places_are_no_part() -> None:
+    """Of one template: its neighbours see most of the same pixels, and are wrong alike."""
+    rng = np.random.default_rng(0)
+    center = closer_places()
+    away = confirmed(len(center), rng)
+    wrong = np.hypot(*(center - [304.0, 496.0]).T) < 35
+    assert wrong.sum() == 5
+    away[wrong] += [8.0, -4.0]
+    assert find_astray(center, away, SIZE, NEAR, wrong) is None
+
+
+@pytest.mark.parametrize("radius", [90.0, 0.0])
+def test_a_landslide_is_told(tmp_path: Path, radius: float) -> None:
+    """7 % of the raster was 6 px off: accepted with a CE90 of 0.1 px, without a word."""
+
+    def truth(xy: Array) -> Array:
+        inside = np.clip((radius - np.hypot(*(xy - [330.0, 260.0]).T)) / 20, 0, 1)[:, None]
+        return np.asarray(xy + [4.0, 3.0] + inside * [4.8, 3.6])
+
+    pair = scenes.make_pair(tmp_path, truth, (480, 720))
+    found = measure(pair.moving, pair.reference, Settings()).verdict
+    assert found.ok
+    assert found.check is not None
+    part = found.check.astray
+    if not radius:
+        assert part is None
+        assert found.warnings == ()
+        return
+    assert part is not None
+    assert part.away == pytest.approx((4.8, 3.6), abs=1.0)
+    left, top, right, bottom = part.bounds
+    assert 230 <= left < 330 < right <= 430
+    assert 160 <= top < 260 < bottom <= 360
+    assert any("matches best" in w for w in found.warnings)
+
+
 @pytest.mark.parametrize("step", [(9.0, -5.0), (0.0, 0.0)])
 def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float]) -> None:
     """A quarter of the raster was 10 px off: accepted with a CE90 of 0.4 px, without a word."""

@@ -19,6 +19,10 @@ Mask = npt.NDArray[np.bool_]
 # Squares of a template's side that touch each other. Over the development pairs that are aligned,
 # at most 2 agree on another displacement.
 _LEAST = 3
+# A smaller part is told by places that match elsewhere about as plainly as others do where the fit
+# puts them, and so agree more closely: such squares of a third of a template's side. Over the same
+# pairs, at most 4 of them touch each other.
+_THIRD, _CLOSELY, _LEAST_PLAIN = 3, 0.6, 7
 _AGREE, _LOST = 0.6, 0.8  # share of a square's places
 _PART = 0.1  # of all squares: fewer that nothing confirms aren't worth a word
 
@@ -71,14 +75,20 @@ class Astray:
         }
 
 
-def find_astray(center: Array, away: Array, size: float, near: float) -> Astray | None:
+def find_astray(
+    center: Array, away: Array, size: float, near: float, plain: Mask | None = None
+) -> Astray | None:
     """The largest part whose places match best elsewhere, all alike; else that nothing confirms.
+
+    If there is neither, a smaller one that plainly matches elsewhere.
 
     Args:
         center: (N, 2) frame pixels of the places.
         away: (N, 2) frame pixels from where the fit puts each to where it matches best.
         size: side of the squares that are looked at as one: that of a template.
         near: frame pixels within which two displacements are the same, and no displacement is one.
+        plain: (N,) which match elsewhere about as plainly as others do where the fit puts them;
+            None if that isn't known.
 
     Returns:
         None if there is no such part.
@@ -87,17 +97,36 @@ def find_astray(center: Array, away: Array, size: float, near: float) -> Astray 
     if not missed.any():
         return None
     squares = _Squares(center, size)
-    lost = away[missed]
+    found = _alike(squares, away, missed, near, _LEAST)
+    if found is not None:
+        return found
+    part = squares.part(missed, _LOST)
+    if part is not None and part[0] >= max(_LEAST, _PART * squares.count):
+        return Astray(part[0] / squares.count, part[1], None, part[2])
+    if plain is None or not (missed & plain).any():
+        return None
+    smaller = _Squares(center, size / _THIRD)
+    return _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
+
+
+def _alike(squares: _Squares, away: Array, which: Mask, near: float, least: int) -> Astray | None:
+    """The largest part that matches best at the displacement most of some places agree on.
+
+    Args:
+        squares: in which the places lie.
+        away: as in `find_astray`.
+        which: (N,) places that may tell; one at least.
+        near: frame pixels within which two displacements are the same.
+        least: squares that such a part must have.
+    """
+    lost = away[which]
     alike = np.hypot(*(lost[:, None] - lost[None]).transpose(2, 0, 1)) <= near
     common = np.median(lost[alike[alike.sum(axis=1).argmax()]], axis=0)
-    found = squares.part(missed & (np.hypot(*(away - common).T) <= near), _AGREE)
-    if found is not None and found[0] >= _LEAST:
-        x, y = common.tolist()
-        return Astray(found[0] / squares.count, found[1], (x, y), found[2])
-    found = squares.part(missed, _LOST)
-    if found is not None and found[0] >= max(_LEAST, _PART * squares.count):
-        return Astray(found[0] / squares.count, found[1], None, found[2])
-    return None
+    found = squares.part(which & (np.hypot(*(away - common).T) <= near), _AGREE)
+    if found is None or found[0] < least:
+        return None
+    x, y = common.tolist()
+    return Astray(found[0] / squares.count, found[1], (x, y), found[2])
 
 
 class _Squares:

@@ -22,6 +22,7 @@ _MOST_HITS = 0.7  # of the places; below: a warning
 _SURE = 0.5  # score of the tie points that show lean
 _LEANING = 3.0  # pixels of it that are worth a word
 _ONE_WAY = 2.0  # times further along than across
+_SMOOTH = 0.25  # of that is what smooth distortions leave at left-out points, and no more
 _OPEN = 0.1  # share of the overlap where the fit may extrapolate without a word
 _STIFF = 0.15  # of the tie points that agree with their neighbours; above: a warning
 _FEW = 4.0  # independent errors; of fewer the stated one is known to a third at best: a warning
@@ -31,6 +32,7 @@ def warnings_of(
     frame: Frame,
     start: Start,
     points: TiePoints,
+    held_out: Array,
     share: float,
     check: Check,
     accuracy: Accuracy | None,
@@ -45,6 +47,7 @@ def warnings_of(
         frame: of the fit.
         start: the first estimate.
         points: the tie points.
+        held_out: (N, 2) their errors, each of a fit without it and those around it.
         share: of the overlap near a tie point.
         check: the independent look.
         accuracy: at left-out tie points.
@@ -54,7 +57,7 @@ def warnings_of(
             where the user chose it.
     """
     warnings, hit = [], HIT * frame.reference_pixels
-    lean = _lean(points) * frame.reference_pixels
+    lean = _lean(points, held_out) * frame.reference_pixels
     if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
         warnings.append(
             "the fit extrapolates where nothing can be matched: over "
@@ -139,11 +142,12 @@ def _within(frame: Frame, part: Astray) -> Array:
     return np.stack([np.clip(low, 0, size - least), np.clip(high, least, size)])
 
 
-def _lean(points: TiePoints) -> float:
+def _lean(points: TiePoints, held_out: Array) -> float:
     """How far tie points spread along one direction beyond an affine model, in frame pixels.
 
-    Parallax moves everything along one direction, by its height; wrong matches and smooth
-    distortions don't keep to one. 0 where no direction stands out.
+    Parallax moves everything along one direction, by its height; wrong matches don't keep to one.
+    Smooth distortions may, but what is around a place tells them, and not how high it is. 0 where
+    no direction stands out, or the fit predicts nearly all of it from around.
     """
     sure = points.score >= _SURE
     if sure.sum() < 4 * criteria.LEAST_POINTS:
@@ -161,5 +165,8 @@ def _lean(points: TiePoints) -> float:
     spread, axes = np.linalg.eigh(np.cov(rest.T, aweights=weight))
     if spread[1] < _ONE_WAY**2 * spread[0]:
         return 0.0
-    low, high = np.percentile(rest @ axes[:, 1], [5, 95])
-    return float(high - low)
+    lean, unknown = (
+        float(np.ptp(np.percentile(steps @ axes[:, 1], [5, 95])))
+        for steps in (rest, held_out[sure])
+    )
+    return 0.0 if unknown < _SMOOTH * lean else lean  # NaN: nobody knows

@@ -26,11 +26,13 @@ from georeg.tiling import TilePair, plan
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 _TILES = 16  # evenly spread: enough for a share
 RADIUS = 12.0  # pixels around the prediction among which the best place is sought
 HIT = 2.5  # frame pixels from the prediction within which the best place is one
 _TELLING = 0.6  # share of displacements that must be valid for a template to count
+_AS_PLAIN = 0.5  # of how far the places that confirm a fit stand out
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,46 @@ def check_alignment(
         chance,
         similarity_before,
         similarity,
-        _astray(after, best - offset),
+        _astray(after, best, offset),
         look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
     )
 
 
-def _astray(surfaces: Surfaces, away: Array) -> Astray | None:
-    known = np.isfinite(away).all(axis=1)
+def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
+    away = best - offset
+    known = np.asarray(np.isfinite(away).all(axis=1))
     if not known.any():
         return None
-    return find_astray(surfaces.center[known], away[known], surfaces.size, HIT)
+    some = surfaces.select(known)
+    plain = _plain(some, best[known], offset[known])
+    return find_astray(some.center, away[known], some.size, HIT, plain)
+
+
+def _plain(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
+    """(N,) which places match best elsewhere, about as plainly as others confirm the fit.
+
+    By what a place matches better than where the fit puts it, against half of what others match
+    better there than at their next best place. Where it rises to the border of what was looked at,
+    that is no place. None if none confirms the fit.
+    """
+    score = np.nan_to_num(surfaces.score, nan=-1.0)
+    steps = (np.arange(2 * surfaces.radius + 1) - surfaces.radius) * surfaces.step
+    position = np.stack(np.meshgrid(steps, steps), axis=-1)
+
+    def most(which: Mask) -> Array:
+        return np.asarray(np.where(which, score, -1.0).max(axis=(1, 2)), np.float64)
+
+    def distance(xy: Array) -> Array:
+        return np.asarray(np.linalg.norm(position - xy[:, None, None], axis=-1))
+
+    hit = np.hypot(*(best - offset).T) <= HIT
+    if not hit.any():
+        return None
+    peak = score.max(axis=(1, 2))
+    lead = float(np.median((peak - most(distance(best) > 2 * HIT))[hit]))
+    inside = np.abs(best).max(axis=1) < steps[-1]
+    gain = peak - most(distance(offset) <= HIT)
+    return np.asarray(~hit & inside & (gain >= _AS_PLAIN * lead))
 
 
 def _offsets(
