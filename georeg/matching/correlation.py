@@ -19,7 +19,7 @@ from torch import Tensor
 _FAST = (8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 108, 112, 120, 128)
 _PRODUCT = 15  # a term of an FFT takes as long as so many of a matrix product
 _BUDGET = 1_000_000  # numbers that the FFTs of one chunk hold, so that they stay in the cache
-_HELD = 16_000_000  # numbers of each sum of a scene that are held at a time
+_HELD = 8_000_000  # numbers of each sum of a scene that are held at a time
 
 
 @dataclass(frozen=True, eq=False)
