@@ -75,8 +75,9 @@ class Polynomial(Continued):
         one, other = np.triu_indices(len(some), 1)
         between = _terms(_unit((some[one] + some[other]) / 2, box), cls.degree, (0, 0))
         design = _terms(_unit(xy, box), cls.degree, (0, 0))
+        upper = np.asarray(np.linalg.qr(design, mode="r"))
         try:
-            root = np.linalg.solve(np.linalg.qr(design, mode="r").T, between.T)
+            root = np.linalg.solve(upper.T, between.T)
         except np.linalg.LinAlgError:
             return np.inf
         return float(np.linalg.norm(root, axis=0).max(initial=0.0))
