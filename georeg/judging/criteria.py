@@ -34,6 +34,7 @@ _OVERLAID = (
     "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
     "nodata, or match at a coarser --working-resolution"
 )
+_MOSTLY = 0.4  # share of the places that is plain, from which on that may be why a fit is refused
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 
 
@@ -199,6 +200,11 @@ def confirmed(
         advice = unseen or (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
+        )
+    elif check.plain >= _MOSTLY and margin >= CHANCE:
+        reason += f"; the plainest {check.plain:.0%} of them (water, snow?) don't, nearly all the others do"
+        advice = (
+            "crop to what has structure (--area), or make the rest nodata in one of the rasters"
         )
     if along is not None:
         more, advice = one_way(along)
