@@ -1,4 +1,4 @@
-"""Scenes that are mostly water, with noise of its own in either raster: most places tell nothing."""
+"""Scenes that are mostly water, with other noise in either raster: most places tell nothing."""
 
 from __future__ import annotations
 

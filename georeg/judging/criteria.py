@@ -202,7 +202,10 @@ def confirmed(
             "repeat may settle it, if the georeference is that good"
         )
     elif check.plain >= _MOSTLY and margin >= CHANCE:
-        reason += f"; the plainest {check.plain:.0%} of them (water, snow?) don't, nearly all the others do"
+        reason += (
+            f"; the plainest {check.plain:.0%} of them (water, snow?) hardly do, nearly all of the "
+            "others do"
+        )
         advice = (
             "crop to what has structure (--area), or make the rest nodata in one of the rasters"
         )
