@@ -21,6 +21,7 @@ from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
 from georeg.neighbours import AGREES, BLOCK, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
+from georeg.transforms._polynomial import Polynomial
 from georeg.transforms.field import Field
 
 Array = npt.NDArray[np.float64]
@@ -30,6 +31,7 @@ LOCAL = ("tps", "field")  # these follow what bends anywhere
 _STEP = 0.05  # pixels; least drop of the held-out error that is worth it
 _GAIN = 0.12  # relative drop of the held-out error that is worth a more flexible model
 _LOCAL_GAIN = 0.3  # the same for a model that can follow single objects, not only the terrain
+_UNSURE = 10.0  # times a point's error that a model between them may be off by for that alone
 _SURE = 2.0  # standard errors (over blocks) by which it must drop
 _CAP = 3.0  # pixels beyond which a held-out residual counts no more
 _ANNEALING = (6.0, 5.0, 4.0, 3.0, 2.5, 2.0, 1.7, 1.5, 1.5, 1.5)  # pixels
@@ -253,6 +255,10 @@ def _climbed(models: Sequence[str], sample: _Sample) -> tuple[_Candidate, list[R
     chosen: _Candidate | None = None
     ladder: list[Rung] = []
     for name in models:
+        if chosen is not None and _open_between(name, sample):
+            # Left-out points lie in the same rows, and don't show it.
+            ladder.append(Rung(name, math.inf, "nothing tells what it does between the points"))
+            continue
         try:
             candidate = _candidate(name, _options(name, sample), sample)
         except PointsError as why:
@@ -268,6 +274,14 @@ def _climbed(models: Sequence[str], sample: _Sample) -> tuple[_Candidate, list[R
     if chosen is None:
         raise PointsError(ladder[0].note)
     return chosen, ladder
+
+
+def _open_between(name: str, sample: _Sample) -> bool:
+    """Whether points lie so that a model could be anything between them: in two rows, say."""
+    kind, used = transforms.load(name), sample.base > 0
+    if not issubclass(kind, Polynomial) or used.sum() < kind.min_points:
+        return False
+    return kind.unsure(sample.true[used]) > _UNSURE
 
 
 def _beaten(rung: Rung, old: str, new: str) -> Rung:

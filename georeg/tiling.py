@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 
 SIDE = 1024  # pixels a side of level 0, at most
+FARTHEST = 384.0  # pixels of level 0 by which anything is shifted: wider searches are coarser
 LONGEST = 8  # times as long it may be of strips, so that they have
 _ACROSS = 10.0  # a part of that side across: a template's width of the built-in matcher
 RATIO = 4.0  # largest step of resolution from one level to the next

@@ -187,18 +187,27 @@ def judge(
         displacement = _displacement(fit.transform, nodes)
         shift = _median_step(fit.transform.inverse(nodes) - nodes)
     scale, low, high, folded = _distortion(fit.transform, nodes)
+    unseen = ""
+    if not (folded or settings.anywhere or math.isinf(start.margin)):
+        unseen = criteria.turned(_turned(fit.transform, nodes), scale)
     moved = displacement * pixels
     already = moved <= _ALREADY
     weighed = [
         criteria.enough_points(inliers, len(points)),
         criteria.spread(covered.share, inliers),
         criteria.confirmed(
-            start.margin, check, settings.anywhere, start.along, sparse=points.sparse
+            start.margin,
+            check,
+            settings.anywhere,
+            start.along,
+            sparse=points.sparse,
+            unseen=unseen,
         ),
     ]
     if not folded:
         away = _away(start, fit.transform, nodes)
-        weighed.append(criteria.where_seen(away * pixels, SEPARATE * start.factor * pixels))
+        most = SEPARATE * start.factor * pixels
+        weighed.append(criteria.where_seen(away * pixels, most, unseen))
     if check.smoothed is not None:
         weighed.append(criteria.without_detail(check.smoothed, pixels))
     if apart is not None:
@@ -280,6 +289,12 @@ def _median_step(steps: Array) -> float:
     """Length of the median of (N, 2) steps: turns and bends cancel out in it; NaN if unknown."""
     steps = steps[np.isfinite(steps).all(axis=1)]
     return float(np.hypot(*np.median(steps, axis=0))) if len(steps) else math.nan
+
+
+def _turned(transform: Transform, nodes: Array) -> float:
+    """Overall rotation in degrees, from x towards y."""
+    (xx, xy), (yx, yy) = transform.jacobian(transform.inverse(nodes)).mean(axis=0).tolist()
+    return math.degrees(math.atan2(yx - xy, xx + yy))
 
 
 def _distortion(transform: Transform, nodes: Array) -> tuple[float, float, float, bool]:

@@ -401,6 +401,43 @@ def test_far_apart_is_no_overlap(tmp_path: Path) -> None:
         measure(far, pair.reference, Settings())
 
 
+def beside(
+    folder: Path, apart: float, step: float, size: int = 300
+) -> tuple[str, str, scenes.Warp]:
+    """Squares of 10 m pixels that claim to lie side by side, and claimed -> true reference pixels.
+
+    Args:
+        folder: for both.
+        apart: pixels between them; negative where they share some.
+        step: pixels by which the moving one lies further left than it claims.
+        size: pixels along a side.
+    """
+    world = scenes.texture((size, 3 * size), 3)
+    there = Affine(10.0, 0, scenes.ORIGIN[0], 0, -10.0, scenes.ORIGIN[1])
+    left = round(size + apart - step)
+    moving = scenes.write(
+        folder / "moving.tif", scenes.other_sensor(world[:, size + left : 2 * size + left]),
+        there @ Affine.translation(size + apart, 0),
+    )  # fmt: skip
+    reference = scenes.write(folder / "reference.tif", world[:, size : 2 * size], there)
+    return moving, reference, scenes.shift(-step, 0)
+
+
+@pytest.mark.parametrize(("limit", "unit"), [(260.0, "px"), (2600.0, "m")])
+def test_max_shift_reaches_over_a_gap(tmp_path: Path, limit: float, unit: str) -> None:
+    """It was said to help, and the rasters were refused before it was looked at."""
+    moving, reference, truth = beside(tmp_path, 100, 250)
+    with pytest.raises(NoOverlapError, match=r"100 working pixels .* raise --max-shift"):
+        measure(moving, reference, Settings())
+    with pytest.raises(NoOverlapError, match=r"the search reaches \(90 pixels\)"):
+        measure(moving, reference, Settings(max_shift=90))
+    result = measure(moving, reference, Settings(max_shift=limit, max_shift_unit=unit))
+    assert result.verdict.ok, result.verdict.reasons
+    matches = result.matches.moving_xy[result.inlier], result.matches.reference_xy[result.inlier]
+    away = matches[1] - truth(matches[0] + [400, 0])
+    assert np.hypot(*away.T).max() < 1.0
+
+
 def drawn(folder: Path, image: scenes.Image, step: tuple[float, float]) -> tuple[str, str]:
     """The same thing twice with a camera's noise, displaced by a step."""
     rng = np.random.default_rng(5)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from georeg.matching import correlation
-from georeg.matching.correlation import correlate_blocks
+from georeg.matching.correlation import correlate_blocks, correlate_scene
 
 BLOCK, RADIUS = 6, 4
 
@@ -115,6 +115,52 @@ def test_blocks_without_data_change_nothing_of_the_others(
     found = correlate_blocks(*bare, [two], BLOCK, RADIUS)[0]
     assert not found.cells[0].any()
     assert found.cells[1].any()
+
+
+@pytest.mark.parametrize("product", [True, False], ids=["product", "fft"])
+@pytest.mark.parametrize("held", [1, 1_000_000], ids=["row by row", "at once"])
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("radius", [7, 40])
+def test_a_scene_is_only_looked_at_where_there_is_something(
+    monkeypatch: pytest.MonkeyPatch, product: bool, held: int, size: int, radius: int
+) -> None:
+    """All templates that can tell anything are there, once, and say the same."""
+    monkeypatch.setattr(correlation, "_PRODUCT", 1e9 if product else 0)
+    monkeypatch.setattr(correlation, "_HELD", held)
+    one, two = features(21, (65, 71), 1), features(22, (65, 71), 1)
+    for x in one:
+        x[..., :20, :] = 0
+        x[..., 40:] = 0
+    for x in two:
+        x[..., 33:, :] = 0
+        x[..., :14] = 0
+        x[..., 57:] = 0
+    (whole,) = correlate_blocks(*one, [two], BLOCK, radius)
+    expected, valid = whole.pooled(size).correlation(size, 0.35)
+    score, seen = torch.zeros_like(expected), torch.zeros_like(valid)
+    parts = 0
+    for (row, column), sums in correlate_scene(one, two, BLOCK, size, radius):
+        found, there = sums.pooled(size).correlation(size, 0.35)
+        rows, columns = found.shape[1:3]
+        assert not seen[:, row : row + rows].any()
+        score[:, row : row + rows, column : column + columns] = found
+        seen[:, row : row + rows, column : column + columns] = there
+        parts += sums.cells.numel()
+    assert (seen == valid).all()
+    assert torch.allclose(score, expected, atol=1e-4)
+    assert parts < whole.cells.numel() * size
+
+
+def test_a_scene_that_meets_nowhere_has_templates_that_know_nothing() -> None:
+    one, two = features(23, (40, 40), 1), features(24, (40, 40), 1)
+    for x in one:
+        x[..., 12:, :] = 0
+    for x in two:
+        x[..., :30, :] = 0
+    for moving, reference in ((one, two), (one, [0 * x for x in two]), ([0 * x for x in one], two)):
+        found = list(correlate_scene(tuple(moving), tuple(reference), BLOCK, 2, 3))
+        assert len(found) == 1
+        assert not found[0][1].pooled(2).correlation(2, 0.1)[1].any()
 
 
 def test_a_shifted_copy_correlates_fully_where_it_lies() -> None:

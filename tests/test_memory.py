@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 import large_scene
+import scenes
 
 LIMIT_MB = 1500.0
 GROWTH_MB = 120.0  # 48 MB a raster; all of them held once in any form would be 150 or more
@@ -63,3 +65,17 @@ def test_four_times_the_pixels_and_tiles_take_hardly_more(room: Path) -> None:
     small = align(room / "small", 4_000, max_tiles=4, **settings)
     large = align(room / "large", 8_000, max_tiles=16, **settings)
     assert large.peak_mb - small.peak_mb < GROWTH_MB
+
+
+def test_a_reach_far_beyond_a_small_overlap(tmp_path: Path) -> None:
+    """Squares of 300 px that claim to share 10 took 5 GB, and had no answer after minutes."""
+    world = scenes.texture((300, 600), 3)
+    there = Affine(10.0, 0, scenes.ORIGIN[0], 0, -10.0, scenes.ORIGIN[1])
+    moving = scenes.write(
+        tmp_path / "moving.tif", scenes.other_sensor(world[:, 40:340]),
+        there @ Affine.translation(290, 0),
+    )  # fmt: skip
+    reference = scenes.write(tmp_path / "reference.tif", world[:, :300], there)
+    run = large_scene.run_align(moving, reference, None, max_shift=600.0, threads=1)
+    assert run.step == pytest.approx([-250.0, 0.0], abs=0.1), run.sentence
+    assert run.peak_mb < 900.0

@@ -48,6 +48,21 @@ def test_finds_what_is_turned_and_scaled(
     assert np.nanmedian(pair.errors(corrected(result))) < 0.3
 
 
+def test_what_is_turned_too_far_is_told_of_the_wide_search(tmp_path: Path) -> None:
+    """Turned by 20 degrees: tiles follow it, but the advice was about patterns that repeat."""
+    shape = (400, 400)
+    pair = scenes.make_pair(tmp_path, scenes.similarity(20.0, 1.0, 5, -3, shape), shape)
+    refused = measure(pair.moving, pair.reference, Settings(threads=1)).verdict
+    assert not refused.ok
+    assert refused.reasons
+    for reason in refused.reasons:
+        assert "turns MOVING by 20 degrees and scales it by 1.00" in reason
+        assert reason.endswith("try --search wide")
+    result = measure(pair.moving, pair.reference, Settings(threads=1, search="wide"))
+    assert result.verdict.ok, result.verdict.reasons
+    assert np.nanmedian(pair.errors(corrected(result))) < 0.3
+
+
 def test_the_same_twice_is_not_believed(tmp_path: Path) -> None:
     """Of a scene that looks the same upside down nobody can tell which way it lies."""
     image = scenes.texture(SHAPE, 3)

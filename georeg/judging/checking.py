@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +32,9 @@ Mask = npt.NDArray[np.bool_]
 _TILES = 16  # evenly spread: enough for a share
 RADIUS = 12.0  # pixels around the prediction among which the best place is sought
 HIT = 2.5  # frame pixels from the prediction within which the best place is one
+# Times the contrast of most places that don't confirm a fit up to which others are as plain; share
+# of the rest that must confirm it, and how many of those that share no pixels there must be.
+_PLAIN, _SURE, _LEAST_REST = 1.25, 0.8, 3
 _TELLING = 0.6  # share of displacements that must be valid for a template to count
 _AS_PLAIN = 0.5  # of how far the places that confirm a fit stand out
 
@@ -47,6 +51,8 @@ class Check:
         before: mean structural similarity at the georeference's own claim.
         after: mean structural similarity at the left-out models' prediction.
         astray: a part of the overlap that doesn't confirm the fit; None if there is none.
+        plain: share of the places that are plainer than the others and don't confirm the fit, while
+            the others do: water, snow; 0 if that isn't why some don't.
         smoothed: where they match best without fine detail; None if that wasn't looked at, because
             the fit moves things, or they were placed by what they show.
     """
@@ -59,6 +65,7 @@ class Check:
     after: float
     astray: Astray | None = None
     smoothed: Smoothed | None = None
+    plain: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -141,7 +148,29 @@ def check_alignment(
         similarity,
         _astray(after, best, offset),
         look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
+        _plain(after, start, distance <= HIT),
     )
+
+
+def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
+    """See `Check.plain`.
+
+    Noise on water has about the same contrast all over. What has more is land; if nearly all of
+    that confirms the fit, it is the water that doesn't.
+    """
+    if hits.all() or not hits.any():
+        return 0.0
+    side = max(1, round(surfaces.size / start.factor))
+    contrast = cv2.blur(start.texture, (side, side))
+    x, y = np.floor(surfaces.center / start.factor).astype(np.int64).T
+    rows, columns = contrast.shape
+    seen = contrast[np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)]
+    plain = seen <= _PLAIN * float(np.median(seen[~hits]))
+    rest = ~plain
+    apart = len(np.unique(np.floor(surfaces.center[rest] / surfaces.size), axis=0))
+    if apart < _LEAST_REST or hits[rest].mean() < _SURE:
+        return 0.0
+    return float(plain.mean())
 
 
 def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
@@ -150,11 +179,11 @@ def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
     if not known.any():
         return None
     some = surfaces.select(known)
-    plain = _plain(some, best[known], offset[known])
+    plain = _elsewhere(some, best[known], offset[known])
     return find_astray(some.center, away[known], some.size, HIT, plain)
 
 
-def _plain(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
+def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
     """(N,) which places match best elsewhere, about as plainly as others confirm the fit.
 
     By what a place matches better than where the fit puts it, against half of what others match

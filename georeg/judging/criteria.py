@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from georeg.judging.checking import Check
 from georeg.judging.overlaid import Smoothed
+from georeg.search.guessing import ROTATION, SCALE
 from georeg.search.voting import CHANCE
 
 LEAST_POINTS = 6  # inliers
@@ -33,6 +34,7 @@ _OVERLAID = (
     "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
     "nodata, or match at a coarser --working-resolution"
 )
+_MOSTLY = 0.4  # share of the places that is plain, from which on that may be why a fit is refused
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
 
 
@@ -161,6 +163,7 @@ def confirmed(
     along: float | None = None,
     *,
     sparse: bool = False,
+    unseen: str = "",
 ) -> Criterion:
     """The independent look, together with the lead of the first estimate.
 
@@ -170,6 +173,7 @@ def confirmed(
         anywhere: whether the search was wide already.
         along: in which direction all runs that is shown; see `Start`.
         sparse: whether displacements change between the tiles that were matched.
+        unseen: advice, where the fit is one that the first estimate can't be; see `turned`.
     """
     least, total = _needed(check)
     lead = "" if math.isinf(margin) else f", confidence {margin:.2f}"
@@ -193,9 +197,17 @@ def confirmed(
         reason = (
             f"another place fits as well (confidence {margin:.2f}, chance reaches {CHANCE:.2f})"
         )
-        advice = (
+        advice = unseen or (
             "where a pattern repeats (rows of houses or trees), --max-shift of less than half a "
             "repeat may settle it, if the georeference is that good"
+        )
+    elif check.plain >= _MOSTLY and margin >= CHANCE:
+        reason += (
+            f"; the plainest {check.plain:.0%} of them (water, snow?) hardly do, nearly all of the "
+            "others do"
+        )
+        advice = (
+            "crop to what has structure (--area), or make the rest nodata in one of the rasters"
         )
     if along is not None:
         more, advice = one_way(along)
@@ -210,7 +222,24 @@ def confirmed(
     )
 
 
-def where_seen(away: float, most: float) -> Criterion:
+def turned(degrees: float, scale: float) -> str:
+    """Advice, where a fit is turned or scaled by more than the normal search looks for.
+
+    Small turns beyond are followed from tile to tile, but no place of the whole leads then.
+
+    Returns:
+        Empty if it isn't.
+    """
+    if abs(degrees) <= ROTATION and abs(scale - 1) <= SCALE:
+        return ""
+    return (
+        f"the fit turns MOVING by {degrees:.0f} degrees and scales it by {scale:.2f}, which a "
+        f"normal search doesn't look for (up to {ROTATION:.0f} degrees and {SCALE:.0%}): try "
+        "--search wide"
+    )
+
+
+def where_seen(away: float, most: float, unseen: str = "") -> Criterion:
     """Whether the fit is what the confidence was found for, and not one of its rivals.
 
     What stays in place on both rasters (a watermark, a frame, a sensor's noise) is fine detail
@@ -219,6 +248,7 @@ def where_seen(away: float, most: float) -> Criterion:
     Args:
         away: distance of the fit from the first estimate, over the whole, reference pixels.
         most: distance from which on another place counts as a rival of the estimate, likewise.
+        unseen: see `confirmed`.
     """
     return _weighed(
         "distance from the first estimate",
@@ -226,7 +256,7 @@ def where_seen(away: float, most: float) -> Criterion:
         f"at most {most:.3g} px, beyond which it is another place",
         away <= most,
         f"the tie points lie {away:.1f} px from where the rasters as a whole match best",
-        _OVERLAID,
+        unseen or _OVERLAID,
     )
 
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from georeg.matching.cells import STRIDE
-from georeg.matching.correlation import BlockSums, correlate_blocks
+from georeg.matching.correlation import BlockSums, correlate_blocks, correlate_scene
 from georeg.matching.gaps import all_over, closed
 from georeg.matching.protocol import Device, Image, Mask, Surfaces, TileBatch
 
@@ -30,6 +30,7 @@ _HIDDEN = 0.5  # of the templates, by such gaps
 _GAP = 16  # cells that gaps may be wide
 _MIN_DISPLACEMENTS = 0.2  # share of the search window in which that must hold
 _BUDGET = 250_000  # numbers of each sum that are made a correlation at a time
+_KEPT = 64_000_000  # numbers that the surfaces of a scene may have, about
 _ENOUGH_DISPLACEMENTS = 100  # or so many of them: of a large window, land may be a small part
 _CROWDED = 300  # pixels a side: such scenes, and tiles of larger ones, have room for many
 
@@ -128,12 +129,25 @@ class DenseMatcher(ABC):
             return self._refine(one, two, batch.radius, plan)
         moving, reference = self._cells(*one, batch.goal, plan), self._reference(batch, plan)
         radius = max(1, math.ceil(batch.radius / plan.unit))
-        (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
         least = _least_share(moving[1], reference[1], plan)
-        back = None
-        if self.check and batch.goal != "locate":
-            back = _look_back(moving, reference, batch.radius, plan)
+        if batch.goal == "locate":
+            return self._located(moving, reference, radius, plan, least)
+        (sums,) = correlate_blocks(*moving, [reference], plan.block, radius)
+        back = _look_back(moving, reference, batch.radius, plan) if self.check else None
         return self._surfaces([(sums, 0, 0)], plan, float(plan.unit), back, least)
+
+    def _located(
+        self, moving: Features, reference: Features, radius: int, plan: _Plan, share: Tensor
+    ) -> Surfaces:
+        """Of all templates of a scene; of some only where all would take too much memory."""
+        shown = int((F.max_pool2d(moving[1], plan.block) > 0).sum())
+        each = max(1, math.ceil(shown * (2 * radius + 1) ** 2 / _KEPT))
+        parts = []
+        for first, sums in correlate_scene(moving, reference, plan.block, plan.size, radius):
+            found = self._surfaces([(sums, 0, 0)], plan, float(plan.unit), None, share)
+            corner = np.array(first[::-1], np.float64) * plan.block * plan.unit
+            parts.append(found.moved(corner).select(np.arange(0, len(found), each)))
+        return Surfaces.concat(parts)
 
     def _cells(self, images: Tensor, masks: Tensor, goal: str, plan: _Plan) -> Features:
         """Features of cells of `plan.unit` px."""

@@ -19,6 +19,7 @@ from torch import Tensor
 _FAST = (8, 12, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 108, 112, 120, 128)
 _PRODUCT = 15  # a term of an FFT takes as long as so many of a matrix product
 _BUDGET = 1_000_000  # numbers that the FFTs of one chunk hold, so that they stay in the cache
+_HELD = 8_000_000  # numbers of each sum of a scene that are held at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +94,18 @@ def correlate_blocks(
     references: Sequence[tuple[Tensor, Tensor]],
     block: int,
     radius: int,
+    first: tuple[int, int] = (0, 0),
 ) -> list[BlockSums]:
     """Correlate every block of the moving features with references around the same place.
 
     Args:
         moving: (B, C, h, w) features, 0 where invalid.
         moving_mask: (B, h, w), 1 where valid.
-        references: features and masks of the same extent, one or several of them.
+        references: features and masks, all of one extent, one or several of them.
         block: side of a block in cells; blocks that stick out are dropped.
         radius: largest displacement in cells along each axis.
+        first: row and column of the references that are the same place as the first cell of the
+            moving features; some block meets them at some displacement along either axis.
 
     Returns:
         The sums for each of the references.
@@ -109,13 +113,14 @@ def correlate_blocks(
     batch, channels, height, width = moving.shape
     rows, columns = height // block, width // block
     side = block + 2 * radius
-    if _everywhere((height + block) * (width + block), block, side):
-        return [_directly(moving, moving_mask, two, block, radius) for two in references]
+    high, wide = references[0][1].shape[1:]
+    if _everywhere((high + block) * (wide + block), block, side):
+        return [_directly(moving, moving_mask, two, block, radius, first) for two in references]
     fft = next((n for n in _FAST if n >= side), side + side % 2)
     one = torch.cat([moving, moving_mask[:, None], moving.square().sum(1, keepdim=True)], 1)
     templates = one[..., : rows * block, : columns * block].unfold(2, block, block)
     templates = templates.unfold(3, block, block)
-    windows = [_windows(*two, radius, block, rows, columns) for two in references]
+    windows = [_windows(*two, radius, block, rows, columns, first) for two in references]
     reach = 2 * radius + 1
     out = moving.new_zeros((len(windows), 4, batch, rows, columns, reach, reach))
     shown = _with_data(templates[:, channels])
@@ -136,6 +141,75 @@ def correlate_blocks(
                 sums = torch.fft.irfft2(spectra, s=(fft, fft))
                 out[number, :, n, down, across] = sums[..., :reach, :reach]
     return [BlockSums(o[0], o[1], o[2], o[3], block) for o in out]
+
+
+def correlate_scene(
+    moving: tuple[Tensor, Tensor],
+    reference: tuple[Tensor, Tensor],
+    block: int,
+    size: int,
+    radius: int,
+) -> Iterator[tuple[tuple[int, int], BlockSums]]:
+    """`correlate_blocks` where most may be empty, and the search goes far: in bounded memory.
+
+    Blocks without data around them, and those that meet the reference nowhere, are left out, and
+    of the others some rows are looked at at a time.
+
+    Args:
+        moving: (B, C, h, w) features and (B, h, w) mask.
+        reference: likewise, of the same extent.
+        block: see `correlate_blocks`.
+        size: blocks along a side of the templates that will be pooled; there is room for one.
+        radius: see `correlate_blocks`.
+
+    Yields:
+        Row and column of the first block, and the sums from there on, in order of the rows: all
+        templates that can tell anything are in one of them.
+    """
+    spans = []
+    for axis in (1, 2):
+        one, two = (_filled(mask, axis) for mask in (moving[1], reference[1]))
+        spans.append(_meeting(one, two, moving[1].shape[axis] // block, block, size, radius))
+    (top, bottom, rows), (left, right, columns) = spans
+    shown = reference[0][..., rows, columns], reference[1][..., rows, columns]
+    held = len(moving[1]) * (right - left) * (2 * radius + 1) ** 2
+    step = max(1, _HELD // held - size + 1)
+    across = slice(left * block, right * block)
+    for row in range(top, bottom - size + 1, step):
+        down = slice(row * block, min(row + step + size - 1, bottom) * block)
+        some = moving[0][..., down, across], moving[1][..., down, across]
+        first = down.start - rows.start, across.start - columns.start
+        (sums,) = correlate_blocks(*some, [shown], block, radius, first)
+        yield (row, left), sums
+
+
+def _filled(mask: Tensor, axis: int) -> list[int]:
+    """Rows (axis 1) or columns (2) of a (B, h, w) mask that aren't empty."""
+    found: list[int] = mask.amax((0, 3 - axis)).nonzero()[:, 0].tolist()
+    return found
+
+
+def _meeting(
+    moving: list[int], reference: list[int], count: int, block: int, size: int, radius: int
+) -> tuple[int, int, slice]:
+    """First block and the one after the last, and the cells of the reference, along one axis.
+
+    Args:
+        moving: cells with data.
+        reference: likewise.
+        count: blocks.
+        block: see `correlate_scene`.
+        size: likewise.
+        radius: likewise.
+    """
+    if not reference:
+        return 0, size, slice(0, None)
+    near, far = reference[0] - radius - block, reference[-1] + radius
+    among = [n for n in (cell // block for cell in moving) if n < count and near < n * block <= far]
+    if not among:
+        return 0, size, slice(0, None)
+    first, last = max(0, among[0] - size + 1), min(count, among[-1] + size)
+    return first, last, slice(reference[0], reference[-1] + 1)
 
 
 def _pieces(shown: Tensor, most: int) -> Iterator[tuple[slice, slice]]:
@@ -173,6 +247,7 @@ def _directly(
     reference: tuple[Tensor, Tensor],
     block: int,
     radius: int,
+    origin: tuple[int, int],
 ) -> BlockSums:
     """As `correlate_blocks`: sums over all places, of which each block keeps its window."""
     batch, channels, height, width = moving.shape
@@ -183,7 +258,8 @@ def _directly(
     blocks = blocks.unfold(2, block, block).unfold(3, block, block).flatten(2, 3).transpose(1, 2)
     features, mask = reference
     energy = features.square().sum(1, keepdim=True)
-    around = min(radius, block - 1)  # farther out there is nothing
+    # Farther out there is nothing.
+    around = min(radius, block - 1) if mask.shape == moving_mask.shape else block - 1
     reach = 2 * radius + 1
     sums = moving.new_zeros((4, batch, rows, columns, reach, reach))
     for n in range(batch):
@@ -200,8 +276,8 @@ def _directly(
         )
         for number, place in enumerate(shown.tolist()):
             row, column = divmod(place, columns)
-            y = _overlap(row * block, radius, around, found[0].shape[2])
-            x = _overlap(column * block, radius, around, found[0].shape[3])
+            y = _overlap(origin[0] + row * block, radius, around, found[0].shape[2])
+            x = _overlap(origin[1] + column * block, radius, around, found[0].shape[3])
             for kind, one in enumerate(found):
                 sums[kind, n, row, column, y[1], x[1]] = one[0, number, y[0], x[0]]
     return BlockSums(sums[0], sums[1], sums[2], sums[3], block)
@@ -221,16 +297,26 @@ def _overlap(start: int, radius: int, around: int, size: int) -> tuple[slice, sl
     Element `around + i` of the sums is of the place i.
     """
     first, last = start - radius + around, start + radius + around + 1
-    low, high = max(0, first), min(size, last)
+    low = max(0, first)
+    high = max(low, min(size, last))
     return slice(low, high), slice(low - first, high - first)
 
 
 def _windows(
-    features: Tensor, mask: Tensor, radius: int, block: int, rows: int, columns: int
+    features: Tensor,
+    mask: Tensor,
+    radius: int,
+    block: int,
+    rows: int,
+    columns: int,
+    first: tuple[int, int],
 ) -> Tensor:
     """(B, C + 2, rows, columns, side, side): the search window of each block, 0 outside."""
     two = torch.cat([features, features.square().sum(1, keepdim=True), mask[:, None]], 1)
-    two = F.pad(two, (radius, radius + block, radius, radius + block))
+    pads: list[int] = []
+    for axis, count in ((1, columns), (0, rows)):
+        size, at = mask.shape[axis + 1], first[axis]
+        pads += [radius - at, at + count * block + radius - size]
+    two = F.pad(two, pads)
     side = block + 2 * radius
-    windows = two.unfold(2, side, block)[:, :, :rows]
-    return windows.unfold(3, side, block)[:, :, :, :columns]
+    return two.unfold(2, side, block).unfold(3, side, block)

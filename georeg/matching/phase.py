@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from georeg.matching.correlation import correlate_blocks
+from georeg.matching.correlation import correlate_blocks, correlate_scene
 from georeg.matching.pixels import valid_at
 from georeg.matching.protocol import Array, Device, Image, Mask, Surfaces, TileBatch, TilePoints
 from georeg.matching.subpixel import vertex
@@ -148,16 +148,17 @@ def _locate(moving: _Side, reference: _Side, radius: float) -> Surfaces:
         width = 2 * cells + 1
         empty = np.zeros((0, width, width), np.float32)
         return Surfaces(np.zeros(0, np.int64), np.zeros((0, 2)), empty, float(unit), 2.0 * side)
-    score, valid = _correlate(moving, reference, _BLOCK, cells)
-    keep = valid.float().mean((-1, -2)) >= 0.2
-    index = keep.nonzero().cpu().numpy()
-    return Surfaces(
-        index[:, 0],
-        (index[:, [2, 1]] + 1.0) * side,
-        score.masked_fill(~valid, torch.nan)[keep].cpu().numpy(),
-        float(unit),
-        2.0 * side,
-    )
+    parts = []
+    for first, sums in correlate_scene(
+        (moving.band(), moving.mask), (reference.band(), reference.mask), _BLOCK, 2, cells
+    ):
+        score, valid = sums.pooled(2).correlation(2, _MIN_SHARE)
+        keep = valid.float().mean((-1, -2)) >= 0.2
+        index = keep.nonzero().cpu().numpy()
+        scores = score.masked_fill(~valid, torch.nan)[keep].cpu().numpy()
+        center = (index[:, [2, 1]] + first[::-1] + 1.0) * side
+        parts.append(Surfaces(index[:, 0], center, scores, float(unit), 2.0 * side))
+    return Surfaces.concat(parts)
 
 
 def _correlate(moving: _Side, reference: _Side, block: int, radius: int) -> tuple[Tensor, Tensor]:

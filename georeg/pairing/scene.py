@@ -17,7 +17,7 @@ from pyproj import CRS
 from shapely import Polygon
 
 from georeg.crs import ballpark_warning, parse_crs, to_lonlat
-from georeg.errors import InputError, SettingsError
+from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.grid import Window, outline
 from georeg.imagery.compression import STRONG, blockiness
 from georeg.inputs.georef import AffineGeoref, Georef
@@ -27,7 +27,7 @@ from georeg.pairing.views import View
 from georeg.radiometry import Radiometry, bands_of, fit_radiometry
 from georeg.raster import Raster
 from georeg.settings import Settings
-from georeg.tiling import SIDE, coarsest
+from georeg.tiling import FARTHEST, SIDE, coarsest
 from georeg.transforms import Transform
 
 Array = npt.NDArray[np.float64]
@@ -192,7 +192,12 @@ def _place(
         build_frame, *pair, places.path, resolution=settings.working_resolution, area=settings.area
     )
     with _naming(moving, reference):
-        frame, max_shift = build()
+        try:
+            frame, max_shift = build()
+        except NoOverlapError:
+            if settings.max_shift is None:
+                raise
+            frame, max_shift = build(max_shift=math.inf)  # only tells how long the wanted one is
         if settings.max_shift is not None:
             most = _frame_pixels(settings.max_shift, settings.max_shift_unit, frame)
             frame, max_shift = build(max_shift=most)
@@ -260,6 +265,7 @@ def _keep_overviews(
         The part of the moving raster and of the reference that matters; None for all of it.
     """
     level = min(max(frame.grid.shape) / SIDE, coarsest(frame.grid.shape, SIDE))
+    level = max(level, max_shift / FARTHEST)
     area = frame.grid.window.pad(math.ceil(max_shift + _TURNED * max(frame.grid.shape)))
     edge = outline(area.width, area.height, 9) + [area.x, area.y]
     jobs = []

@@ -15,7 +15,7 @@ from georeg.search.searching import Array, Guess, Search, angle_and_scale, bette
 from georeg.search.voting import CHANCE
 from georeg.tiling import SIDE
 
-_ROTATION, _SCALE = 10.0, 0.10  # of the normal search, on either side
+ROTATION, SCALE = 10.0, 0.10  # of the normal search, on either side
 _CONFIDENT = 0.55  # margin at which no further hypothesis is tried
 _AGAIN = (3.0, 0.03)  # degrees and share: beyond that, look again through the first estimate
 _PRE_ROTATION, _PRE_SCALE = (-7.0, 0.0, 7.0), (0.93, 1.0, 1.07)
@@ -46,7 +46,7 @@ def normal(scene: Scene, team: Team, *, limited: bool = False) -> tuple[Search, 
         limited: whether the scene's largest shift is one that the user knows.
     """
     search = Search(scene, team, min(team.matcher.scene, SIDE), limited=limited)
-    best = search.guess(np.eye(3), search.reach, _ROTATION, _SCALE)
+    best = search.guess(np.eye(3), search.reach, ROTATION, SCALE)
     # Key points and networks bear as much rotation and scale as is searched here.
     if not search.sparse and (best is None or best.margin < _CONFIDENT):
         for angle in _PRE_ROTATION:
@@ -66,7 +66,7 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
     search = Search(scene, team, min(team.matcher.scene, SIDE))
     looks = _Looks(search)
     waiting = []
-    alone = looks.at(np.eye(3), search.reach, _ROTATION, _SCALE)  # most often that is it
+    alone = looks.at(np.eye(3), search.reach, ROTATION, SCALE)  # most often that is it
     if alone < _CLEAR and first is not None and alone + looks.agreed(first, small) >= _CLEAR:
         looks.closer(_polish(small, first), small)
     elif alone < _CLEAR:

@@ -15,7 +15,7 @@ from georeg.matching.team import Team
 from georeg.pairing.scene import Scene
 from georeg.pairing.views import View
 from georeg.search.voting import Vote, climb, vote
-from georeg.tiling import LONGEST, SIDE, coarsest
+from georeg.tiling import FARTHEST, LONGEST, SIDE, coarsest
 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ class Guess(NamedTuple):
 def level(scene: Scene, side: int = SIDE, longest: int = LONGEST) -> tuple[Window, float, int]:
     """Window of a level with a margin for the largest shift, its factor, and the margin."""
     grid = scene.frame.grid
-    factor = coarsest(grid.shape, side, longest)
+    factor = max(coarsest(grid.shape, side, longest), scene.max_shift / FARTHEST)
     pad = math.ceil(scene.max_shift / factor) + 8
     return grid.zoom(factor).window.pad(pad), factor, pad
 

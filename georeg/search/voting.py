@@ -27,6 +27,7 @@ _SHARPNESS = 1.2  # weight of one standard deviation of a surface
 _OUTLIERS = 0.3  # prior share of templates that are plainly wrong
 _NOTHING = math.log(_OUTLIERS)  # what a template says of displacements where it has no data
 _MAX_TEMPLATES = 256  # more of them add time, not evidence
+_NUMBERS, _TEMPLATES = 12_000_000, 64  # of all surfaces at most, but so many templates at least
 _AT_ONCE = 250_000  # numbers that are worked on at a time, so that they stay in the cache
 CHANCE = 0.3  # margin (lead per template) that chance reaches
 _ALIKE = 9.0  # steps of the filter below that are one number rather than several
@@ -120,10 +121,9 @@ def vote(
     """
     if not len(surfaces):
         return None
-    if len(surfaces) > _MAX_TEMPLATES:
-        surfaces = surfaces.select(
-            np.linspace(0, len(surfaces) - 1, _MAX_TEMPLATES).round().astype(np.int64)
-        )
+    most = min(_MAX_TEMPLATES, max(_TEMPLATES, _NUMBERS // surfaces.score[0].size))
+    if len(surfaces) > most:
+        surfaces = surfaces.select(np.linspace(0, len(surfaces) - 1, most).round().astype(np.int64))
     pool = _Pool(surfaces, pivot, _WANDER * (math.radians(rotation) + scale))
     best = _searched(pool, rotation, scale, steps)
     possible = None if within is None else pool.possible(*within)

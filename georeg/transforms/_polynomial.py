@@ -15,6 +15,8 @@ from georeg.transforms.base import Array, checked
 
 P = TypeVar("P", bound="Polynomial")
 
+_ASKED = 30  # points, between which it is asked what is known
+
 
 @dataclass(frozen=True, eq=False)
 class Polynomial(Continued):
@@ -58,6 +60,27 @@ class Polynomial(Continued):
         rest = moving - (reference @ base[:, :2].T + base[:, 2])
         design = _terms(_unit(reference, box), cls.degree, (0, 0))
         return cls(base, box, solve(design, rest, w, cls.name))
+
+    @classmethod
+    def unsure(cls, xy: Array) -> float:
+        """Largest error midway between two of the points, where their own ones are 1.
+
+        Points in two rows tell of everything along them, and of nothing between them.
+
+        Args:
+            xy: (N, 2) positions; of many some are asked.
+        """
+        box = enlarged_box(xy)
+        some = xy[np.linspace(0, len(xy) - 1, min(len(xy), _ASKED)).round().astype(np.int64)]
+        one, other = np.triu_indices(len(some), 1)
+        between = _terms(_unit((some[one] + some[other]) / 2, box), cls.degree, (0, 0))
+        design = _terms(_unit(xy, box), cls.degree, (0, 0))
+        upper = np.asarray(np.linalg.qr(design, mode="r"))
+        try:
+            root = np.linalg.solve(upper.T, between.T)
+        except np.linalg.LinAlgError:
+            return np.inf
+        return float(np.linalg.norm(root, axis=0).max(initial=0.0))
 
     def _partial(self, xy: Array, order: tuple[int, int]) -> Array:
         half = (self.box[1] - self.box[0]) / 2.0
