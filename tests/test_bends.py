@@ -61,3 +61,20 @@ def test_no_more_is_looked_at_for_a_transform_that_cannot_bend(
     assert not result.verdict.ok
     assert [level["goal"] for level in result.report["levels"]] == ["track", "refine"]
     assert MORE_TILES not in "; ".join(result.verdict.reasons)
+
+
+def test_what_bends_beyond_the_first_tie_points_is_looked_for_from_the_next(
+    tmp_path: Path,
+) -> None:
+    """What was out of reach of the last look had no tie points, and was up to 10 px off."""
+    bend = scenes.waves(8.0, 500, 6.0, -4.0)
+
+    def truth(xy: scenes.Array) -> scenes.Array:
+        corner = np.clip(1 - np.hypot(*(xy - [0.0, 480.0]).T) / 240, 0, 1)[:, None]
+        return np.asarray(bend(xy) + corner**2 * [-22.0, 22.0])
+
+    pair = scenes.make_pair(tmp_path, truth, (480, 480))
+    result = measure(pair.moving, pair.reference, Settings())
+    assert result.verdict.ok, result.verdict.reasons
+    assert np.percentile(pair.errors(corrected(result)), 98) < 1
+    assert [level["goal"] for level in result.report["levels"]][-2:] == ["detail", "detail"]

@@ -39,6 +39,10 @@ _MORE = 4  # times as many tiles, where displacements change between them
 _WORTH = 1.3  # times as much ground must they show
 _OPEN, _BEYOND = 1.0, 2.0  # frame pixels, and noises, of error at left-out points that tell of that
 _TRIES = 3  # with smaller templates, each through what the one before has found
+_REACHED = 3.0  # frame pixels, half of what is searched: what lies further off may be missed
+_MISSED = 0.02  # share of the scene, and of places, of which that is worth another look
+_MOST = 0.5  # of the places that told nothing must lie there
+_NODES = 32  # along either side, where that is asked
 _CLEAR = 0.6  # of an error is what it must fall to with smaller parts left out, to count
 _BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
 
@@ -181,17 +185,53 @@ class _Run:
         """What was found so far, and then on every pixel of the working resolution."""
         bent = self.covered and _bends(found)
         if bent:
+            before = found
             found, taken = self.detail(found)
             if taken:
-                return found
+                return self.further_off(before, found)
         found = self.level(found, 1.0, "refine")
         if not self.covered or bent or found.fit is None:
             return found
         if _bends(found):
-            return self.detail(found)[0]
+            closer, taken = self.detail(found)
+            return self.further_off(found, closer) if taken else closer
         if found.points.dense and self.further and _open(found.fit):
             return self.closely(found)
         return found
+
+    def further_off(self, before: Tracked, found: Tracked) -> Tracked:
+        """What another look tells, through what was found, where that is out of reach of the last.
+
+        Tie points stop where a fit that goes on from them is off by more than is searched: at a
+        bend beyond them, which the ones of this look show more of.
+
+        Args:
+            before: through which the last look was taken.
+            found: what it has found.
+        """
+        for _ in range(_TRIES):
+            if before.fit is None or found.fit is None or not _gapless(found.points):
+                break  # nothing is known between tiles, however far a look reaches
+            lost = 1 - found.telling
+            beyond = self._elsewhere(before.fit.transform, found.fit.transform)
+            if min(lost, beyond) < _MISSED or beyond < _MOST * lost:
+                break  # rasters that differ a lot have places all over that tell nothing
+            again, taken = self.detail(found)
+            if not taken or again.fit is None:
+                return again
+            if again.telling <= found.telling or again.fit.error > found.fit.error:
+                note = "no more places agree, or not as well"
+                return replace(found, levels=_noted(again.levels, note))
+            before, found = found, again
+        return found
+
+    def _elsewhere(self, before: Transform, now: Transform) -> float:
+        """Share of the scene where two fits are further apart than a look through one sees."""
+        rows, columns = self.scene.frame.grid.shape
+        share = (np.arange(_NODES) + 0.5) / _NODES
+        nodes = np.stack(np.meshgrid(share * columns, share * rows), axis=-1).reshape(-1, 2)
+        away = np.hypot(*(before.inverse(nodes) - now.inverse(nodes)).T)
+        return float((away > _REACHED).mean())
 
     def closely(self, found: Tracked) -> Tracked:
         """What smaller templates find, where it may bend so closely that others can't show it.
