@@ -189,7 +189,7 @@ def judge(
     scale, low, high, folded = _distortion(fit.transform, nodes)
     unseen = ""
     if not (folded or settings.anywhere or math.isinf(start.margin)):
-        unseen = criteria.turned(_turned(fit.transform, nodes), scale)
+        unseen = criteria.turned(_turned(fit.transform, nodes), scale, check)
     moved = displacement * pixels
     already = moved <= _ALREADY
     weighed = [

@@ -450,6 +450,17 @@ def test_every_reason_is_said() -> None:
     assert found.sentence().count(";") >= 3
 
 
+def test_the_wide_search_is_advised_of_turns_that_places_confirm() -> None:
+    """A fit by chance, of other places, may be turned by anything: its angle is no news."""
+    turned = tp.scattered(lambda xy: similarity(20.0, 1.0, (150.0, 0.0)).forward(xy))
+    found = verdict(turned, "similarity", begin=start(margin=0.2))
+    assert any("turns MOVING by 20 degrees" in r for r in found.reasons)
+    check = dataclasses.replace(GOOD, hits=0.07)
+    found = verdict(turned, "similarity", check=check, begin=start(margin=0.2))
+    assert not found.ok
+    assert not any("turns MOVING" in r for r in found.reasons)
+
+
 def test_similarity_that_can_t_be_told_is_no_proof() -> None:
     """NaN compares with nothing: it must not slip through."""
     check = dataclasses.replace(GOOD, after=math.nan)

@@ -222,15 +222,21 @@ def confirmed(
     )
 
 
-def turned(degrees: float, scale: float) -> str:
+def turned(degrees: float, scale: float, check: Check) -> str:
     """Advice, where a fit is turned or scaled by more than the normal search looks for.
 
     Small turns beyond are followed from tile to tile, but no place of the whole leads then.
 
+    Args:
+        degrees: by which it turns the whole.
+        scale: of lengths, overall.
+        check: the independent look.
+
     Returns:
-        Empty if it isn't.
+        Empty if it isn't, or too few places confirm it: chance turns as it likes.
     """
-    if abs(degrees) <= ROTATION and abs(scale - 1) <= SCALE:
+    within = abs(degrees) <= ROTATION and abs(scale - 1) <= SCALE
+    if within or check.hits < _needed(check)[0]:
         return ""
     return (
         f"the fit turns MOVING by {degrees:.0f} degrees and scales it by {scale:.2f}, which a "
