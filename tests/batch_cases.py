@@ -169,8 +169,14 @@ def state(out: Path) -> dict[str, Any]:
 
 
 def valid_rasters(out: Path) -> Iterator[Path]:
-    """Rasters in a folder, each read to the end."""
+    """Rasters in a folder, each read to the end.
+
+    Hidden folders are where outputs are made: a process that is killed leaves them as they are, and
+    the next run removes them, which `state` sees.
+    """
     for path in sorted(out.rglob("*.tif")):
+        if any(part.startswith(".") for part in path.relative_to(out).parts[:-1]):
+            continue
         with rasterio.open(path) as file:
             file.read()
         yield path
