@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,19 +19,21 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import convincing, finer
+from georeg.finer import convincing, finer, sharper
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
+from georeg.matching.team import Team
 from georeg.ortho.orthorectify import orthorectify
 from georeg.ortho.rpcfiles import find_rpc
 from georeg.outcome import Outcome
 from georeg.pairing.scene import Scene, open_scene
 from georeg.provenance import python_call
 from georeg.raster import Raster
+from georeg.search.carrying import carried
 from georeg.search.locating import Start, from_matrix, locate, survey
 from georeg.search.tiepoints import TiePoints
-from georeg.search.tracking import fit_points, track
+from georeg.search.tracking import Tracked, fit_points, track
 from georeg.settings import OrthoSettings, OutputSettings, Settings
 from georeg.textfile import Name, is_page, kind_of, name_of
 from georeg.undeclared import hinted, naming_zeros, without_zeros
@@ -232,11 +234,25 @@ def _measured(
                 enlarged=settings.working_resolution is None,
             )  # fmt: skip
             return done(scene, verdict=no_verdict(*why))
-        tracked = track(scene, team, start, settings, lambda share: tell("match", share))
+        steps = partial(tell, "match")
+        tracked = track(scene, team, start, settings, steps)
+        done = partial(done, located=located)
+        outcome = _judged(done, scene, start, tracked, devices, settings, tell)
+        return _sharpened(outcome, team, done, devices, tell)
+
+
+def _judged(
+    done: Callable[..., Outcome],
+    scene: Scene,
+    start: Start,
+    tracked: Tracked,
+    devices: Sequence[Device],
+    settings: Settings,
+    tell: Progress,
+) -> Outcome:
+    """What to think of what was tracked."""
     points, fit = tracked.points, tracked.fit
-    done = partial(
-        done, scene, located=located, start=start, levels=tracked.levels, points=points, fit=fit
-    )
+    done = partial(done, scene, start=start, levels=tracked.levels, points=points, fit=fit)
     if fit is None:
         why = why_nothing(
             scene, settings, start,
@@ -256,6 +272,31 @@ def _measured(
     verdict = judge(scene.frame, start, points, fit, check, settings)
     log.info("%s", verdict.sentence())
     return done(verdict=verdict)
+
+
+def _sharpened(
+    outcome: Outcome,
+    team: Team,
+    done: Callable[..., Outcome],
+    devices: Sequence[Device],
+    tell: Progress,
+) -> Outcome:
+    """What is trusted, once more on the finer raster's pixels; as it was if that isn't trusted."""
+    resolution, settings = sharper(outcome), outcome.settings
+    if resolution is None or outcome.start is None or outcome.points is None:
+        return outcome
+    scene = outcome.scene
+    grid = scene.frame.grid
+    reach = scene.max_shift * grid.transform.a / resolution
+    closer = scene.with_georef(scene.frame.moving, resolution, reach)
+    log.info("on pixels %.3g times as fine", grid.transform.a / closer.frame.grid.transform.a)
+    known = carried(outcome.start, outcome.points, outcome.levels, grid, closer, settings)
+    if known is None:
+        return outcome
+    start, before = known
+    tracked = track(closer, team, start, settings, partial(tell, "match"), before)
+    second = _judged(done, closer, start, tracked, devices, settings, tell)
+    return replace(second, sharper=True) if second.verdict.ok else outcome
 
 
 def fit_matches(

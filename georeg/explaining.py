@@ -88,6 +88,8 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
         why = "the resolution was asked for"
     elif outcome.finer:
         why = "half the coarser one's, on which too few places could be compared"
+    elif outcome.sharper:
+        why = "finer than the coarser raster's, on which the alignment was found and is trusted"
     elif math.isclose(pixels, 1.0, rel_tol=1e-3):
         why = "the reference's pixels are the coarser ones, or as coarse"
     else:

@@ -1,8 +1,15 @@
-"""Whether a refused pair is worth another look, on finer pixels.
+"""Whether a pair is worth another look, on finer pixels.
 
+A refused one, because there was too little to see:
 Templates are so many pixels wide, whatever a scene shows. Of a small one, or of a coast beside a
 masked sea, there may be three or four of them, which is too little to fit or to confirm anything.
 On pixels half as wide there are four times as many, and what each of them shows is smaller.
+
+One that is trusted, because one raster has finer pixels than the other. Everything is found and
+judged on the coarser ones, on which both show the same. On the finer ones there are more and
+smaller templates, which one of the rasters fills with detail and the other one with what lies
+between its pixels: that places them two to three times as exactly
+(benchmarks/results/resolutions.md).
 """
 
 from __future__ import annotations
@@ -20,6 +27,9 @@ _FINER = 2.0  # times
 # of 48, 56 and 72 px, the best had 1.86 on 9 places, 1.86 on 15, and 1.47 on 11 to 36; most related
 # ones have 2 and more, and those of 48 px 3.
 _CONVINCING, _MORE = 1.5, 8.0
+_EQUAL = 1.25  # times as wide are pixels that count as equally wide
+_ENLARGED = 4.0  # times that the coarser raster is enlarged at most
+_ROOM = 2048**2  # pixels of a scene of which all are looked at; larger ones have places enough
 
 
 def finer(outcome: Outcome) -> Settings | None:
@@ -42,3 +52,19 @@ def convincing(outcome: Outcome) -> bool:
         return False
     found, places = verdict.confidence + verdict.check.hits, max(verdict.check.places, 1)
     return found >= _CONVINCING + _MORE / places
+
+
+def sharper(outcome: Outcome) -> float | None:
+    """Working pixel size in map units for another look at what is trusted; None without need.
+
+    That of the finer raster, or as near to it as the scene's size allows for in steps of two.
+    """
+    settings, frame = outcome.settings, outcome.scene.frame
+    if not outcome.verdict.ok or settings.working_resolution is not None:
+        return None
+    finest = frame.finest(outcome.scene.moving.header.shape)
+    times = min(1 / finest, _ENLARGED)
+    rows, columns = frame.grid.shape
+    while times >= _EQUAL and rows * columns * times**2 > _ROOM:
+        times /= 2
+    return frame.grid.transform.a / times if times >= _EQUAL else None

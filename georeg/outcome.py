@@ -30,7 +30,8 @@ class Outcome:
         levels: what became of each level.
         points: the last level's tie points; None if it didn't come to that.
         fit: of the points; None if they agree on nothing.
-        finer: whether it took finer pixels than the coarser raster's; see finer.py.
+        finer: whether it took finer pixels than the coarser raster's to see enough; see finer.py.
+        sharper: whether it was found on these, and then looked at once more on finer ones.
     """
 
     scene: Scene
@@ -44,3 +45,4 @@ class Outcome:
     points: TiePoints | None = None
     fit: Fit | None = None
     finer: bool = False
+    sharper: bool = False

@@ -61,6 +61,26 @@ class Frame:
             ).mean()
         )
 
+    def finest(self, moving: tuple[int, int]) -> float:
+        """Side of a pixel of the finer raster in frame pixels, in the middle of the frame.
+
+        Of pixels that aren't square the side of a square as large; 1 where nothing is known there.
+
+        Args:
+            moving: (rows, columns) of the moving raster, outside of which it has no pixels.
+        """
+        middle = np.array([[self.grid.width / 2, self.grid.height / 2]])
+        at = self.unclaim(middle)
+        if np.isfinite(at).all():
+            at = np.clip(at, 0, moving[::-1])
+        else:
+            at = np.array([[moving[1] / 2, moving[0] / 2]])
+        steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        placed = self.claim(at + steps), self.from_reference(self.to_reference(middle) + steps)
+        sides = [math.sqrt(abs(float(np.linalg.det(xy[1:] - xy[0])))) for xy in placed]
+        known = [side for side in sides if math.isfinite(side) and side > 0]
+        return min(known, default=1.0)
+
     @property
     def metres(self) -> float | None:
         """Ground metres for one frame pixel, in the middle of the frame; None without a CRS."""
@@ -163,7 +183,10 @@ def _resolution(
 ) -> tuple[float, float]:
     """Working pixel size (x, y) in reference map units at the map position `middle`."""
     ground = metres_per_unit(path.target, middle) or (1.0, 1.0)
+    own = _own(reference[0], ground)
     if given is not None:
+        if own is not None and math.isclose(given, own[0], rel_tol=1e-6):
+            return own
         return given, given * ground[0] / ground[1]
     itself = CrsPath(path.target, path.target)
     sizes = [_pixel_size(*moving, path, middle, ground)]
@@ -173,14 +196,21 @@ def _resolution(
             "the georeferences don't lead to common ground: check both, or name the right "
             "--moving-crs and --reference-crs"
         )
-    if sizes[1] >= sizes[0] * 0.999 and isinstance(reference[0], AffineGeoref):
-        t = reference[0].transform
-        rx, ry = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
-        wide, high = rx * ground[0], ry * ground[1]
-        if t.b == t.d == 0 and max(wide, high) < _SQUARE * min(wide, high):
-            return rx, ry
+    if sizes[1] >= sizes[0] * 0.999 and own is not None:
+        return own
     size = max(sizes)
     return size / ground[0], size / ground[1]
+
+
+def _own(reference: Georef, ground: tuple[float, float]) -> tuple[float, float] | None:
+    """The reference's own pixel size in map units, if it is north-up and square on the ground."""
+    if not isinstance(reference, AffineGeoref):
+        return None
+    t = reference.transform
+    rx, ry = math.hypot(t.a, t.d), math.hypot(t.b, t.e)
+    wide, high = rx * ground[0], ry * ground[1]
+    square = t.b == t.d == 0 and max(wide, high) < _SQUARE * min(wide, high)
+    return (rx, ry) if square else None
 
 
 def _check_size(bounds: tuple[float, float, float, float], resolution: tuple[float, float]) -> None:

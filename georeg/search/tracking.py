@@ -105,13 +105,28 @@ def models(settings: Settings) -> tuple[str, ...]:
 
 
 def track(
-    scene: Scene, team: Team, start: Start, settings: Settings, progress: Progress
+    scene: Scene,
+    team: Team,
+    start: Start,
+    settings: Settings,
+    progress: Progress,
+    known: Tracked | None = None,
 ) -> Tracked:
-    """Tie points and the fit at full working resolution."""
+    """Tie points and the fit at full working resolution.
+
+    Args:
+        scene: the rasters.
+        team: the matcher.
+        start: the first estimate.
+        settings: for the model that was asked for, and the tiles.
+        progress: told the share done.
+        known: what a look at coarser pixels has found already, in this scene's frame.
+    """
     factors = coarse_factors(scene.frame.grid.shape)
     tiles = settings.max_tiles or USUAL_TILES
-    run = _Run(scene, team, start, settings, progress, 1.0 / (len(factors) + 1), tiles)
-    found = Tracked(no_points(), None, (), no_points())
+    found = known or Tracked(no_points(), None, (), no_points())
+    share = 1.0 / (len(factors) + 1)
+    run = _Run(scene, team, start, settings, progress, share, tiles, len(found.levels))
     for factor in factors:
         if found.fit is not None and found.fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
@@ -169,6 +184,7 @@ class _Run:
     progress: Progress
     share: float
     tiles: int
+    known: int = 0  # levels that were looked at before
 
     @property
     def covered(self) -> bool:
@@ -298,7 +314,7 @@ class _Run:
 
     def level(self, before: Tracked, factor: float, goal: str) -> Tracked:
         """What was found so far, and then on one more level; no fit where that fails."""
-        number = len(before.levels)
+        number = len(before.levels) - self.known
 
         def step(share: float) -> None:
             self.progress(min(1.0, (number + share) * self.share))
