@@ -35,6 +35,7 @@ from rasterio.crs import CRS
 
 from georeg import __version__
 from georeg.align import measure
+from georeg.alignment import Alignment
 from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]
@@ -109,19 +110,20 @@ def harness(shared: Path) -> Any:
     return module
 
 
-def answer(cases: Any, pair: Pair, error: str, number: int, folder: Path) -> Answer:
-    """Of one pair with one error put on top."""
+def made(cases: Any, pair: Pair, error: str, number: int, place: Path) -> dict[str, Any]:
+    """A case of the harness: moving.tif, reference.tif, and what is known of them."""
     moving, reference = (
         cases.squeeze(cv2.imread(str(path))) for path in (pair.moving, pair.reference)
     )
-    place = folder / f"{pair.kind}_{pair.name}_{error}"
     cases.make_case(
         {"name": pair.name}, reference, moving, pair.matrix.tolist(), error, place, number
     )
-    case = json.loads((place / "case.json").read_text())
-    settings = Settings(threads=1)
-    found = measure(str(place / "moving.tif"), str(place / "reference.tif"), settings)
-    shutil.rmtree(place)
+    known: dict[str, Any] = json.loads((place / "case.json").read_text())
+    return known
+
+
+def answer(cases: Any, case: dict[str, Any], found: Alignment) -> Answer:
+    """What an alignment says at places all over the reference."""
     rows, columns = case["reference_shape"]
     x, y = np.meshgrid(
         np.linspace(MARGIN, columns - MARGIN, STEPS), np.linspace(MARGIN, rows - MARGIN, STEPS)
@@ -132,7 +134,7 @@ def answer(cases: Any, pair: Pair, error: str, number: int, folder: Path) -> Ans
     claimed = np.column_stack(cases.to_claimed(case, *ground.T))
     frame = found.fit.frame
     if frame.crs != CRS.from_user_input(cases.CRS):
-        raise SystemExit(f"{pair.name}: the frame has another CRS than the reference")
+        raise SystemExit("the frame has another CRS than the reference")
     said = frame.to_map(found.fit.transform.forward(frame.to_pixel(claimed)))
     back = cases.homography(case["reference_to_source"], x.ravel() - 0.5, y.ravel() - 0.5)
     high, wide = case["source_shape"]
@@ -142,21 +144,38 @@ def answer(cases: Any, pair: Pair, error: str, number: int, folder: Path) -> Ans
     return Answer(found.verdict.ok, away, float(expected.get("most_px", math.nan)))
 
 
+def aligned(place: Path, moving: str = "moving.tif", reference: str = "reference.tif",
+            resolution: float | None = None) -> Alignment:  # fmt: skip
+    """Two rasters of a folder, in one thread."""
+    settings = Settings(threads=1, working_resolution=resolution)
+    return measure(str(place / moving), str(place / reference), settings)
+
+
+def distance(one: Answer, other: Answer) -> Array:
+    """(N,) pixels by which two answers differ, where both are known."""
+    apart = np.hypot(*(other.away - one.away).T)
+    return np.asarray(apart[np.isfinite(apart)])
+
+
 def rows_of(numbered: tuple[int, Pair], shared: Path) -> list[Row]:
     """All errors of one pair."""
     number, pair = numbered
     cv2.setNumThreads(1)
     cases = harness(shared)
     with tempfile.TemporaryDirectory(prefix="georeg-consistency-") as folder:
-        plain = answer(cases, pair, "none", number, Path(folder))
+        answers = []
+        for error in ("none", *ERRORS):
+            place = Path(folder) / error
+            case = made(cases, pair, error, number, place)
+            answers.append(answer(cases, case, aligned(place)))
+            shutil.rmtree(place)
+        plain, *others = answers
         found = []
-        for error in ERRORS:
-            other = answer(cases, pair, error, number, Path(folder))
+        for error, other in zip(ERRORS, others, strict=True):
             if not (plain.ok and other.ok):
                 found.append(Row(pair.kind, pair.name, error, True))
                 continue
-            apart = np.hypot(*(other.away - plain.away).T)
-            apart = apart[np.isfinite(apart)]
+            apart = distance(plain, other)
             found.append(
                 Row(
                     pair.kind, pair.name, error, False, float(np.median(apart)),

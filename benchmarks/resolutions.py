@@ -1,0 +1,150 @@
+"""What it is worth to look at the finer raster's pixels, where two rasters' differ in size.
+
+    python benchmarks/resolutions.py --shared ../shared --jobs 2
+
+One raster of each pair is averaged to pixels 1.5 to 4 times as wide, after an error of 40 px, 1.5
+degrees and 1 % was put on top, and aligned twice: on working pixels as wide as the coarser ones,
+and as georeg does by default. How far both are from what is found at full resolution without the
+error (see consistency.py) is the error that the loss of resolution makes. Writes
+benchmarks/results/resolutions.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import rasterio
+from consistency import RESULTS, Pair, aligned, answer, distance, harness, made, pairs_of
+from rasterio.transform import Affine
+from rasterio.warp import Resampling, reproject
+
+from georeg import __version__
+
+TIMES = (1.5, 2.0, 3.0, 4.0)
+LEFT_OUT = ("CrossSeason", "OpticalMap", "OpticalOptical")  # theirs is another question: relief
+
+
+class Row(NamedTuple):
+    """Medians of the distances in reference pixels; None where the alignment was refused."""
+
+    coarse: str
+    times: float
+    name: str
+    before: float | None
+    now: float | None
+
+
+def averaged(source: Path, target: Path, times: float) -> None:
+    """A raster on pixels so many times as wide."""
+    with rasterio.open(source) as file:
+        data, own, crs = file.read().astype(np.float32), file.transform, file.crs
+        rows, columns = int(file.height / times), int(file.width / times)
+    wide = own @ Affine.scale(times)
+    out = np.zeros((len(data), rows, columns), np.float32)
+    reproject(
+        data, out, src_transform=own, src_crs=crs, dst_transform=wide, dst_crs=crs, src_nodata=0,
+        dst_nodata=0, resampling=Resampling.average,
+    )  # fmt: skip
+    pixels = np.where(out > 0, np.clip(np.rint(out), 1, 255), 0).astype(np.uint8)
+    with rasterio.open(
+        target, "w", driver="GTiff", width=columns, height=rows, count=len(data), dtype="uint8",
+        crs=crs, transform=wide, nodata=0,
+    ) as file:  # fmt: skip
+        file.write(pixels)
+
+
+def rows_of(numbered: tuple[int, Pair], shared: Path) -> list[Row]:
+    """All sizes of pixels, of either side."""
+    number, pair = numbered
+    cv2.setNumThreads(1)
+    cases = harness(shared)
+    found = []
+    with tempfile.TemporaryDirectory(prefix="georeg-resolutions-") as folder:
+        plain, place = Path(folder) / "plain", Path(folder) / "turned"
+        case = made(cases, pair, "none", number, plain)
+        sharp = answer(cases, case, aligned(plain))
+        if not sharp.ok:
+            return []
+        case = made(cases, pair, "simil", number, place)
+        for coarse in ("moving", "reference"):
+            for times in TIMES:
+                averaged(place / f"{coarse}.tif", place / "coarse.tif", times)
+                names = {"moving": "moving.tif", "reference": "reference.tif", coarse: "coarse.tif"}
+                errors: list[float | None] = []
+                for resolution in (times * cases.GSD, None):
+                    told = answer(cases, case, aligned(place, **names, resolution=resolution))
+                    errors.append(float(np.median(distance(sharp, told))) if told.ok else None)
+                found.append(Row(coarse, times, f"{pair.kind} {pair.name}", *errors))
+    return found
+
+
+def table(rows: list[Row]) -> list[str]:
+    """A line per side and size of pixels."""
+    groups: dict[tuple[str, float], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.coarse, row.times].append(row)
+    lines = [
+        "| coarser side | times | n | coarser pixels: median px | < 0.5 px | < 1 px | refused "
+        "| default: median px | < 0.5 px | < 1 px | refused |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (coarse, times), group in sorted(groups.items()):
+        cells = []
+        for which in ("before", "now"):
+            errors = [e for e in (getattr(r, which) for r in group) if e is not None]
+            less = [sum(e <= limit for e in errors) for limit in (0.5, 1.0)]
+            middle = f"{median(errors):.2f}" if errors else "-"
+            cells += [middle, *map(str, less), str(len(group) - len(errors))]
+        lines.append(f"| {coarse} | {times:g} | {len(group)} | {' | '.join(cells)} |")
+    return lines
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--every", type=int, default=8, help="n-th radar scene that is taken")
+    parser.add_argument("--only", default="", help="part of the pairs' kind and name")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    pairs = [
+        p
+        for p in pairs_of(args.shared, args.every)
+        if args.only in f"{p.kind}_{p.name}" and not any(kind in p.kind for kind in LEFT_OUT)
+    ]
+    rows: list[Row] = []
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for found in pool.map(partial(rows_of, shared=args.shared), enumerate(pairs)):
+            rows += found
+            print(*found, sep="\n", flush=True)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
+    lines = [
+        "# Rasters whose pixels differ in size",
+        "",
+        f"`python benchmarks/resolutions.py --every {args.every}`, {machine}, georeg "
+        f"{__version__}, built-in matcher. One side of real pairs averaged to pixels so many times "
+        "as wide, displaced by 40 px, 1.5 degrees and 1 %. Errors are medians over the overlap, in "
+        "pixels of the finer side, against what is found where both have these pixels. Coarser "
+        "pixels: `--working-resolution` as the coarser side's. Default: found on those, then seen "
+        "once more on finer ones.",
+        "",
+        *table(rows),
+        "",
+    ]
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "resolutions.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
