@@ -16,6 +16,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.vrt import WarpedVRT
 
+import rasters
 import scenes
 from cli_cases import run
 from georeg.batch.deciding import decide
@@ -136,13 +137,14 @@ def test_what_is_read_along_is_looked_at(job: Job, tmp_path: Path) -> None:
         file.write(pixels.astype("uint8"), 1)
     text = "\n".join(map(str, (place.a, 0, 0, place.e, place.c, place.f)))
     world.write_text(text)
-    for moving, other in ((mosaic, Path(job.moving)), (image, world)):
+    index = rasters.tile_index(tmp_path / "tiles.gti.gpkg", [job.moving])
+    for moving, other in ((mosaic, Path(job.moving)), (index, Path(job.moving)), (image, world)):
         mine = replace(job, moving=moving)
         finished(mine)
         assert not decide(mine).todo
         Path(f"{moving}.aux.xml").write_text("<PAMDataset></PAMDataset>")  # QGIS had a look
         assert not decide(mine).todo
-        os.utime(other, ns=(0, 0))
+        os.utime(other, ns=(0, len(moving)))
         assert f"{moving} changed" in decide(mine).why
 
 
