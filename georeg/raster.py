@@ -25,6 +25,7 @@ from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.inputs import blocks
 from georeg.inputs.header import Header, colour_numbers, read_header
+from georeg.inputs.netcdf import check_whole
 from georeg.inputs.opacity import transparent, without_mistaken_alpha
 from georeg.inputs.opening import (
     GDAL_ERRORS,
@@ -90,6 +91,7 @@ class Raster:
         self._overview: Overview | None = None
         try:
             check_tiles(self.dataset())
+            check_whole(self.dataset())
             header = read_header(self.name, self.dataset(), nodata, crs)
             header = _with_unit_of_crs(self.name, self.dataset(), header)
             with suppress(*GDAL_ERRORS):  # whoever reads it is told
