@@ -138,7 +138,14 @@ def test_what_is_read_along_is_looked_at(job: Job, tmp_path: Path) -> None:
     text = "\n".join(map(str, (place.a, 0, 0, place.e, place.c, place.f)))
     world.write_text(text)
     index = rasters.tile_index(tmp_path / "tiles.gti.gpkg", [job.moving])
-    for moving, other in ((mosaic, Path(job.moving)), (index, Path(job.moving)), (image, world)):
+    grey = rasters.write(
+        tmp_path / "grey.pgm", rasters.ramp(), transform=None, crs=None, driver="PNM"
+    )
+    (tmp_path / "grey.wld").write_text(text)
+    source = Path(job.moving)
+    for moving, other in (
+        (mosaic, source), (index, source), (image, world), (grey, tmp_path / "grey.wld")
+    ):  # fmt: skip
         mine = replace(job, moving=moving)
         finished(mine)
         assert not decide(mine).todo
