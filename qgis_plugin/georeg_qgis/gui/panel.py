@@ -201,6 +201,10 @@ class Panel(QgsDockWidget):
         except LayerError as error:
             self._trouble(str(error))
             return
+        for side in (self.inputs.moving, self.inputs.reference):
+            told = side.look()
+            if told:
+                self._line("warning", told)
         same = same_twice(values["MOVING"], values["REFERENCE"], values)
         if same:
             self._trouble(same)
