@@ -18,6 +18,7 @@ import georeg
 from cli_cases import run
 from georeg.batch.entries import Entry, entry_of, jobs_of
 from georeg.batch.manifests import read_manifest, read_manifests
+from georeg.batch.manifests.stac import entries_of_items
 from georeg.batch.planning import Sources, plan_jobs
 from georeg.errors import InputError
 from georeg.settings import OutputSettings, Settings
@@ -283,7 +284,19 @@ def test_stac_items(tmp_path: Path) -> None:
     assert near.moving == str(tmp_path.parent / "B04.tif")
     assert read_manifest(str(path), "B08")[0].moving == "s3://bucket/B08.tif"
     (wrong, _) = read_manifest(str(path), "B12")
-    assert "no asset 'B12'" in wrong.problem
+    assert "no asset 'B12': name one (--asset): thumbnail, meta, B04, B08" in wrong.problem
+
+
+@pytest.mark.parametrize(
+    ("href", "good"), [("a.TIF", True), ("https://x.org/a.tif?key=a.b", True), ("a.xml", False)]
+)
+def test_stac_assets_without_a_type(href: str, good: bool) -> None:
+    """The type is left free; such Items had 'no asset that is a raster'."""
+    (found,) = entries_of_items([{"id": "a", "assets": {"data": {"href": href}}}], "/items.json")
+    assert bool(found.moving) == good
+    assert good or "no asset that is known to be a raster: name one (--asset): data" in (
+        found.problem or ""
+    )
 
 
 def test_entries_without_a_place() -> None:
