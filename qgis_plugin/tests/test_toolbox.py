@@ -172,7 +172,7 @@ def test_tie_points_come_onto_the_map_in_their_style(
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.layerName = "points"
     made = QgsVectorLayer("Point?crs=EPSG:32633&field=id:integer", "points", "memory")
-    project, context = QgsProject.instance(), QgsProcessingContext()
+    project = QgsProject.instance()
     QgsVectorFileWriter.writeAsVectorFormatV2(made, path, project.transformContext(), options)
     stored = QgsVectorLayer(f"{path}|layername=points", "points")
     stored.setRenderer(QgsNullSymbolRenderer())
@@ -183,10 +183,11 @@ def test_tie_points_come_onto_the_map_in_their_style(
     monkeypatch.setattr(EngineAlgorithm, "run_engine", lambda *_: outcome)
     layers = [QgsRasterLayer(path, "layer") for path in sample]
     project.addMapLayers(layers)
-    context.setProject(project)
     values = {"MOVING": layers[0], "REFERENCE": layers[1], "POINTS": path}
     feedback = QgsProcessingFeedback()
-    for wanted in (False, True):
+    for wanted in (True, False, True):
+        context = QgsProcessingContext()  # takes what styles its layers along when it goes
+        context.setProject(project)
         _, ok = algorithm("match").run({**values, "SHOW": wanted}, context, feedback)
         assert ok, feedback.textLog()
         loaded = context.layersToLoadOnCompletion()

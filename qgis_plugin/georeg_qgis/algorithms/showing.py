@@ -9,11 +9,12 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 
 from ..texts import tr
 
 _LAYER = "|layername=points"
-_kept: list[_Style] = []  # QGIS doesn't own it
+_kept: list[_Style] = []  # until the context that they were given to goes, and takes them along
 
 
 class _Style(QgsProcessingLayerPostProcessorInterface):
@@ -37,8 +38,8 @@ def show(path: str, context: QgsProcessingContext) -> None:
     """
     if not path.endswith(".gpkg") or context.project() is None:
         return
-    if not _kept:
-        _kept.append(_Style())
+    style = _Style()
+    _kept[:] = [*(one for one in _kept if not sip.isdeleted(one)), style]
     details = QgsProcessingContext.LayerDetails(tr("Tie points"), context.project(), "POINTS")
-    details.setPostProcessor(_kept[0])
+    details.setPostProcessor(style)
     context.addLayerToLoadOnCompletion(path + _LAYER, details)

@@ -257,6 +257,7 @@ class Panel(QgsDockWidget):
             "POINTS_OUTPUT": files["POINTS"],
             "FIT_OUTPUT": files["FIT"],
             "PAGE": files["PAGE"],
+            "SHOW": False,
         }
         title = tr("{title}, refit {number}").format(title=result.scene_title, number=number)
         start = {"scene": result.scene, "scene_title": result.scene_title, "refit": number}
