@@ -196,6 +196,10 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no rasters"):
         read_manifests([str(tmp_path / "empty")])
+    for name in ("unmounted", "2024.01/"):
+        with pytest.raises(InputError, match=rf"{name}: no such folder"):
+            read_manifests([f"{tmp_path}/{name}"])
+    assert read_manifests(["gone.tif", 'HDF5:"gone"://a'])  # may come, or be GDAL's
 
 
 def test_times_of_toml(tmp_path: Path) -> None:

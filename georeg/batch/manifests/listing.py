@@ -38,7 +38,14 @@ def list_rasters(name: str, output_dir: str = "") -> list[Entry]:
         if not found:
             raise InputError(f"{name}: no file matches")
         return _entries(found, os.path.commonpath([os.path.dirname(p) for p in found]), name)
+    if _means_folder(name) and not os.path.exists(name):  # a disk that isn't mounted
+        raise InputError(f"{name}: no such folder")
     return [Entry(name, name)]
+
+
+def _means_folder(name: str) -> bool:
+    """Whether a name can hardly be a raster's, or one that GDAL alone understands."""
+    return name.endswith("/") or not (os.path.splitext(name)[1] or ":" in name or "<" in name)
 
 
 def _walk(folder: str, output_dir: str) -> list[str]:
