@@ -118,6 +118,15 @@ def test_a_missing_input_that_comes_makes_a_failure_new(job: Job) -> None:
     assert decide(job).todo
 
 
+def test_a_row_that_was_mended_is_done(job: Job) -> None:
+    """Its settings were the defaults before and after: it stayed 'failed last time'."""
+    wrong = replace(job, problem="jobs.csv, line 2: 'foo' is no option of a job")
+    finished(wrong, FAILED, kind="SettingsError", message=wrong.problem, exit_code=2)
+    assert not decide(wrong).todo
+    assert decide(replace(wrong, problem="jobs.csv, line 2: another")).todo
+    assert decide(job).todo
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"format": "georeg-job"}', '{"format": "x"}', "[]"])
 def test_damaged_records_are_no_records(job: Job, text: str) -> None:
     Path(job.record_path).write_text(text)
