@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import georeg
+import rasters
 from cli_cases import run
 from georeg.batch.entries import Entry, entry_of, jobs_of
 from georeg.batch.manifests import read_manifest, read_manifests
@@ -187,8 +188,13 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
+    rasters.tile_index(tmp_path / "points.gpkg", [])  # features, as tie points are: no raster
+    rasters.tile_index(tmp_path / "index.gti.gpkg", [])
+    rasters.write(tmp_path / "pixels.gpkg", rasters.ramp(), driver="GPKG")
     found = read_manifests([str(tmp_path)])
-    assert [entry.id for entry in found] == ["a", "b.jp2", "b.tif", "sub/a"]
+    assert [entry.id for entry in found] == [
+        "a", "b.jp2", "b.tif", "index.gti", "pixels", "sub/a",
+    ]  # fmt: skip
     found = read_manifests([str(tmp_path / "*.tif")])
     assert [Path(entry.moving).name for entry in found] == ["a.tif", "b.tif"]
     with pytest.raises(InputError, match="no file matches"):
