@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -99,3 +100,15 @@ def test_a_tile_index_without_a_tile(
     Path("right.tif").write_bytes(b"")
     with pytest.raises(InputError, match=r"1 of its 2 tiles are missing or empty \(right\.tif\)"):
         Raster(name)
+
+
+def test_a_tile_index_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only GDAL can look for its tiles, as on a server: none of them is called missing."""
+    monkeypatch.chdir(tmp_path)
+    tiles = [rasters.write("a.tif", rasters.ramp())]
+    with ZipFile("all.zip", "w") as archive:
+        archive.write(rasters.tile_index(Path("tiles.gti.gpkg"), tiles))
+        archive.write("a.tif")
+    Path("a.tif").unlink()
+    with Raster(f"/vsizip/{tmp_path}/all.zip/tiles.gti.gpkg") as found:
+        assert found.read(Window(0, 0, 60, 40)).data.min() > 0

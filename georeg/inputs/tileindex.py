@@ -34,7 +34,7 @@ def tiles(dataset: Any) -> tuple[list[str], list[str]]:
     """Names of the files that a tile index is made of: those that are there, and those that aren't.
 
     Names that only GDAL can look for (/vsicurl/, subdatasets) are in neither list. Both are empty
-    for other datasets, and for an index that pyogrio can't read.
+    for other datasets, and for an index that is no file or that pyogrio can't read.
 
     Args:
         dataset: of rasterio.
@@ -43,6 +43,8 @@ def tiles(dataset: Any) -> tuple[list[str], list[str]]:
         return [], []
     try:
         index = _index(dataset.name)
+        if not os.path.isfile(index.path):  # nor are its tiles on a disk
+            return [], []
         names = _locations(index)
     except (ElementTree.ParseError, OSError, ValueError, RuntimeError):
         return [], []
