@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+
+# Of what the engine takes, those that parameters name as examples.
+OPTIONS = {
+    **dict.fromkeys(("align", "match", "check", "ortho", "batch"), {"--max-tiles"}),
+    "warp": {"--dst-nodata"},
+    "fit": {"--max-rmse"},
+}
 
 
 def algorithm(name: str) -> QgsProcessingAlgorithm:
@@ -52,6 +60,12 @@ def test_every_choice_says_what_its_values_are(plugin: Any) -> None:
                 assert all(
                     f"<b>{value}</b>: " in definition.help() for value in definition.options()
                 )
+        for name in ("EXTRA", "FIT_EXTRA"):  # the example must be an option of the command
+            extra = found.parameterDefinition(name)
+            command = "fit" if name == "FIT_EXTRA" else found.name()
+            example = re.search(r"--[a-z-]+", extra.description() if extra else "")
+            assert (extra is None) == (example is None)
+            assert example is None or example[0] in OPTIONS[command]
     align = algorithm("align")
     assert "Thin plate spline" in align.parameterDefinition("TRANSFORM").toolTip()
 

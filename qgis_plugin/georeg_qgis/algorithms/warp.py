@@ -67,7 +67,7 @@ class WarpAlgorithm(EngineAlgorithm):
         text = tr("The tie points are of a layer without coordinates, or with wrong ones")
         self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), advanced=True)
         self.add_grid()
-        self.add_extra()
+        self.add_extra("EXTRA", tr("Further options of georeg warp, such as --dst-nodata 0"))
         text = tr("Further options of georeg fit, for tie points, such as --max-rmse 1")
         self.add_extra("FIT_EXTRA", text)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))

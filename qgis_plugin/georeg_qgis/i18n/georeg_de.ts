@@ -336,12 +336,17 @@
     <message>
       <location filename="../algorithms/warp.py" />
       <source>Further options of georeg fit, for tie points, such as --max-rmse 1</source>
-      <translation>Weitere Optionen von georeg fit, für Verknüpfungspunkte, z. B. --max-rmse 1</translation>
+      <translation>Weitere Optionen von georeg fit, für Verknüpfungspunkte, etwa --max-rmse 1</translation>
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
       <source>Transform for tie points</source>
       <translation>Transformation für Verknüpfungspunkte</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/warp.py" />
+      <source>Further options of georeg warp, such as --dst-nodata 0</source>
+      <translation>Weitere Optionen von georeg warp, etwa --dst-nodata 0</translation>
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
