@@ -25,7 +25,6 @@ from georeg.errors import InputError, SettingsError
 from georeg.grid import Window
 from georeg.inputs import blocks
 from georeg.inputs.header import Header, colour_numbers, read_header
-from georeg.inputs.netcdf import check_whole
 from georeg.inputs.opacity import transparent, without_mistaken_alpha
 from georeg.inputs.opening import (
     GDAL_ERRORS,
@@ -37,6 +36,7 @@ from georeg.inputs.opening import (
 )
 from georeg.inputs.overview import Overview
 from georeg.inputs.tileindex import check_tiles, tiles
+from georeg.inputs.whole import check_whole
 
 __all__ = ["Header", "Image", "Mask", "Pixels", "Raster"]
 

@@ -1,4 +1,4 @@
-"""Whether a classic netCDF file is whole: of what is missing at its end, GDAL makes zeros, unsaid.
+"""How long a classic netCDF file is: of what is missing at its end, GDAL makes zeros, unsaid.
 
 Its header says where each variable lies and how long it is: the format "CDF" 1 and 2 of
 https://docs.unidata.ucar.edu/netcdf-c/current/file_format_specifications.html.
@@ -9,43 +9,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from georeg.errors import InputError
-
-DRIVER = "netCDF"
 _OFFSETS = {1: 4, 2: 8}  # bytes of an offset, by version
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}  # bytes, by type
 _WORD = 4  # bytes of a count, and of a type; what names and attributes are padded to
 _UNTOLD = 2**32 - 1  # records, while they are being written
-
-
-def check_whole(dataset: Any) -> None:
-    """See that a classic netCDF file is as long as its header says.
-
-    Args:
-        dataset: of rasterio; others than netCDF are let through, and what is no file of the disk.
-
-    Raises:
-        InputError: it is shorter.
-    """
-    files = dataset.files if dataset.driver == DRIVER else []
-    for path in filter(os.path.isfile, files):
-        _check_file(path)
-
-
-def _check_file(path: str) -> None:
-    try:
-        with open(path, "rb") as file:
-            wanted = _wanted(file)
-        size = os.path.getsize(path)
-    except (OSError, EOFError, KeyError, IndexError):  # no classic one; GDAL judges the rest
-        return
-    if size < wanted:
-        raise InputError(
-            f"{path} is truncated: its header tells of {wanted} bytes, and it has {size}: "
-            "copy or download it again"
-        )
 
 
 @dataclass(frozen=True)
@@ -79,8 +48,15 @@ def _padded(size: int) -> int:
     return -(-size // _WORD) * _WORD
 
 
-def _wanted(file: BinaryIO) -> int:
-    """How many bytes the file has at least, padding at its end aside; 0 for other formats."""
+def wanted(file: BinaryIO) -> int:
+    """How many bytes a file has at least, padding at its end aside; 0 for other formats.
+
+    Args:
+        file: open at its beginning.
+
+    Raises:
+        EOFError, KeyError, IndexError: the header isn't whole, which GDAL sees.
+    """
     magic = file.read(4)
     if magic[:3] != b"CDF" or magic[3] not in _OFFSETS:
         return 0
