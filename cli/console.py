@@ -1,7 +1,8 @@
 """What the user is told on stderr: log lines, progress, results and errors, as text or as JSON.
 
 With `--log-format json` every line is one object: time (UTC, ISO 8601), level, event, message,
-and what belongs to the event. Events are start, log, progress (step, share), result and error.
+and what belongs to the event. Events are start, log, progress (step, share), decision, result and
+error; of a batch also plan and job.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -71,15 +72,22 @@ class Group(click.Group):
             code = result if isinstance(result, int) else EXIT_OK
         except click.ClickException as error:
             ctx = getattr(error, "ctx", None)
-            style = "text" if ctx is None else ctx.meta.get(STYLE, "text")
+            style = _style(args) if ctx is None else ctx.meta.get(STYLE, _style(args))
             code = fail(error, error.exit_code, type(error).__name__, style)
         except GeoregError as error:
-            code = fail(error, error.exit_code, type(error).__name__, "text")
+            code = fail(error, error.exit_code, type(error).__name__, _style(args))
         except Stopped as error:
-            code = fail(Exception(str(error)), error.exit_code, "Stopped", "text")
+            code = fail(Exception(str(error)), error.exit_code, "Stopped", _style(args))
         except click.Abort:
-            code = fail(Exception("interrupted"), 130, "Stopped", "text")
+            code = fail(Exception("interrupted"), 130, "Stopped", _style(args))
         sys.exit(code)
+
+
+def _style(args: Sequence[str] | None) -> str:
+    """That of --log-format, where the command line couldn't be read as a whole."""
+    words = " ".join(sys.argv[1:] if args is None else args).replace("=", " ").split()
+    asked = [value for name, value in pairwise(words) if name == "--log-format"]
+    return "json" if asked[-1:] == ["json"] else "text"
 
 
 @click.command(
@@ -163,9 +171,9 @@ def main() -> None:
     try:
         cli.main(prog_name="georeg")
     except KeyboardInterrupt:
-        sys.exit(fail(Exception("interrupted"), 130, "Stopped", "text"))
+        sys.exit(fail(Exception("interrupted"), 130, "Stopped", _style(None)))
     except Exception as error:  # outside of any command: nothing was begun
         kind, message = type(error).__name__, f"unexpected {type(error).__name__}: {error}"
         if isinstance(error, OSError) and error.filename is None:  # click printed the help
             message = f"standard output can't be written: {error.strerror}"
-        sys.exit(fail(Exception(message), EXIT_UNEXPECTED, kind, "text"))
+        sys.exit(fail(Exception(message), EXIT_UNEXPECTED, kind, _style(None)))

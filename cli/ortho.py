@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georeg.errors import BatchError, GeoregError, RefusedError, SettingsError
+from georeg.errors import BatchError, GeoregError, OutputError, RefusedError, SettingsError
 
 from .command import Command, Session
 from .console import RESULT, say
@@ -50,7 +50,12 @@ _ONE_ONLY = ("rpc", "report", "points", "rpc_output", "image_output")
     metavar="REF",
     help="A raster that is in place: refine RPCs by it.",
 )
-@required("-o", "--output", metavar="OUT", help="The orthoimage; a folder for several MOVING.")
+@required(
+    "-o",
+    "--output",
+    metavar="OUT",
+    help="The orthoimage; for several MOVING a folder: FOLDER/ is made.",
+)
 @options("report", "points", "rpc-output", "image-output")
 @options(*(n for n in (*MATCHING, "force", *INPUTS, *OUTPUT) if n not in _LEFT_OUT), *RESOURCES)
 @click.option("--dry-run", is_flag=True, help="Print the plan as JSON, and write nothing.")
@@ -72,7 +77,7 @@ def command(session: Session, /, **params: Any) -> None:
             "the ellipsoid"
         )
     names, output = params["moving"], params["output"]
-    if len(names) == 1 and not os.path.isdir(output):
+    if len(names) == 1 and not _is_folder(output):
         jobs = [(names[0], output)]
     else:
         jobs = _into_folder(names, output, params)
@@ -83,6 +88,8 @@ def command(session: Session, /, **params: Any) -> None:
         return
     from georeg.ortho.outputs import open_ground
 
+    if _is_folder(output):
+        _make(output)
     if len(jobs) == 1:
         with open_ground(ortho, settings.memory) as ground:
             run.one(*jobs[0], ground)
@@ -107,9 +114,10 @@ def _into_folder(
     Raises:
         SettingsError: the folder is none, or names clash.
     """
-    if not os.path.isdir(folder):
+    if not _is_folder(folder):
         raise SettingsError(
-            f"--output {folder} must be a folder that exists, for {len(names)} images"
+            f"--output {folder} must be a folder that exists, or end with /, for {len(names)} "
+            "images"
         )
     given = [key for key in _ONE_ONLY if params[key]]
     if given and len(names) > 1:
@@ -123,6 +131,22 @@ def _into_folder(
         (name, os.path.join(folder, f"{stem}_ortho.tif"))
         for name, stem in zip(names, stems, strict=True)
     ]
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith("/") or os.path.isdir(output)
+
+
+def _make(folder: str) -> None:
+    """Make a folder if it isn't there.
+
+    Raises:
+        OutputError: that can't be done.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} can't be made: {error.strerror}") from None
 
 
 class Run:

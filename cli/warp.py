@@ -33,15 +33,10 @@ def command(session: Session, /, **params: Any) -> None:
     """
     settings, wanted = settings_of(params), output_settings_of(params)
     from georeg import apply_fit, load_fit
-    from georeg.raster import Raster
     from georeg.writers.place import check_lasting
 
     output, fit = params["output"], load_fit(params["fit"])
     check_lasting(output)
-    with Raster(params["raster"]) as raster:
-        about = raster.header.about_alpha(raster.name)
-    if about:
-        session.console.event(30, "log", about)
     grid = apply_fit(
         fit,
         params["raster"],

@@ -16,7 +16,7 @@ from georeg.alignment import Alignment as Alignment
 from georeg.alignment import alignment_of, told, write_report
 from georeg.applying import Progress as Progress
 from georeg.applying import apply_fit as apply_fit
-from georeg.applying import check_wanted
+from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
 from georeg.finer import convincing, finer, sharper
@@ -126,9 +126,9 @@ def align(
         deliver = result.fit is not None and (result.verdict.ok or settings.force)
         if deliver and result.fit is not None:
             if output is not None:
-                apply_fit(
+                apply_found(
                     result.fit, moving, output, output_settings,
-                    settings=settings, inputs=(reference,), progress=tell,
+                    settings=settings, inputs=(reference,), tell=tell,
                 )  # fmt: skip
             if fit_path is not None:
                 result.fit.save(fit_path)

@@ -115,12 +115,55 @@ def apply_fit(
     Raises:
         InputError, SettingsError, OutputError: as `align`.
     """
-    settings = settings or Settings()
-    wanted = output_settings or OutputSettings()
-    tell = progress or (lambda step, share: None)
     if not isinstance(fit, FitFile):
         raise SettingsError(f"{kind_of(fit)} is no fit: read its file with load_fit")
-    raster, output = name_of(raster, "raster"), name_of(output, "output")
+    return apply_found(
+        fit,
+        name_of(raster, "raster"),
+        name_of(output, "output"),
+        output_settings or OutputSettings(),
+        settings=settings or Settings(),
+        inputs=inputs,
+        tell=progress or (lambda step, share: None),
+        look=_tell_of_alpha,
+    )
+
+
+def _tell_of_alpha(raster: Raster) -> None:
+    about = raster.header.about_alpha(raster.name)
+    if about:
+        log.warning("%s", about)
+
+
+def apply_found(
+    fit: FitFile,
+    raster: str,
+    output: str,
+    wanted: OutputSettings,
+    *,
+    settings: Settings,
+    inputs: tuple[str, ...],
+    tell: Progress,
+    look: Callable[[Raster], None] = lambda _: None,
+) -> Grid:
+    """The same for `align`, which has looked at the raster before, and told of it.
+
+    Args:
+        fit: from `align` or a fit file.
+        raster: name of any raster of its scene.
+        output: name of the result.
+        wanted: what it looks like.
+        settings: as of `apply_fit`.
+        inputs: further files that must not be overwritten.
+        tell: told what is being done.
+        look: given the raster when it is open.
+
+    Returns:
+        The grid of the output.
+
+    Raises:
+        InputError, SettingsError, OutputError: as `align`.
+    """
     check_output(output, (raster, *inputs), overwrite=wanted.overwrite)
     warp, write = warp_and_write_options(wanted, settings)
     if settings.moving_crs is not None and parse_crs(settings.moving_crs) != fit.moving_crs:
@@ -130,6 +173,7 @@ def apply_fit(
         gdal_env(settings.threads),
         Raster(raster, nodata=settings.moving_nodata, crs=fit.moving_crs) as source,
     ):
+        look(source)
         places = all_over(source.header.shape)
         if not meets(fit.claimed(source.header, source.name, places), fit.frame):
             log.warning(

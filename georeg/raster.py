@@ -35,6 +35,8 @@ from georeg.inputs.opening import (
     with_vertical_crs,
 )
 from georeg.inputs.overview import Overview
+from georeg.inputs.tileindex import check_tiles, tiles
+from georeg.inputs.whole import check_whole
 
 __all__ = ["Header", "Image", "Mask", "Pixels", "Raster"]
 
@@ -88,6 +90,8 @@ class Raster:
         self._lock = threading.Lock()
         self._overview: Overview | None = None
         try:
+            check_tiles(self.dataset())
+            check_whole(self.dataset())
             header = read_header(self.name, self.dataset(), nodata, crs)
             header = _with_unit_of_crs(self.name, self.dataset(), header)
             with suppress(*GDAL_ERRORS):  # whoever reads it is told
@@ -153,11 +157,12 @@ class Raster:
         """
         dataset = self.dataset()
         shapes = [dataset.block_shapes[0]]
+        sources, _ = tiles(dataset)
         if dataset.driver == "VRT":
             sources = [name for name in dataset.files if not name.endswith(_BESIDE)]
-            for name in sources[:_LOOKED_AT]:
-                with suppress(InputError), closing(open_dataset(name)) as source:
-                    shapes.extend(source.block_shapes[:1])
+        for name in sources[:_LOOKED_AT]:
+            with suppress(InputError), closing(open_dataset(name)) as source:
+                shapes.extend(source.block_shapes[:1])
         rows, columns = max(shapes, key=lambda shape: shape[1])
         return int(rows), int(columns)
 

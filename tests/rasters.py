@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyogrio.raw
 import rasterio
+import shapely
 from affine import Affine
 
 TRANSFORM = Affine(10, 0, 350000, 0, -10, 5250000)
@@ -48,6 +50,25 @@ def write(
     }
     with rasterio.open(path, "w", **{k: v for k, v in profile.items() if v is not None}) as file:
         file.write(bands)
+    return str(path)
+
+
+def tile_index(path: Path, tiles: list[str], field: str = "location") -> str:
+    """A GeoPackage that GDAL's driver GTI takes for a mosaic; named .gti.gpkg."""
+    boxes = []
+    for tile in tiles:
+        with rasterio.open(tile) as file:
+            boxes.append(shapely.to_wkb(shapely.box(*file.bounds)))
+    pyogrio.raw.write(
+        str(path),
+        np.array(boxes, object),
+        [np.array(tiles, object)],
+        [field],
+        layer="tiles",
+        driver="GPKG",
+        geometry_type="Polygon",
+        crs="EPSG:32633",
+    )
     return str(path)
 
 

@@ -185,7 +185,7 @@ def test_command_line_imports_itself_relatively() -> None:
             "rasterio",
             ("georeg.inputs.opening", "georeg.raster", "georeg.warping", "georeg.writers."),
         ),
-        ("pyogrio", ("georeg.writers.",)),
+        ("pyogrio", ("georeg.inputs.tileindex", "georeg.writers.")),
         ("click", ("georeg_cli.",)),
         ("dask", ("georeg.batch.executors.dask", "georeg.xarray")),
         ("distributed", ("georeg.batch.executors.dask", "georeg.remote")),

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import georeg
+import rasters
 from cli_cases import run
 from georeg.batch.entries import Entry, entry_of, jobs_of
 from georeg.batch.manifests import read_manifest, read_manifests
+from georeg.batch.manifests.stac import entries_of_items
 from georeg.batch.planning import Sources, plan_jobs
 from georeg.errors import InputError
 from georeg.settings import OutputSettings, Settings
@@ -186,8 +188,13 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
+    rasters.tile_index(tmp_path / "points.gpkg", [])  # features, as tie points are: no raster
+    rasters.tile_index(tmp_path / "index.gti.gpkg", [])
+    rasters.write(tmp_path / "pixels.gpkg", rasters.ramp(), driver="GPKG")
     found = read_manifests([str(tmp_path)])
-    assert [entry.id for entry in found] == ["a", "b.jp2", "b.tif", "sub/a"]
+    assert [entry.id for entry in found] == [
+        "a", "b.jp2", "b.tif", "index.gti", "pixels", "sub/a",
+    ]  # fmt: skip
     found = read_manifests([str(tmp_path / "*.tif")])
     assert [Path(entry.moving).name for entry in found] == ["a.tif", "b.tif"]
     with pytest.raises(InputError, match="no file matches"):
@@ -195,6 +202,10 @@ def test_folders_and_patterns(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no rasters"):
         read_manifests([str(tmp_path / "empty")])
+    for name in ("unmounted", "2024.01/"):
+        with pytest.raises(InputError, match=rf"{name}: no such folder"):
+            read_manifests([f"{tmp_path}/{name}"])
+    assert read_manifests(["gone.tif", 'HDF5:"gone"://a'])  # may come, or be GDAL's
 
 
 def test_times_of_toml(tmp_path: Path) -> None:
@@ -283,7 +294,19 @@ def test_stac_items(tmp_path: Path) -> None:
     assert near.moving == str(tmp_path.parent / "B04.tif")
     assert read_manifest(str(path), "B08")[0].moving == "s3://bucket/B08.tif"
     (wrong, _) = read_manifest(str(path), "B12")
-    assert "no asset 'B12'" in wrong.problem
+    assert "no asset 'B12': name one (--asset): thumbnail, meta, B04, B08" in wrong.problem
+
+
+@pytest.mark.parametrize(
+    ("href", "good"), [("a.TIF", True), ("https://x.org/a.tif?key=a.b", True), ("a.xml", False)]
+)
+def test_stac_assets_without_a_type(href: str, good: bool) -> None:
+    """The type is left free; such Items had 'no asset that is a raster'."""
+    (found,) = entries_of_items([{"id": "a", "assets": {"data": {"href": href}}}], "/items.json")
+    assert bool(found.moving) == good
+    assert good or "no asset that is known to be a raster: name one (--asset): data" in (
+        found.problem or ""
+    )
 
 
 def test_entries_without_a_place() -> None:

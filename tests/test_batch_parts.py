@@ -16,6 +16,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.vrt import WarpedVRT
 
+import rasters
 import scenes
 from cli_cases import run
 from georeg.batch.deciding import decide
@@ -117,6 +118,15 @@ def test_a_missing_input_that_comes_makes_a_failure_new(job: Job) -> None:
     assert decide(job).todo
 
 
+def test_a_row_that_was_mended_is_done(job: Job) -> None:
+    """Its settings were the defaults before and after: it stayed 'failed last time'."""
+    wrong = replace(job, problem="jobs.csv, line 2: 'foo' is no option of a job")
+    finished(wrong, FAILED, kind="SettingsError", message=wrong.problem, exit_code=2)
+    assert not decide(wrong).todo
+    assert decide(replace(wrong, problem="jobs.csv, line 2: another")).todo
+    assert decide(job).todo
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"format": "georeg-job"}', '{"format": "x"}', "[]"])
 def test_damaged_records_are_no_records(job: Job, text: str) -> None:
     Path(job.record_path).write_text(text)
@@ -136,13 +146,21 @@ def test_what_is_read_along_is_looked_at(job: Job, tmp_path: Path) -> None:
         file.write(pixels.astype("uint8"), 1)
     text = "\n".join(map(str, (place.a, 0, 0, place.e, place.c, place.f)))
     world.write_text(text)
-    for moving, other in ((mosaic, Path(job.moving)), (image, world)):
+    index = rasters.tile_index(tmp_path / "tiles.gti.gpkg", [job.moving])
+    grey = rasters.write(
+        tmp_path / "grey.pgm", rasters.ramp(), transform=None, crs=None, driver="PNM"
+    )
+    (tmp_path / "grey.wld").write_text(text)
+    source = Path(job.moving)
+    for moving, other in (
+        (mosaic, source), (index, source), (image, world), (grey, tmp_path / "grey.wld")
+    ):  # fmt: skip
         mine = replace(job, moving=moving)
         finished(mine)
         assert not decide(mine).todo
         Path(f"{moving}.aux.xml").write_text("<PAMDataset></PAMDataset>")  # QGIS had a look
         assert not decide(mine).todo
-        os.utime(other, ns=(0, 0))
+        os.utime(other, ns=(0, len(moving)))
         assert f"{moving} changed" in decide(mine).why
 
 

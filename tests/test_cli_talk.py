@@ -97,6 +97,20 @@ def test_json_error(tmp_path: Path) -> None:
     assert (error["event"], error["exit_code"], error["kind"]) == ("error", 4, "InputError")
 
 
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["check", "--foo", "--log-format", "json"], "NoSuchOption"),
+        (["check", "--log-format=json", "--foo"], "NoSuchOption"),
+        (["foo", "--log-format", "json"], "UsageError"),
+    ],
+)
+def test_json_of_a_command_line_that_cannot_be_read(words: list[str], kind: str) -> None:
+    """It was text, and QGIS told of an engine that had crashed."""
+    error = json.loads(run(*words).err)
+    assert (error["event"], error["exit_code"], error["kind"]) == ("error", 2, kind)
+
+
 def test_check_measures_and_holds_a_limit(scene: tuple[str, str]) -> None:
     result = run("check", scene[0], "--reference", scene[1], "--json", *FAST)
     assert result.code == 0, result.err

@@ -17,6 +17,7 @@ import docs_cases as cases
 import georeg
 from cli_cases import run
 from georeg import errors, transforms
+from georeg.batch.records import Record
 from georeg.grid import apply_affine
 from georeg.report.rereading import read_report
 from georeg_cli.main import cli
@@ -134,5 +135,5 @@ def test_every_key_of_reports_is_told(tmp_path: Path) -> None:
         compared = run("check", "fit.json", "--reference", "fit.json", "--json")
     report = read_report(str(tmp_path / "report.json"))
     numbers, fits = json.loads(checked.out), json.loads(compared.out)
-    keys = {*report, *numbers, *numbers["error"], *fits}
+    keys = {*report, *numbers, *numbers["error"], *fits, *Record.__dataclass_fields__}
     assert keys <= told, sorted(keys - told)

@@ -129,9 +129,13 @@ def test_absurd(tmp_path: Path, transform: Affine) -> None:
         Raster(name)
 
 
-def test_none(tmp_path: Path) -> None:
-    name = rasters.write(tmp_path / "a.png", rasters.ramp(), transform=None, crs=None, driver="PNG")
+@pytest.mark.parametrize(("driver", "suffix"), [("PNG", "png"), ("PNM", "pgm")])
+def test_none(tmp_path: Path, driver: str, suffix: str) -> None:
+    """Of PNM, rasterio makes a geotransform of what lies in memory."""
+    path = tmp_path / f"a.{suffix}"
+    name = rasters.write(path, rasters.ramp(), transform=None, crs=None, driver=driver)
     with Raster(name) as raster:
         assert raster.header.georef is None
-        assert raster.header.grid is None
-        assert raster.header.crs is None
+    (tmp_path / "a.wld").write_text("10\n0\n0\n-10\n350005\n5249995\n")
+    with Raster(name) as raster:
+        assert raster.header.georef == AffineGeoref(rasters.TRANSFORM)

@@ -355,9 +355,8 @@ def test_several_images_share_the_dem(
     second = tmp_path / "second.tif"
     shutil.copy(right.image, second)
     bad = save(tmp_path / "bad.tif", np.zeros((30, 30), np.uint8))
-    out = tmp_path / "out"
-    out.mkdir()
-    done = run("ortho", right.image, bad, second, "--dem", right.dem, "-o", out, *FAST)
+    out = tmp_path / "new" / "out"
+    done = run("ortho", right.image, bad, second, "--dem", right.dem, "-o", f"{out}/", *FAST)
     assert done.code == 5
     assert "1 of 3 images failed" in done.err
     assert f"{bad} has no RPCs" in done.err

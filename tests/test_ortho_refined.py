@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def test_a_drifting_bias_is_recovered(scene: Scene, refined: tuple[Path, Outcome
         found = need_rpc(raster, str(out.parent / "out.refined_RPC.TXT")).rpc
     assert difference(found, scene.rpc) < 0.2
     report = report_of(out)
+    assert (report["format"], report["version"]) == ("georeg-ortho-report", 1)
+    formats = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert set(report) <= set(re.findall(r"`(\w+)`", formats))
     assert report["bias"]["model"] == "drift"
     errors = report["accuracy"]["tie_points"]
     assert errors["before"]["rmse_px"] > 14

@@ -181,7 +181,7 @@ def test_edits_of_a_predecessor_go(scene: tuple[PointTable, Sides], tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "name", ["a;b.gpkg", "a!b.gpkg", "gpkg:a.gpkg", "zip:a.gpkg", "d;d/a.gpkg"]
+    "name", ["a;b.gpkg", "a!b.gpkg", "gpkg:a.gpkg", "zip:a.gpkg", "d;d/a.gpkg", "d!d/a.gpkg"]
 )
 def test_names_that_mean_something_to_pyogrio(
     scene: tuple[PointTable, Sides], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

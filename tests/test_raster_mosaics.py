@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -76,3 +77,38 @@ def test_a_mosaic_with_a_tile_that_is_gone_or_damaged(
         raster.read(WHOLE)
     with gdal_env(), Raster(name) as raster, pytest.raises(InputError, match="can't be decoded"):
         read_original(raster, raster.dataset(), WHOLE, layout_of(raster))
+
+
+@pytest.mark.parametrize("named", ["{0}", "GTI:{0}", "index.gti"])
+def test_a_tile_index_without_a_tile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """GDAL makes zeros of the place of a missing tile, and calls them valid."""
+    monkeypatch.chdir(tmp_path)
+    right = rasters.TRANSFORM @ rasters.TRANSFORM.translation(300, 0)
+    tiles = [
+        rasters.write("left.tif", rasters.ramp((40, 300), "uint16")),
+        rasters.write("right.tif", rasters.ramp((40, 300), "uint16"), transform=right),
+    ]
+    name = named.format(rasters.tile_index(tmp_path / "tiles.gti.gpkg", tiles))
+    Path("index.gti").write_text(
+        "<GDALTileIndexDataset><IndexDataset>tiles.gti.gpkg</IndexDataset></GDALTileIndexDataset>"
+    )
+    with Raster(name) as raster:
+        assert raster.read(Window(0, 0, 600, 40)).data.min() > 0
+        assert raster.decoded_at_once()[1] == 300
+    Path("right.tif").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1 of its 2 tiles are missing or empty \(right\.tif\)"):
+        Raster(name)
+
+
+def test_a_tile_index_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only GDAL can look for its tiles, as on a server: none of them is called missing."""
+    monkeypatch.chdir(tmp_path)
+    tiles = [rasters.write("a.tif", rasters.ramp())]
+    with ZipFile("all.zip", "w") as archive:
+        archive.write(rasters.tile_index(Path("tiles.gti.gpkg"), tiles))
+        archive.write("a.tif")
+    Path("a.tif").unlink()
+    with Raster(f"/vsizip/{tmp_path}/all.zip/tiles.gti.gpkg") as found:
+        assert found.read(Window(0, 0, 60, 40)).data.min() > 0

@@ -122,6 +122,7 @@ def test_lists_of_numbers_stand_on_one_line(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ({"format": "georeg-fit", "version": 1}, "it is a fit"),
+        ({"format": "georeg-ortho-report", "version": 1, "task": "ortho"}, "one of an orthoimage"),
         ({"format": "georeg-report", "version": 99}, "newer georeg"),
         ({}, "no report of georeg"),
         ([], "is not a report"),

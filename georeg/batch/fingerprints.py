@@ -21,6 +21,7 @@ import numpy as np
 from georeg.errors import InputError
 from georeg.grid import Window
 from georeg.inputs.opening import GDAL_ERRORS, open_dataset
+from georeg.inputs.tileindex import tiles
 from georeg.raster import Raster
 from georeg.writers.place import is_virtual
 
@@ -100,7 +101,7 @@ def _along(name: str) -> str:
     """Checksum of names, sizes and times of what GDAL reads along; empty if there is nothing."""
     try:
         with closing(open_dataset(name)) as dataset:
-            others = sorted(set(dataset.files) - {name})
+            others = sorted({*dataset.files, *tiles(dataset)[0], *_worlds(name)} - {name})
     except GDAL_ERRORS + (InputError,):  # weights and fits, or the job will say what is wrong
         return ""
     digest, count = hashlib.blake2b(digest_size=16), 0
@@ -111,6 +112,11 @@ def _along(name: str) -> str:
                 count += 1
                 digest.update(repr((other, state.st_size, state.st_mtime_ns)).encode())
     return digest.hexdigest() if count else ""
+
+
+def _worlds(name: str) -> list[str]:
+    """World files that not all drivers name (PNM)."""
+    return [os.path.splitext(name)[0] + suffix for suffix in (".wld", ".WLD")]
 
 
 def _of_raster(name: str) -> Fingerprint | None:

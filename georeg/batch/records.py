@@ -107,6 +107,8 @@ def settings_of(job: Job) -> dict[str, Any]:
     wanted = asdict(job.output_settings)
     wanted.pop("overwrite")
     data = {**found, "output": wanted, "item": job.item}
+    if job.problem:  # a row without it is another one, though its settings are the defaults again
+        data["problem"] = job.problem
     return dict(json.loads(json.dumps(finite(data))))
 
 

@@ -18,6 +18,7 @@ from georeg.crs import turn, wrap_longitude
 from georeg.errors import InputError
 from georeg.grid import Grid, outline
 from georeg.inputs.georef import AffineGeoref, GcpGeoref, Georef
+from georeg.inputs.opening import transform_of
 
 EXACT = 2**53  # beyond, not every whole number is a float
 _FARTHEST = 1e12  # map units: no ground is that far from the origin of its CRS
@@ -216,7 +217,7 @@ def _georef(name: str, dataset: Any, crs: CRS | None, rpcs: bool) -> Georef | No
 
     GCPs that can't place the raster may still check its RPCs.
     """
-    transform: Affine = dataset.transform
+    transform = transform_of(dataset)
     if transform != Affine.identity():
         _check_transform(name, transform, dataset.shape)
         return AffineGeoref(transform)
@@ -275,7 +276,7 @@ def crs_of(name: str, dataset: Any) -> CRS | None:
     """
     gcps, gcp_crs = dataset.gcps
     own = dataset.crs
-    by_gcps = gcps and dataset.transform == Affine.identity()
+    by_gcps = gcps and transform_of(dataset) == Affine.identity()
     crs = (gcp_crs or own) if by_gcps else own
     if not crs:
         return None

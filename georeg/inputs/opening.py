@@ -9,8 +9,11 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from typing import Any
 
 import rasterio
+import rasterio.shutil
+from affine import Affine
 from rasterio._err import CPLE_BaseError, CPLE_OutOfMemoryError
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
 from georeg.errors import InputError
 from georeg.quietly import QUIETLY
@@ -109,6 +112,21 @@ def _in_one_thread(dataset: Any) -> Any:
         return dataset
     with closing(dataset):
         return rasterio.open(dataset.name, NUM_THREADS="1")
+
+
+def transform_of(dataset: Any) -> Affine:
+    """The geotransform of an open rasterio dataset; identity where it has none.
+
+    The driver PNM leaves it unset where there is no world file, and rasterio takes what lies there
+    in memory for numbers (1.4). A virtual copy asks GDAL whether there is one.
+    """
+    found: Affine = dataset.transform
+    if dataset.driver == "PNM":
+        with QUIETLY, MemoryFile(ext=".vrt") as file:
+            rasterio.shutil.copy(dataset, file.name, driver="VRT")
+            with rasterio.open(file.name) as virtual:
+                found = virtual.transform
+    return found
 
 
 def open_dataset(name: str) -> Any:

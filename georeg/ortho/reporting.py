@@ -20,6 +20,8 @@ from georeg.settings import OrthoSettings, Settings
 from georeg.textfile import is_page
 from georeg.verdict import Verdict
 
+FORMAT = "georeg-ortho-report"
+VERSION = 1
 _COVERED = 0.995  # share of the image with ground under it below which that is said
 _LITTLE = 0.001  # share of filled voids above which they are said
 _MUCH = 0.02  # share of stretched ground above which it is said
@@ -66,6 +68,8 @@ def facts(
             f"the DEM covers about {covered:.0%} of the image; the rest of it is masked"
         )
     return {
+        "format": FORMAT,
+        "version": VERSION,
         "moving": raster.name,
         "ground": about,
         "rpc": {

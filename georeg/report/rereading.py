@@ -38,6 +38,8 @@ def read_report(path: str) -> dict[str, Any]:
         hint = ""
         if report.get("format") == "georeg-fit":
             hint = ": it is a fit, give the report that was written with it"
+        elif report.get("task") == "ortho":
+            hint = " that has plots: it is one of an orthoimage, which is read as it is"
         raise InputError(f"{path} is no report of georeg{hint}")
     if not isinstance(report.get("version"), int) or report["version"] > VERSION:
         raise InputError(f"{path} was written by a newer georeg: upgrade to read it")

@@ -172,19 +172,20 @@ def write_layer(
         crs: of the geometry.
     """
     exists = os.path.exists(path)
-    pyogrio.raw.write(
-        path,
-        geometry,
-        list(fields.values()),
-        list(fields),
-        layer=layer,
-        driver="GPKG",
-        geometry_type=kind,
-        crs=None if crs is None else crs.to_wkt(),
-        append=False,
-        layer_options={"FID": "id"} if kind is None else None,  # as QGIS makes its own
-        **({} if exists else {"dataset_options": {"VERSION": "1.3"}}),
-    )
+    with _plain(path) as name:
+        pyogrio.raw.write(
+            name,
+            geometry,
+            list(fields.values()),
+            list(fields),
+            layer=layer,
+            driver="GPKG",
+            geometry_type=kind,
+            crs=None if crs is None else crs.to_wkt(),
+            append=False,
+            layer_options={"FID": "id"} if kind is None else None,  # as QGIS makes its own
+            **({} if exists else {"dataset_options": {"VERSION": "1.3"}}),
+        )
 
 
 def reason(error: Exception) -> str:

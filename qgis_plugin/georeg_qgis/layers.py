@@ -51,7 +51,7 @@ def source_of(layer: QgsMapLayer | None, what: str) -> str:
         )
         raise LayerError(told.format(name=name, kind=kind) + " " + save)
     source = _plain(layer.source())
-    if source.startswith("MEM:") or source.startswith("/vsimem/"):
+    if source.startswith(("MEM:", "/vsimem/")) or source.lstrip().startswith("<"):  # XML of a VRT
         raise LayerError(tr("{name} exists in QGIS' memory only.").format(name=name) + " " + save)
     local = not source.startswith(("/vsi", "http://", "https://")) and ":" not in source[2:]
     if local and not os.path.exists(source):
@@ -77,13 +77,42 @@ def nodata_set_in_qgis(layer: QgsMapLayer | None) -> str:
     """
     if not isinstance(layer, QgsRasterLayer) or not layer.isValid():
         return ""
-    provider, found = layer.dataProvider(), set()
-    for band in range(1, layer.bandCount() + 1):
-        own = provider.sourceHasNoDataValue(band) and provider.useSourceNoDataValue(band)
-        ranges = [] if own else provider.userNoDataValues(band)
-        found.add(tuple((one.min(), one.max()) for one in ranges))
+    found = {() if _own_nodata(layer, band) else _nodata(layer, band) for band in _bands(layer)}
     only = found.pop() if len(found) == 1 else ()
     return repr(only[0][0]) if len(only) == 1 and only[0][0] == only[0][1] else ""
+
+
+def nodata_left_out(layer: QgsMapLayer | None) -> str:
+    """Words on values that QGIS takes for no data and the engine doesn't; empty without such."""
+    if not isinstance(layer, QgsRasterLayer) or not layer.isValid() or nodata_set_in_qgis(layer):
+        return ""
+    if not any(set(_nodata(layer, b)) - set(_own_nodata(layer, b)) for b in _bands(layer)):
+        return ""
+    text = tr(
+        "{name}: its additional no data values don't count. The engine takes one value, the same "
+        "for all bands, where the file has none of its own. If they matter, save it as a GeoTIFF "
+        "with them first (Layer > Save As...)."
+    )
+    return text.format(name=f"'{layer.name()}'")
+
+
+def _bands(layer: QgsRasterLayer) -> range:
+    return range(1, layer.bandCount() + 1)
+
+
+def _nodata(layer: QgsRasterLayer, band: int) -> tuple[tuple[float, float], ...]:
+    """Ranges of values that the user calls no data."""
+    ranges = layer.dataProvider().userNoDataValues(band)
+    return tuple((one.min(), one.max()) for one in ranges)
+
+
+def _own_nodata(layer: QgsRasterLayer, band: int) -> tuple[tuple[float, float], ...]:
+    """The same of the file, if it has a nodata value and that counts."""
+    provider = layer.dataProvider()
+    if not provider.sourceHasNoDataValue(band) or not provider.useSourceNoDataValue(band):
+        return ()
+    value = provider.sourceNoDataValue(band)
+    return ((value, value),)
 
 
 def crs_of(layer: QgsRasterLayer, given: str) -> QgsCoordinateReferenceSystem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, QLocale, QTranslator
@@ -22,10 +23,26 @@ def shown(value: float, digits: int, *, signed: bool = False) -> str:
     return f"+{text}" if signed and value >= 0 else text
 
 
+class _Number(float):
+    """A number that is put into texts as QGIS' language writes it."""
+
+    def __format__(self, spec: str) -> str:
+        digits = spec[1:-1]
+        if spec[:1] == "." and spec[-1:] == "f" and digits.isdigit():
+            return shown(self, int(digits))
+        return super().__format__(spec)
+
+
+def filled(text: str, **values: Any) -> str:
+    """The text in QGIS' language, and in it the values."""
+    numbers = {k: _Number(v) if isinstance(v, float) else v for k, v in values.items()}
+    return tr(text).format(**numbers)
+
+
 def said(error: Exception) -> str:
     """An error in QGIS' language, as far as it can be."""
     template = getattr(error, "template", "")
-    return tr(template).format(**error.values) if template else str(error) or type(error).__name__
+    return filled(template, **error.values) if template else str(error) or type(error).__name__
 
 
 def translator() -> QTranslator | None:

@@ -78,3 +78,6 @@ def test_layers_are_looked_at_before(
         assert "EPSG:32633" in with_layers
         assert '"--moving-nodata", "0.0"' in with_layers
         assert "--reference-nodata" not in with_layers
+    if name == "ortho":  # which takes no CRS of an image with RPCs
+        assert '"--moving-nodata", "0.0"' in with_layers
+        assert "--moving-crs" not in with_layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,15 @@ def test_numbers_have_the_comma_of_the_language(german: None) -> None:
     assert told["RMSE"] == "0,46 px (0,50 m)"
     assert told["Off before"] == "12,3 px"
     assert "4,2" in sentences.headline(REPORT)
+
+
+def test_sizes_of_the_set_up_have_it_too(german: None, canvas: QgsMapCanvas) -> None:
+    setup = SetupDialog(canvas.parent())
+    told = [setup.cpu.text(), setup.cuda.text(), setup.plan.toPlainText()]
+    assert "1,6 GB" in told[0]
+    assert "7,0 GB" in told[1]
+    assert "0,4 GB" in told[2]
+    assert not re.search(r"\d\.\d+ GB", "".join(told))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import glob
 import os
+import sqlite3
+import urllib.parse
 from collections import Counter
+from contextlib import closing
 
 from georeg.batch.entries import Entry
 from georeg.errors import InputError
@@ -15,6 +18,7 @@ SUFFIXES = (
     ".tif", ".tiff", ".jp2", ".img", ".vrt", ".png", ".jpg", ".jpeg", ".ntf", ".nc", ".hdf", ".bil",
     ".dat", ".asc", ".gpkg",
 )  # fmt: skip
+_INDEX = ".gti.gpkg"  # of tiles: a mosaic for GDAL
 
 
 def list_rasters(name: str, output_dir: str = "") -> list[Entry]:
@@ -38,7 +42,27 @@ def list_rasters(name: str, output_dir: str = "") -> list[Entry]:
         if not found:
             raise InputError(f"{name}: no file matches")
         return _entries(found, os.path.commonpath([os.path.dirname(p) for p in found]), name)
+    if _means_folder(name) and not os.path.exists(name):  # a disk that isn't mounted
+        raise InputError(f"{name}: no such folder")
     return [Entry(name, name)]
+
+
+def _holds_features(path: str) -> bool:
+    """Whether a file is a GeoPackage without rasters, as tie points are; not where it's unsure."""
+    if not path.lower().endswith(".gpkg") or path.lower().endswith(_INDEX):
+        return False
+    place = urllib.parse.quote(os.path.abspath(path))
+    try:
+        with closing(sqlite3.connect(f"file:{place}?mode=ro&immutable=1", uri=True)) as file:
+            found = file.execute("SELECT DISTINCT data_type FROM gpkg_contents").fetchall()
+    except sqlite3.Error:
+        return False
+    return bool(found) and {kind for (kind,) in found} <= {"features", "attributes"}
+
+
+def _means_folder(name: str) -> bool:
+    """Whether a name can hardly be a raster's, or one that GDAL alone understands."""
+    return name.endswith("/") or not (os.path.splitext(name)[1] or ":" in name or "<" in name)
 
 
 def _walk(folder: str, output_dir: str) -> list[str]:
@@ -53,6 +77,7 @@ def _walk(folder: str, output_dir: str) -> list[str]:
         found += [
             os.path.join(place, name) for name in names
             if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            and not _holds_features(os.path.join(place, name))
         ]  # fmt: skip
     if not found:
         raise InputError(f"{folder}: no rasters in this folder")

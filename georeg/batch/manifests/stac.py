@@ -17,6 +17,7 @@ from georeg.writers.place import is_virtual
 
 _PREFERRED = ("data", "visual", "image", "analytic", "B04", "red", "pan")
 _RASTERS = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
+_SUFFIXES = (".tif", ".tiff", ".jp2")  # where no type is told, which STAC leaves free
 _PATIENCE = 60.0  # seconds
 
 
@@ -114,9 +115,11 @@ def _entry(item: Mapping[str, Any], source: str, asset: str | None) -> Entry:
         "item": name,
     }
     facts = {key: value for key, value in facts.items() if value is not None}
-    found = _asset(item.get("assets") or {}, asset)
+    assets = item.get("assets") or {}
+    found = _asset(assets, asset)
     if found is None:
-        wanted = f"no asset '{asset}'" if asset else "no asset that is a raster: name one (--asset)"
+        wanted = f"no asset '{asset}'" if asset else "no asset that is known to be a raster"
+        wanted += f": name one (--asset): {', '.join(assets)}" if assets else ""
         return Entry("", where, id=_plain(name), facts=facts, problem=f"{where}: {wanted}")
     return Entry(_href(str(found), home, source), where, id=_plain(name), facts=facts)
 
@@ -131,14 +134,20 @@ def _asset(assets: Mapping[str, Any], key: str | None) -> Any:
         return (assets.get(key) or {}).get("href")
     rasters = {
         name: asset for name, asset in assets.items()
-        if str(asset.get("type", "")).startswith(_RASTERS)
-        and not {"thumbnail", "overview"} & set(asset.get("roles") or ())
+        if _is_raster(asset) and not {"thumbnail", "overview"} & set(asset.get("roles") or ())
     }  # fmt: skip
     for name in _PREFERRED:
         if name in rasters:
             return rasters[name].get("href")
     data = [a for a in rasters.values() if "data" in (a.get("roles") or ())] or [*rasters.values()]
     return data[0].get("href") if data else None
+
+
+def _is_raster(asset: Mapping[str, Any]) -> bool:
+    kind = asset.get("type")
+    if kind:
+        return str(kind).startswith(_RASTERS)
+    return str(asset.get("href")).partition("?")[0].lower().endswith(_SUFFIXES)
 
 
 def _href(href: str, home: str, source: str) -> str:

@@ -41,6 +41,7 @@ class AlignAlgorithm(EngineAlgorithm):
         self.add_extra()
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))
         self.add_file("POINTS", tr("Tie points"), POINT_FILES)
+        self.add_show()
         self.add_file("FIT", tr("Fit, for other layers of the scene"), "JSON (*.json)")
         self.add_file("PAGE", tr("Report to look at"), "HTML (*.html)")
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
@@ -65,4 +66,5 @@ class AlignAlgorithm(EngineAlgorithm):
         outcome = self.run_engine(arguments, feedback)
         if outcome.cancelled:
             return {}
+        self.show(found.get("POINTS", ""), values, context)
         return {"OUTPUT": output, **found, **figures(report)}

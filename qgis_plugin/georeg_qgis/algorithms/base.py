@@ -33,9 +33,17 @@ from ..engine.errors import EngineError
 from ..engine.protocol import Event
 from ..engine.running import PARTLY, STOPPED, Outcome, Run
 from ..engine.words import N_
-from ..layers import LayerError, crs_of, crs_set_in_qgis, nodata_set_in_qgis, source_of
+from ..layers import (
+    LayerError,
+    crs_of,
+    crs_set_in_qgis,
+    nodata_left_out,
+    nodata_set_in_qgis,
+    source_of,
+)
 from ..settings import find_engine, proxy
 from ..texts import help_page, said, tr
+from .showing import show
 
 POINT_FILES = (
     "GeoPackage (*.gpkg);;QGIS Georeferencer (*.points);;CSV (*.csv);;GeoJSON (*.geojson);;"
@@ -151,10 +159,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         kernel = _choice("RESAMPLING", tr("Resampling"), RESAMPLINGS)
         self.add(kernel, advanced=True, tip="RESAMPLING")
 
-    def add_extra(self) -> None:
+    def add_extra(self, name: str = "EXTRA", text: str = "") -> None:
         """Whatever else the command line knows."""
-        text = tr("Further options of the command line, such as --max-tiles 400")
-        self.add(QgsProcessingParameterString("EXTRA", text, None, optional=True), advanced=True)
+        text = text or tr("Further options of the command line, such as --max-tiles 400")
+        self.add(QgsProcessingParameterString(name, text, None, optional=True), advanced=True)
 
     def add_file(self, name: str, text: str, kinds: str) -> None:
         """A file that is written if it is wanted."""
@@ -163,6 +171,16 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 name, text, kinds, None, optional=True, createByDefault=False
             )
         )
+
+    def add_show(self) -> None:
+        """Whether tie points are put onto the map."""
+        text = tr("Add the tie points to the map, where they are a GeoPackage")
+        self.add(QgsProcessingParameterBoolean("SHOW", text, True), advanced=True)
+
+    def show(self, path: str, values: dict[str, Any], context: QgsProcessingContext) -> None:
+        """Put tie points onto the map where it is wanted."""
+        if self.parameterAsBool(values, "SHOW", context):
+            show(path, context)
 
     def add_numbers(self, *names: str) -> None:
         """Declare outputs that are numbers, and what was found in words."""
@@ -173,7 +191,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     # Values
 
     def prepareAlgorithm(
-        self, values: dict[str, Any], context: QgsProcessingContext, _: QgsProcessingFeedback
+        self, values: dict[str, Any], context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> bool:
         """Look at layers and the project in the thread that they live in: QGIS begins with this.
 
@@ -203,6 +221,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             for what, look in (("crs", crs_set_in_qgis), ("nodata", nodata_set_in_qgis)):
                 known = values.get(f"{name}_{what.upper()}")
                 self._set[name, what] = look(layer) if known is None else known
+            if f"{name}_NODATA" not in values and nodata_left_out(layer):
+                feedback.pushWarning(nodata_left_out(layer))
             if name == "REFERENCE":
                 crs_of_area = crs_of(layer, self._set[name, "crs"])
         self._box = self._area(values, context, crs_of_area)
@@ -233,21 +253,28 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return ["--no-georef"] if wanted else []
 
     def set_in_qgis(
-        self, values: dict[str, Any], context: QgsProcessingContext, **sides: str
+        self,
+        values: dict[str, Any],
+        context: QgsProcessingContext,
+        kinds: Sequence[str] = ("crs", "nodata"),
+        extra: str = "EXTRA",
+        **sides: str,
     ) -> list[str]:
         """Arguments for CRSs and nodata values that were set in QGIS: the engine reads the files.
 
         Args:
             values: of the parameters.
             context: of the run.
+            kinds: what of it the command takes.
+            extra: name of the parameter whose options of the same name win.
             sides: MOVING and REFERENCE, and the names of their parameters.
         """
-        extra = {word.partition("=")[0] for word in self._extra(values, context)}
+        theirs = {word.partition("=")[0] for word in self.extra(values, context, extra)}
         found: list[str] = []
         for side, name in sides.items():
-            for what in ("crs", "nodata"):
+            for what in kinds:
                 option, value = f"--{side.lower()}-{what}", self._set.get((name, what))
-                found += [option, value] if value and option not in extra else []
+                found += [option, value] if value and option not in theirs else []
         return found
 
     def given(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
@@ -275,7 +302,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 bands = self.parameterAsInts(values, f"{side}_BANDS", context)
                 if values.get(f"{side}_BANDS") and bands:
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
-        return found + self._box + self._extra(values, context)
+        return found + self._box + self.extra(values, context)
 
     def _area(self, values: dict[str, Any], context: QgsProcessingContext, crs: Any) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
@@ -286,11 +313,18 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         return ["--area", *map(repr, edges)]
 
-    def _extra(self, values: dict[str, Any], context: QgsProcessingContext) -> list[str]:
-        if self.parameterDefinition("EXTRA") is None:
+    def extra(
+        self, values: dict[str, Any], context: QgsProcessingContext, name: str = "EXTRA"
+    ) -> list[str]:
+        """Further options.
+
+        Raises:
+            QgsProcessingException: a quotation mark is missing.
+        """
+        if self.parameterDefinition(name) is None:
             return []
         try:
-            return shlex.split(self.parameterAsString(values, "EXTRA", context))
+            return shlex.split(self.parameterAsString(values, name, context))
         except ValueError as error:
             raise QgsProcessingException(f"{tr('Further options')}: {error}") from None
 

@@ -23,8 +23,8 @@ class MatchAlgorithm(EngineAlgorithm):
     ABOUT = N_(
         "Finds tie points between two raster layers, to be looked at, edited (switch off a point "
         "by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the "
-        "file's suffix says for which. A GeoPackage, dragged onto the map, brings its style "
-        "along."
+        "file's suffix says for which. A GeoPackage is put onto the map, in the style that it "
+        "holds."
     )
 
     def initAlgorithm(self, _: Any = None) -> None:
@@ -35,6 +35,7 @@ class MatchAlgorithm(EngineAlgorithm):
         self.add_matching()
         self.add_extra()
         self.add(QgsProcessingParameterFileDestination("POINTS", tr("Tie points"), POINT_FILES))
+        self.add_show()
         self.add_numbers("RMSE_PX", "CE90_PX", "TIE_POINTS", "INLIERS")
 
     def processAlgorithm(
@@ -46,6 +47,7 @@ class MatchAlgorithm(EngineAlgorithm):
         outcome = self.run_engine([*arguments, *self.given(values, context)], feedback)
         if outcome.cancelled:
             return {}
+        self.show(points, values, context)
         verdict = outcome.result["verdict"]
         accuracy = verdict.get("accuracy") or {}
         return {

@@ -51,6 +51,7 @@ class OrthoAlgorithm(EngineAlgorithm):
         self.add_extra()
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Orthoimage")))
         self.add_file("POINTS", tr("Tie points"), POINT_FILES)
+        self.add_show()
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
         self.addOutput(QgsProcessingOutputString("RPC_OUTPUT", tr("Refined RPCs")))
         self.add_numbers()
@@ -72,6 +73,7 @@ class OrthoAlgorithm(EngineAlgorithm):
         reference = self.raster("REFERENCE")
         arguments += ["--reference", reference] if reference else []
         arguments += self.set_in_qgis(values, context, REFERENCE="REFERENCE")
+        arguments += self.set_in_qgis(values, context, ("nodata",), MOVING="MOVING")
         rpc = self.parameterAsFile(values, "RPC", context)
         arguments += ["--rpc", rpc] if rpc else []
         found: dict[str, Any] = {"REPORT": report}
@@ -84,5 +86,6 @@ class OrthoAlgorithm(EngineAlgorithm):
             return {}
         if outcome.result.get("rpc"):
             found["RPC_OUTPUT"] = outcome.result["rpc"]
+        self.show(points, values, context)
         judged = figures(report) if outcome.result.get("verdict") else {"VERDICT": outcome.message}
         return {"OUTPUT": output, **found, **judged}

@@ -67,9 +67,12 @@ class WarpAlgorithm(EngineAlgorithm):
         text = tr("The tie points are of a layer without coordinates, or with wrong ones")
         self.add(QgsProcessingParameterBoolean("NO_GEOREF", text, False), advanced=True)
         self.add_grid()
-        self.add_extra()
+        self.add_extra("EXTRA", tr("Further options of georeg warp, such as --dst-nodata 0"))
+        text = tr("Further options of georeg fit, for tie points, such as --max-rmse 1")
+        self.add_extra("FIT_EXTRA", text)
         self.add(QgsProcessingParameterRasterDestination("OUTPUT", tr("Aligned raster")))
         self.add_file("POINTS_OUTPUT", tr("Tie points with their new residuals"), POINT_FILES)
+        self.add_show()
         self.add_file("FIT_OUTPUT", tr("Fit of the tie points"), "JSON (*.json)")
         self.add_file("PAGE", tr("Report to look at"), "HTML (*.html)")
         self.addOutput(QgsProcessingOutputFile("REPORT", tr("Report (JSON)")))
@@ -111,7 +114,10 @@ class WarpAlgorithm(EngineAlgorithm):
                 for path in before:
                     if stamp(path) not in (before[path], None):
                         os.unlink(path)
-        return {**warped, **kept, **figures(kept["REPORT"])} if warped else {}
+        if not warped:
+            return {}
+        self.show(kept.get("POINTS_OUTPUT", ""), values, context)
+        return {**warped, **kept, **figures(kept["REPORT"])}
 
     def _fit(
         self,
@@ -135,7 +141,9 @@ class WarpAlgorithm(EngineAlgorithm):
         arguments += ["--overwrite", "--report", report]
         arguments += _only(self.given(values, context), "--transform")
         arguments += self.lost(values, context)
-        arguments += self.set_in_qgis(values, context, MOVING=side, REFERENCE="REFERENCE")
+        sides = {"MOVING": side, "REFERENCE": "REFERENCE"}
+        arguments += self.set_in_qgis(values, context, extra="FIT_EXTRA", **sides)
+        arguments += self.extra(values, context, "FIT_EXTRA")
         found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:
             found["FIT_OUTPUT"] = kept

@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle, QgsReferencedRectangle
 from qgis.gui import QgsMapToolExtent, QgsRubberBand
+from qgis.PyQt.QtCore import QLocale
 from qgis.PyQt.QtGui import QColor
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
@@ -114,5 +115,6 @@ class Area(QWidget):
         from qgis.core import QgsGeometry
 
         self._band.setToGeometry(QgsGeometry.fromRect(self.extent), self.crs)
-        size = f"{self.extent.width():.6g} × {self.extent.height():.6g}"
+        sides = (self.extent.width(), self.extent.height())
+        size = " × ".join(QLocale().toString(side, "g", 6) for side in sides)
         self.label.setText(tr("A part of {size} map units").format(size=size))

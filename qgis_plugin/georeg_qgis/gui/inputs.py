@@ -155,6 +155,7 @@ class Inputs(QScrollArea):
         found: dict[str, Any] = {
             **self.moving.values(),
             **self.reference.values(),
+            "SHOW": False,  # the panel shows them itself
             "MATCHER": self.matcher.currentData(),
             "DEVICE": self.device.currentData(),
             "TRANSFORM": self.transform.currentData(),

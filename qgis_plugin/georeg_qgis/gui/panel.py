@@ -201,6 +201,10 @@ class Panel(QgsDockWidget):
         except LayerError as error:
             self._trouble(str(error))
             return
+        for side in (self.inputs.moving, self.inputs.reference):
+            told = side.look()
+            if told:
+                self._line("warning", told)
         same = same_twice(values["MOVING"], values["REFERENCE"], values)
         if same:
             self._trouble(same)
@@ -253,6 +257,7 @@ class Panel(QgsDockWidget):
             "POINTS_OUTPUT": files["POINTS"],
             "FIT_OUTPUT": files["FIT"],
             "PAGE": files["PAGE"],
+            "SHOW": False,
         }
         title = tr("{title}, refit {number}").format(title=result.scene_title, number=number)
         start = {"scene": result.scene, "scene_title": result.scene_title, "refit": number}

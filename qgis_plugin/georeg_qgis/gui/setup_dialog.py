@@ -26,7 +26,8 @@ from qgis.PyQt.QtWidgets import (
 
 from .. import settings
 from ..engine import discovery, installing
-from ..texts import help_page, tr
+from ..engine.words import N_
+from ..texts import filled, help_page, tr
 from .tasks import Function
 
 
@@ -62,8 +63,9 @@ class SetupDialog(QDialog):
         self.uv.setToolTip("" if has_uv else tr("uv is not installed on this computer"))
         (self.uv if has_uv else self.venv).setChecked(True)
         sizes = installing.SIZES
-        self.cpu = QRadioButton(tr("CPU ({gb:.1f} GB)").format(gb=sizes["cpu"][1]))
-        self.cuda = QRadioButton(tr("NVIDIA GPU, CUDA ({gb:.1f} GB)").format(gb=sizes["cuda"][1]))
+        self.cpu = QRadioButton(filled(N_("CPU ({gb:.1f} GB)"), gb=sizes["cpu"][1]))
+        text = N_("NVIDIA GPU, CUDA ({gb:.1f} GB)")
+        self.cuda = QRadioButton(filled(text, gb=sizes["cuda"][1]))
         self.cpu.setChecked(True)
         self.wheels = QgsFileWidget()
         self.wheels.setStorageMode(QgsFileWidget.StorageMode.GetDirectory)
@@ -149,10 +151,10 @@ class SetupDialog(QDialog):
         """Show what would be done."""
         found = installing.plan(self.choice(), settings.proxy())
         lines = [f"$ {shlex.join(step)}" for step in found.steps]
-        problem = tr(found.problem[0]).format(**found.problem[1]) if found.problem[0] else ""
+        problem = filled(found.problem[0], **found.problem[1]) if found.problem[0] else ""
         if problem:
             lines = [tr("Not possible: {why}").format(why=problem), "", *lines]
-        notes = [tr(template).format(**values) for template, values in found.notes]
+        notes = [filled(template, **values) for template, values in found.notes]
         self.plan.setPlainText("\n".join([*notes, "", *lines]))
         self.install.setEnabled(not problem)
 

@@ -13,6 +13,7 @@ from ..choices import MODALITIES, TIPS
 from ..layers import (
     LayerError,
     crs_set_in_qgis,
+    nodata_left_out,
     nodata_set_in_qgis,
     source_of,
     without_place,
@@ -109,15 +110,20 @@ class Side(QGroupBox):
                 )
         if self.lost is not None:
             self.lost.setChecked(without_place(layer))
-        problem = ""
-        if layer is not None:
-            try:
-                source_of(layer, self.title_text)
-            except LayerError as error:
-                problem = str(error)
-        self.note.setText(problem)
-        self.note.setVisible(bool(problem))
+        self.look()
         self.changed.emit()
+
+    def look(self) -> str:
+        """Say what is to be known of the layer, as its properties are now; returns the words."""
+        told = nodata_left_out(self.layer)
+        if self.layer is not None:
+            try:
+                source_of(self.layer, self.title_text)
+            except LayerError as error:
+                told = str(error)
+        self.note.setText(told)
+        self.note.setVisible(bool(told))
+        return told
 
 
 def add_row(form: QFormLayout, text: str, field: Any, tip: str) -> None:

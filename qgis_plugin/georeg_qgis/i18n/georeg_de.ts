@@ -95,8 +95,8 @@
     </message>
     <message>
       <location filename="../algorithms/base.py" />
-      <source>Further options of the command line, such as --max-tiles 400</source>
-      <translation>Weitere Optionen der Kommandozeile, etwa --max-tiles 400</translation>
+      <source>Add the tie points to the map, where they are a GeoPackage</source>
+      <translation>Verknüpfungspunkte auf die Karte legen, wenn sie ein GeoPackage sind</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -122,6 +122,11 @@
       <location filename="../algorithms/base.py" />
       <source>Resampling</source>
       <translation>Resampling</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/base.py" />
+      <source>Further options of the command line, such as --max-tiles 400</source>
+      <translation>Weitere Optionen der Kommandozeile, etwa --max-tiles 400</translation>
     </message>
     <message>
       <location filename="../algorithms/base.py" />
@@ -255,8 +260,8 @@
     </message>
     <message>
       <location filename="../algorithms/match.py" />
-      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which. A GeoPackage, dragged onto the map, brings its style along.</source>
-      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche. Ein GeoPackage, auf die Karte gezogen, bringt seinen Stil mit.</translation>
+      <source>Finds tie points between two raster layers, to be looked at, edited (switch off a point by enabled = false) and applied by 'Apply tie points or a fit', or for other tools: the file's suffix says for which. A GeoPackage is put onto the map, in the style that it holds.</source>
+      <translation>Sucht Verknüpfungspunkte zwischen zwei Rasterlayern: zum Ansehen, zum Bearbeiten (enabled = false schaltet einen Punkt ab), zum Anwenden mit „Verknüpfungspunkte oder Anpassung anwenden“, oder für andere Programme; die Dateiendung bestimmt, für welche. Ein GeoPackage wird auf die Karte gelegt, in dem Stil, den es enthält.</translation>
     </message>
     <message>
       <location filename="../algorithms/ortho.py" />
@@ -330,8 +335,18 @@
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
+      <source>Further options of georeg fit, for tie points, such as --max-rmse 1</source>
+      <translation>Weitere Optionen von georeg fit, für Verknüpfungspunkte, etwa --max-rmse 1</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/warp.py" />
       <source>Transform for tie points</source>
       <translation>Transformation für Verknüpfungspunkte</translation>
+    </message>
+    <message>
+      <location filename="../algorithms/warp.py" />
+      <source>Further options of georeg warp, such as --dst-nodata 0</source>
+      <translation>Weitere Optionen von georeg warp, etwa --dst-nodata 0</translation>
     </message>
     <message>
       <location filename="../algorithms/warp.py" />
@@ -1351,6 +1366,11 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/setup_dialog.py" />
+      <source>NVIDIA GPU, CUDA ({gb:.1f} GB)</source>
+      <translation>NVIDIA-GPU, CUDA ({gb:.1f} GB)</translation>
+    </message>
+    <message>
+      <location filename="../gui/setup_dialog.py" />
       <source>Set up the georeg engine</source>
       <translation>Rechenprogramm georeg einrichten</translation>
     </message>
@@ -1431,18 +1451,13 @@ Ersetzen?</translation>
     </message>
     <message>
       <location filename="../gui/setup_dialog.py" />
-      <source>What would be done:</source>
-      <translation>Was geschehen würde:</translation>
-    </message>
-    <message>
-      <location filename="../gui/setup_dialog.py" />
       <source>CPU ({gb:.1f} GB)</source>
       <translation>CPU ({gb:.1f} GB)</translation>
     </message>
     <message>
       <location filename="../gui/setup_dialog.py" />
-      <source>NVIDIA GPU, CUDA ({gb:.1f} GB)</source>
-      <translation>NVIDIA-GPU, CUDA ({gb:.1f} GB)</translation>
+      <source>What would be done:</source>
+      <translation>Was geschehen würde:</translation>
     </message>
     <message>
       <location filename="../gui/setup_dialog.py" />
@@ -1478,6 +1493,11 @@ Ersetzen?</translation>
       <location filename="../layers.py" />
       <source>Save it as a GeoTIFF first (Layer &gt; Save As...), and use that.</source>
       <translation>Speichern Sie ihn zuerst als GeoTIFF (Layer &gt; Speichern als...), und nehmen Sie den.</translation>
+    </message>
+    <message>
+      <location filename="../layers.py" />
+      <source>{name}: its additional no data values don't count. The engine takes one value, the same for all bands, where the file has none of its own. If they matter, save it as a GeoTIFF with them first (Layer &gt; Save As...).</source>
+      <translation>{name}: Die zusätzlichen Leerwerte zählen nicht. Das Rechenprogramm nimmt einen Wert, denselben für alle Kanäle, wo die Datei keinen eigenen hat. Wenn es auf sie ankommt, speichern Sie den Layer vorher mit ihnen als GeoTIFF (Layer &gt; Speichern als...).</translation>
     </message>
     <message>
       <location filename="../layers.py" />
