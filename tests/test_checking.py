@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import scenes
 from georeg import matching
 from georeg.judging.checking import Check, check_alignment
+from georeg.judging.criteria import trusted
 from georeg.matching.protocol import Device
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene, open_scene
@@ -141,3 +143,12 @@ def test_the_share_of_places_is_the_same_everywhere() -> None:
     """Rounded twice, 342 of 1021 places were 34 % in a report whose reason said 33 %."""
     check = Check(1021, 30.0, 342 / 1021, 0.03, 0.1, 0.5)
     assert f"{check.to_dict()['hits']:.0%}" == f"{check.hits:.0%}" == "33%"
+
+
+def test_points_by_hand_are_trusted_where_more_than_chance_confirms_them() -> None:
+    """Nobody had to search, so there is no confidence; 40 independent places of 3 % by chance."""
+    rng = np.random.default_rng(0)
+    unrelated = rng.binomial(40, 0.03, 5000) / 40
+    found = [trusted(math.inf, Check(200, 40.0, h, 0.03, 0.1, 0.5)) for h in unrelated]
+    assert np.mean(found) < 0.01
+    assert trusted(math.inf, Check(200, 40.0, 0.2, 0.03, 0.1, 0.5))

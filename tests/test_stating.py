@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import scenes
+import tie_points as tp
 from georeg.align import measure
+from georeg.fitting import fit_transform
+from georeg.judging.stating import accuracy_of
 from georeg.report.facts import gather
 from georeg.settings import Settings
 from test_align import corrected
@@ -44,3 +48,24 @@ def test_nothing_is_said_of_a_stiff_transform_that_follows(tmp_path: Path) -> No
     found = measure(pair.moving, pair.reference, Settings(transform="shift")).verdict
     assert found.ok
     assert found.warnings == ()
+
+
+def test_the_mean_error_is_where_the_fit_leads_less_the_truth() -> None:
+    """In x to the right, in y downwards: of ten points that lie left of, and below, the rest."""
+    points = tp.scattered(tp.shift, noise=0.05)
+    points.true[:10] += [-0.5, 0.7]
+    fit = fit_transform(
+        points.claimed, points.true, np.full(400, 0.9), np.full(400, 0.3), own=10, block=60.0
+    )
+    found = accuracy_of(fit, 2.0, None, 10.0)
+    assert found is not None
+    assert (found.mean_x_px, found.mean_y_px) == pytest.approx((1.0, -1.4), abs=0.1)
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, False), (3, True)])
+def test_three_points_tell_an_error(count: int, told: bool) -> None:
+    points = tp.scattered(tp.shift, 8, noise=0.05)
+    fit = points.fit("shift")
+    held = np.where(np.arange(8)[:, None] < count, fit.held_out, np.nan)
+    found = accuracy_of(replace(fit, held_out=held), 1.0, None, 3.0)
+    assert (found is not None) is told

@@ -158,7 +158,7 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
     Noise on water has about the same contrast all over. What has more is land; if nearly all of
     that confirms the fit, it is the water that doesn't.
     """
-    if hits.all() or not hits.any():
+    if hits.all():
         return 0.0
     side = max(1, round(surfaces.size / start.factor))
     contrast = cv2.blur(start.texture, (side, side))
@@ -176,8 +176,6 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
 def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
     away = best - offset
     known = np.asarray(np.isfinite(away).all(axis=1))
-    if not known.any():
-        return None
     some = surfaces.select(known)
     plain = _elsewhere(some, best[known], offset[known])
     return find_astray(some.center, away[known], some.size, HIT, plain)
