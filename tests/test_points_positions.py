@@ -148,10 +148,14 @@ def test_points_of_qgis(folder: Path, tmp_path: Path) -> None:
         # Hands that took pixels for a raster with georeference, and an old QGIS that took layers'.
         ("mapX,mapY,sourceX,sourceY,enable\n1,2,12.5,-34,1\n", "placed"),
         ("mapX,mapY,pixelX,pixelY,enable\n1,2,350125,5249660,1\n", "placed"),
+        # Where both would be pixels of the raster, the columns' names decide.
+        ("mapX,mapY,pixelX,pixelY,enable\n1,2,12.5,-34,1\n", "near"),
+        ("mapX,mapY,sourceX,sourceY,enable\n1,2,25,-68,1\n", "near"),
     ],
 )
 def test_points_files_of_others(folder: Path, tmp_path: Path, text: str, where: str) -> None:
-    moving = raster(folder, f"{where}.tif", PLACE if where == "placed" else None)
+    place = {"scan": None, "placed": PLACE, "near": Affine.scale(2, -2)}[where]
+    moving = raster(folder, f"{where}.tif", place)
     (tmp_path / "p.points").write_text(text, newline="")
     read = read_points(str(tmp_path / "p.points"), Sides(open_side(moving)))
     assert read.moving_xy.tolist() == [[12.5, 34]]
@@ -313,6 +317,9 @@ HEAD = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual\n"
         ("p.txt", "", "no tie points"),
         ("p.txt", "1 2 3\n", "line 1: a link is from x"),
         ("p.txt", "1 2 3 4\n1 2 x 4\n", "line 2: to x is 'x'"),
+        ("p.txt", "1 2 3 4\na b c d\n", "line 2: from x is 'a'"),
+        ("p.txt", "1. 2 x 4.5.6\n", "line 1: to x is 'x'"),
+        ("p.txt", "a b c 4.5.6\n", "line 1: from x is 'a'"),
         ("p.sh", "gdal_translate a.tif b.tif\n", "neither -gcp nor --gcp"),
         ("p.sh", "gdal_translate -gcp 1 2 3 a.tif\n", "line 1: y is 'a.tif'"),
         ("p.sh", "gdal_translate -gcp 1 2 3\n", "line 1: x, y are missing"),
