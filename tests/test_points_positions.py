@@ -26,6 +26,7 @@ import gdal_judges as judges
 import scenes
 from georeg.errors import GeoregError, InputError, PointsError, SettingsError
 from georeg.inputs.georef import AffineGeoref
+from georeg.writers.plausible import check_plausible
 from georeg.writers.points import PointTable, read_points, write_points
 from georeg.writers.sides import Sides, open_side
 
@@ -210,6 +211,24 @@ def translate(
     return subprocess.run(
         ["sh", str(script), *map(str, args)], env=env, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("side", ["moving", "reference", "both"])
+def test_rasters_stored_upside_down_are_no_mirror_images(tmp_path: Path, side: str) -> None:
+    """Their rows count to the north, and so do right points; those of the other way don't."""
+    upwards = PLACE @ Affine(1, 0, 0, 0, -1, SHAPE[0])
+    moving, reference = (
+        upwards if side in (name, "both") else PLACE for name in ("moving", "reference")
+    )
+    sides = Sides(
+        open_side(raster(tmp_path, "m.tif", moving)),
+        open_side(raster(tmp_path, "r.tif", reference)),
+    )
+    on_map = np.random.default_rng(0).uniform([0, -800], [1000, 0], (12, 2)) + scenes.ORIGIN
+    pixels = AffineGeoref(moving).to_pixel(on_map)
+    check_plausible(table(pixels, on_map), sides)
+    with pytest.raises(PointsError, match="mirror"):
+        check_plausible(table(pixels * [1, -1] + [0, SHAPE[0]], on_map), sides)
 
 
 POINTS = [[0, 0], [100, 0], [0, 80], [100, 80], [50.25, 40.5]]
