@@ -99,6 +99,14 @@ def test_what_bends_is_not_known_beyond_the_points(away: float) -> None:
     assert 0.5 < ratio < 2.0
 
 
+def test_what_bends_is_known_the_less_the_further_away() -> None:
+    """Also beyond any distance that could be tried among the points."""
+    fit, points, _ = beside(3, 1.0)
+    x = np.array([600.0, 700.0, 900.0, 1500.0, 2500.0])
+    found = beyond_points(fit, points.true, np.stack([x, np.full_like(x, 500.0)], axis=1))
+    assert (np.diff(found) > 0).all()
+
+
 def test_between_the_points_of_a_field_it_is_what_they_were_off_by() -> None:
     fit, points, _ = beside(3, 1.0)
     places = np.random.default_rng(1).uniform([80, 80], [520, 920], (200, 2))

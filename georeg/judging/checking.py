@@ -182,7 +182,8 @@ def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
 
 
 def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
-    """(N,) which places match best elsewhere, about as plainly as others confirm the fit.
+    """(N,) which places, where they match best elsewhere, do so about as plainly as others confirm
+    the fit.
 
     By what a place matches better than where the fit puts it, against half of what others match
     better there than at their next best place. Where it rises to the border of what was looked at,
@@ -205,7 +206,7 @@ def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
     lead = float(np.median((peak - most(distance(best) > 2 * HIT))[hit]))
     inside = np.abs(best).max(axis=1) < steps[-1]
     gain = peak - most(distance(offset) <= HIT)
-    return np.asarray(~hit & inside & (gain >= _AS_PLAIN * lead))
+    return np.asarray(inside & (gain >= _AS_PLAIN * lead))
 
 
 def _offsets(
