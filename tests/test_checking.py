@@ -107,6 +107,15 @@ def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Team) -> None
     assert check.after < 0.2
 
 
+def test_before_is_where_it_was_placed_at_first(scene: Scene, judge: Team, tmp_path: Path) -> None:
+    placed = scenes.make_pair(tmp_path, scenes.shift(0, 0), SHAPE)
+    right = shift(*STEP)
+    with open_scene(placed.moving, placed.reference, Settings()) as first:
+        check = check_alignment(scene, judge, start_of(scene), right, (), None, first)
+    assert check.before == pytest.approx(check.after, abs=0.05)
+    assert check.before > look(scene, judge, right).before + 0.1
+
+
 def test_a_transform_that_leads_away_leaves_nothing_to_see(scene: Scene, judge: Team) -> None:
     check = look(scene, judge, shift(5000, 0))
     assert (check.places, check.hits, check.chance) == (0, 0.0, 1.0)
