@@ -13,7 +13,8 @@ import pytest
 import scenes
 from georeg import matching
 from georeg.judging.checking import Check, check_alignment
-from georeg.judging.criteria import trusted
+from georeg.judging.criteria import trusted, without_detail
+from georeg.judging.overlaid import Smoothed
 from georeg.matching.protocol import Device
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene, open_scene
@@ -152,6 +153,20 @@ def test_the_share_of_places_is_the_same_everywhere() -> None:
     """Rounded twice, 342 of 1021 places were 34 % in a report whose reason said 33 %."""
     check = Check(1021, 30.0, 342 / 1021, 0.03, 0.1, 0.5)
     assert f"{check.to_dict()['hits']:.0%}" == f"{check.hits:.0%}" == "33%"
+
+
+@pytest.mark.parametrize(
+    ("away", "margin", "ok"), [(5.0, 0.8, True), (7.0, 0.8, False), (7.0, 0.4, True)]
+)
+def test_the_ground_may_lie_elsewhere_only_if_that_is_unsure(
+    away: float, margin: float, ok: bool
+) -> None:
+    """In reference pixels, two along one that was looked at."""
+    found = without_detail(Smoothed(away, margin, 6.0), 2.0)
+    assert found.ok is ok
+    assert f"{2 * away:.1f} px" in found.found
+    assert "at most 12 px" in found.needed
+    assert bool(found.reason) is bool(found.advice) is not ok
 
 
 def test_points_by_hand_are_trusted_where_more_than_chance_confirms_them() -> None:

@@ -68,7 +68,9 @@ def test_nothing_to_compare() -> None:
     assert expected_errors(replace(fit, held_out=nothing), points.true, FAR) is None
 
 
-def beside(seed: int, phase: float) -> tuple[Fit, tp.Points, Any]:
+def beside(
+    seed: int, phase: float, model: str = "field", count: int = 300
+) -> tuple[Fit, tp.Points, Any]:
     """A scene that bends, of which three fifths could be matched."""
 
     def truth(xy: Any) -> Any:
@@ -76,9 +78,9 @@ def beside(seed: int, phase: float) -> tuple[Fit, tp.Points, Any]:
         y = 5 * np.sin(2 * np.pi * xy[:, 0] / 500 + 2 * phase)
         return xy + np.stack([x + 4, y - 3], axis=1)
 
-    within = np.random.default_rng(seed).uniform([0, 0], [600, tp.SIZE], (300, 2))
+    within = np.random.default_rng(seed).uniform([0, 0], [600, tp.SIZE], (count, 2))
     points = tp.scattered(truth, within=within, noise=0.3, seed=seed)
-    return points.fit("field", block=60.0), points, truth
+    return points.fit(model, block=60.0), points, truth
 
 
 @pytest.mark.parametrize("away", [60.0, 120.0, 240.0])
@@ -99,9 +101,10 @@ def test_what_bends_is_not_known_beyond_the_points(away: float) -> None:
     assert 0.5 < ratio < 2.0
 
 
-def test_what_bends_is_known_the_less_the_further_away() -> None:
+@pytest.mark.parametrize("model", ["field", "tps"])
+def test_what_bends_is_known_the_less_the_further_away(model: str) -> None:
     """Also beyond any distance that could be tried among the points."""
-    fit, points, _ = beside(3, 1.0)
+    fit, points, _ = beside(3, 1.0, model, 100)
     x = np.array([600.0, 700.0, 900.0, 1500.0, 2500.0])
     found = beyond_points(fit, points.true, np.stack([x, np.full_like(x, 500.0)], axis=1))
     assert (np.diff(found) > 0).all()

@@ -62,6 +62,19 @@ def test_the_mean_error_is_where_the_fit_leads_less_the_truth() -> None:
     assert (found.mean_x_px, found.mean_y_px) == pytest.approx((1.0, -1.4), abs=0.1)
 
 
+def test_nine_tenths_of_known_errors() -> None:
+    points = tp.scattered(tp.shift, 101, noise=0.05)
+    held = np.arange(101.0)[:, None] * [0.006, 0.008]
+    everyone = np.ones(101, np.bool_)
+    fit = replace(points.fit("shift"), held_out=held, inlier=everyone, agreeing=everyone)
+    found = accuracy_of(fit, 2.0, 30.0, 1e9)  # one frame pixel is 2 pixels of 15 m
+    assert found is not None
+    assert found.ce90_px == pytest.approx(2 * 0.9)
+    assert found.ce90_m == pytest.approx(30 * 0.9)
+    assert found.rmse_px == pytest.approx(2 * 0.01 * np.sqrt(100 * 201 / 6))
+    assert (found.mean_x_px, found.mean_y_px) == pytest.approx((2 * 0.3, 2 * 0.4))
+
+
 @pytest.mark.parametrize(("count", "told"), [(2, False), (3, True)])
 def test_three_points_tell_an_error(count: int, told: bool) -> None:
     points = tp.scattered(tp.shift, 8, noise=0.05)
