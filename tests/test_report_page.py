@@ -204,6 +204,32 @@ def test_damaged_points_are_said() -> None:
         page(report, None)
 
 
+@pytest.mark.parametrize(
+    ("changed", "placed", "names"),
+    [
+        ({}, False, ("Error before", "Error after")),
+        ({}, True, ("Error of the first look", "Error after")),
+        ({"task": "check"}, False, ("Error", "Measured to within")),
+    ],
+)
+def test_figures(changed: dict[str, Any], placed: bool, names: tuple[str, str]) -> None:
+    report = {**cases.good().report, **changed}
+    known = {
+        "placed": placed,
+        "accuracy": {"rmse_px": 0.4, "ce90_px": 0.5},
+        "check": {"places": 200, "hits": 0.9, "hits_by_chance": 0.03},
+    }
+    before, after, ce90, _, look, _ = figures(
+        gather({**report, "verdict": {**report["verdict"], **known}}, None)
+    )
+    assert (before.name, after.name) == names
+    assert (before.value, before.more) == ("10.8 px", "21.6 m")
+    assert (after.value, after.more) == ("0.40 px", "0.8 m")
+    assert (ce90.value, ce90.more) == ("0.50 px", "1 m")
+    assert (look.value, look.more) == ("90%", "of 200 places")
+    assert look.note == "confirm the fit; 3% would by chance"
+
+
 def test_figures_of_a_report_without_tie_points() -> None:
     report = dict(cases.refused().report)
     for name in ("points", "tie_points", "coverage"):
@@ -211,8 +237,6 @@ def test_figures_of_a_report_without_tie_points() -> None:
     report |= {"model": None, "transform": None, "ladder": []}
     text = Seen(page(report, None)).text
     assert "there is no fit" in text
-    from georeg.report.facts import gather
-
     assert figures(gather(report, None)) == ()
 
 

@@ -73,6 +73,14 @@ def test_accuracy_is_that_of_the_listed_points(facts: Facts) -> None:
 def test_displacements_are_the_truth(facts: Facts) -> None:
     before = facts.before[facts.inlier]
     assert np.median(before, axis=0) == pytest.approx(cases.SHIFT, abs=0.1)
+    said = facts.report["tie_points"]["offset_before"]
+    before = facts.before[facts.counted]
+    length = np.hypot(*before.T)
+    assert (said["mean_x_px"], said["mean_y_px"]) == pytest.approx(before.mean(axis=0), abs=2e-3)
+    assert said["median_px"] == pytest.approx(np.median(length), abs=2e-3)
+    assert said["rmse_px"] == pytest.approx(np.sqrt((length**2).mean()), abs=2e-3)
+    assert said["rmse_m"] == pytest.approx(2 * said["rmse_px"], rel=1e-3), "pixels of 2 m"
+    assert said["ce90_px"] == pytest.approx(np.percentile(length, 90), abs=2e-3)
 
 
 def test_circle_holds_nine_tenths(facts: Facts) -> None:
