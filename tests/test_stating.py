@@ -14,8 +14,11 @@ from georeg.align import measure
 from georeg.fitting import fit_transform
 from georeg.judging.stating import accuracy_of
 from georeg.report.facts import gather
+from georeg.search.tiepoints import TiePoints
 from georeg.settings import Settings
+from georeg.verdict import judge
 from test_align import corrected
+from test_verdict import GOOD, GSD, frame, start
 
 
 @pytest.mark.parametrize(("transform", "amplitude"), [("shift", 2.8), ("affine", 2.5)])
@@ -60,6 +63,21 @@ def test_the_mean_error_is_where_the_fit_leads_less_the_truth() -> None:
     found = accuracy_of(fit, 2.0, None, 10.0)
     assert found is not None
     assert (found.mean_x_px, found.mean_y_px) == pytest.approx((1.0, -1.4), abs=0.1)
+
+
+def test_a_correction_that_the_fit_does_not_show() -> None:
+    """An RPC's bias is taken before its orthoimage is looked at: the fit of that is nothing."""
+    points = tp.scattered(lambda xy: xy, noise=0.1)
+    ties = TiePoints(points.claimed, points.true, points.score, points.sigma, 400, 60.0)
+    fit = points.fit("shift", block=60.0)
+    where = frame(GSD / 4)  # four reference pixels along one of the frame
+    for most, ok in ((12.5, True), (11.5, False)):
+        settings = Settings(max_shift=most)
+        found = judge(where, start(), ties, fit, GOOD, settings, displacement=3.0)
+        assert (found.displacement_px, found.displacement_m) == pytest.approx((12, 30), rel=0.01)
+        assert found.ok is ok, found.reasons
+        assert found.status == ("aligned" if ok else "refused")
+    assert judge(where, start(), ties, fit, GOOD, settings).status == "already aligned"
 
 
 def test_nine_tenths_of_known_errors() -> None:
