@@ -169,6 +169,24 @@ def test_the_ground_may_lie_elsewhere_only_if_that_is_unsure(
     assert bool(found.reason) is bool(found.advice) is not ok
 
 
+@pytest.mark.parametrize(
+    ("independent", "margin", "hits", "ok"),
+    [
+        (40.0, 0.45, 0.45, False),  # as much as unrelated places reach
+        (40.0, 0.7, 0.7, True),
+        (40.0, 1.5, 0.2, False),  # most of the image is off
+        (40.0, 0.2, 1.0, False),  # one repeat of a pattern off
+        (4.0, 0.6, 0.6, False),  # few places are alike by chance more easily
+        (4.0, 0.8, 0.8, True),
+        (4.0, 1.5, 0.4, False),
+    ],
+)
+def test_lead_and_places_must_speak_for_a_fit(
+    independent: float, margin: float, hits: float, ok: bool
+) -> None:
+    assert trusted(margin, Check(200, independent, hits, 0.03, 0.1, 0.5)) is ok
+
+
 def test_points_by_hand_are_trusted_where_more_than_chance_confirms_them() -> None:
     """Nobody had to search, so there is no confidence; 40 independent places of 3 % by chance."""
     rng = np.random.default_rng(0)
