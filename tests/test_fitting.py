@@ -114,6 +114,18 @@ def test_a_flexible_model_must_predict_and_not_only_follow() -> None:
     assert fit.transform.name == "shift"
 
 
+@pytest.mark.parametrize(("side", "chosen"), [(200, "shift"), (330, "field")])
+def test_what_helps_in_few_places_only_may_be_chance(side: int, chosen: str) -> None:
+    """2.5 px over 4 of the 100 squares that are left out, and over some ten of them."""
+    points = tp.scattered(tp.shift, 600, noise=0.05)
+    points.true[(points.claimed < side).all(axis=1)] += [2.5, 0.0]
+    fit = points.fit("shift", "field", block=60.0)
+    assert fit.transform.name == chosen
+    notes = {rung.name: rung.note for rung in fit.ladder}
+    assert ("but not everywhere: it may be chance" in notes["field"]) is (chosen == "shift")
+    assert fit.ladder[1].error < 0.5 * fit.ladder[0].error
+
+
 def test_few_points_get_the_stiffest_model() -> None:
     points = tp.scattered(tp.shift, 6, noise=0.1)
     fit = points.fit("shift", "similarity", "affine", "projective", "polynomial2", "field")

@@ -27,7 +27,7 @@ import scenes
 from georeg.errors import GeoregError, InputError, PointsError, SettingsError
 from georeg.inputs.georef import AffineGeoref
 from georeg.writers.plausible import check_plausible
-from georeg.writers.points import PointTable, read_points, write_points
+from georeg.writers.points import PointTable, crs_text, read_points, write_points
 from georeg.writers.sides import Sides, open_side
 
 POSITIONS = ("points", "sh", "tif", "txt")
@@ -67,6 +67,7 @@ def table(
     )  # fmt: skip
 
 
+OWN = crs_text(CRS.from_proj4("+proj=lcc +lat_1=47 +lat_2=49 +lon_0=13 +ellps=bessel +units=m"))
 number = st.floats(-1e7, 1e7, allow_nan=False)
 pixel = st.floats(-5, 80, allow_nan=False)  # hands also click a bit beyond an edge
 rows = st.lists(st.tuples(pixel, pixel, number, number, st.booleans()), min_size=1, max_size=5)
@@ -76,7 +77,7 @@ rows = st.lists(st.tuples(pixel, pixel, number, number, st.booleans()), min_size
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326"]))
+@given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326", OWN]))
 def test_round_trip_of_anything(
     suffix: str, sides: Sides, tmp_path: Path, points: Any, crs: str | None
 ) -> None:
