@@ -58,7 +58,11 @@ def test_a_part_is_no_news_of_a_fit_that_is_refused() -> None:
     away = np.where(center[:, :1] < 192, [8.0, -4.0], [0.0, 0.0])
     check = replace(GOOD, astray=find_astray(center, away, SIZE, NEAR))
     points = tp.scattered(tp.shift)
-    (warning,) = verdict(points, check=check).warnings
+    found = verdict(points, check=check)
+    assert found.expected is not None
+    assert found.expected.most_px == pytest.approx(np.hypot(8, 4), abs=0.1)  # of nine tenths
+    assert found.expected.half_px < 0.6
+    (warning,) = found.warnings
     assert "20% of what was looked at" in warning
     assert "matches best 8.9 px from where the fit puts it" in warning
     refused = verdict(points, check=check, max_rmse=0.1)
