@@ -126,6 +126,16 @@ def test_what_helps_in_few_places_only_may_be_chance(side: int, chosen: str) -> 
     assert fit.ladder[1].error < 0.5 * fit.ladder[0].error
 
 
+def test_points_count_by_the_inverse_of_their_variance() -> None:
+    """Half of them are 80 times less sure than the others, and off by 0.8 px."""
+    points = tp.scattered(tp.shift, 200, noise=0.02)
+    unsure = np.arange(200) % 2 > 0
+    points.true[unsure] += [0.8, 0.0]
+    sigma = np.where(unsure, 4.0, 0.05)
+    fit = fit_transform(points.claimed, points.true, np.ones(200), sigma)
+    assert tp.errors(fit, tp.shift).max() < 0.004
+
+
 def test_few_points_get_the_stiffest_model() -> None:
     points = tp.scattered(tp.shift, 6, noise=0.1)
     fit = points.fit("shift", "similarity", "affine", "projective", "polynomial2", "field")

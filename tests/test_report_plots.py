@@ -75,6 +75,8 @@ def test_displacements_are_the_truth(facts: Facts) -> None:
     assert np.median(before, axis=0) == pytest.approx(cases.SHIFT, abs=0.1)
     rest = np.hypot(*facts.residual[facts.judged].T)
     assert 0.5 < np.median(rest) / np.median(np.hypot(*facts.errors.T)) <= 1.05
+    rejected = facts.report["tie_points"]["rejected"]
+    assert sum(rejected.values()) == (~facts.inlier).sum()
     said = facts.report["tie_points"]["offset_before"]
     before = facts.before[facts.counted]
     length = np.hypot(*before.T)
