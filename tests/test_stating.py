@@ -12,6 +12,7 @@ import scenes
 import tie_points as tp
 from georeg.align import measure
 from georeg.fitting import fit_transform
+from georeg.judging.criteria import within
 from georeg.judging.stating import accuracy_of
 from georeg.report.facts import gather
 from georeg.search.tiepoints import TiePoints
@@ -100,3 +101,4 @@ def test_three_points_tell_an_error(count: int, told: bool) -> None:
     held = np.where(np.arange(8)[:, None] < count, fit.held_out, np.nan)
     found = accuracy_of(replace(fit, held_out=held), 1.0, None, 3.0)
     assert (found is not None) is told
+    assert within(found and found.rmse_px, 5.0).ok is told, "what isn't known is not within"
