@@ -15,7 +15,7 @@ from georeg.errors import InputError
 from georeg.report import palette
 from georeg.report.facts import gather
 from georeg.report.page import page, read_page
-from georeg.report.words import figures, headline
+from georeg.report.words import figures, headline, tally
 from georeg.textfile import finite
 
 MOST = 5_000_000  # bytes
@@ -219,9 +219,9 @@ def test_figures(changed: dict[str, Any], placed: bool, names: tuple[str, str]) 
         "accuracy": {"rmse_px": 0.4, "ce90_px": 0.5},
         "check": {"places": 200, "hits": 0.9, "hits_by_chance": 0.03},
     }
-    before, after, ce90, _, look, _ = figures(
-        gather({**report, "verdict": {**report["verdict"], **known}}, None)
-    )
+    facts = gather({**report, "verdict": {**report["verdict"], **known}}, None)
+    before, after, ce90, _, look, _ = figures(facts)
+    assert sum(number for _, number in tally(facts)) == report["tie_points"]["count"]
     assert (before.name, after.name) == names
     assert (before.value, before.more) == ("10.8 px", "21.6 m")
     assert (after.value, after.more) == ("0.40 px", "0.8 m")
