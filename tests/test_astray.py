@@ -17,7 +17,7 @@ from georeg.judging.astray import find_astray
 from georeg.judging.caveats import _within
 from georeg.pairing.scene import open_scene
 from georeg.settings import Settings
-from test_verdict import GOOD, verdict
+from test_verdict import GOOD, GSD, frame, verdict
 
 Array = npt.NDArray[np.float64]
 
@@ -65,6 +65,8 @@ def test_a_part_is_no_news_of_a_fit_that_is_refused() -> None:
     (warning,) = found.warnings
     assert "20% of what was looked at" in warning
     assert "matches best 8.9 px from where the fit puts it" in warning
+    (finer,) = verdict(points, check=check, where=frame(GSD / 4)).warnings
+    assert "matches best 35.8 px from" in finer, "in reference pixels"
     refused = verdict(points, check=check, max_rmse=0.1)
     assert not refused.ok
     assert refused.warnings == ()
