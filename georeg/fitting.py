@@ -21,7 +21,6 @@ from georeg.errors import PointsError, SettingsError
 from georeg.folding import BLOCKS, Folding
 from georeg.neighbours import AGREES, BLOCK, FLOOR, GAP, NOTHING, robust_weights, weighted_median
 from georeg.transforms import Transform
-from georeg.transforms._polynomial import Polynomial
 from georeg.transforms.field import Field
 
 Array = npt.NDArray[np.float64]
@@ -279,9 +278,7 @@ def _climbed(models: Sequence[str], sample: _Sample) -> tuple[_Candidate, list[R
 def _open_between(name: str, sample: _Sample) -> bool:
     """Whether points lie so that a model could be anything between them: in two rows, say."""
     kind, used = transforms.load(name), sample.base > 0
-    if not issubclass(kind, Polynomial) or used.sum() < kind.min_points:
-        return False
-    return kind.unsure(sample.true[used]) > _UNSURE
+    return bool(used.sum() >= kind.min_points) and kind.unsure(sample.true[used]) > _UNSURE
 
 
 def _beaten(rung: Rung, old: str, new: str) -> Rung:

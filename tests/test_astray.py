@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy.typing as npt
 import pytest
 
 import scenes
+import tie_points as tp
 from georeg.align import measure
 from georeg.judging.astray import find_astray
 from georeg.judging.caveats import _within
 from georeg.pairing.scene import open_scene
 from georeg.settings import Settings
+from test_verdict import GOOD, GSD, frame, verdict
 
 Array = npt.NDArray[np.float64]
 
@@ -48,6 +51,25 @@ def test_a_part_that_is_displaced_alike_is_found() -> None:
     )
     assert inside.tolist() == [True, True, False, False]
     assert found.where.hold(np.array([[-5.0, 990.0]])).all(), "beyond the last place"
+
+
+def test_a_part_is_no_news_of_a_fit_that_is_refused() -> None:
+    center = places()
+    away = np.where(center[:, :1] < 192, [8.0, -4.0], [0.0, 0.0])
+    check = replace(GOOD, astray=find_astray(center, away, SIZE, NEAR))
+    points = tp.scattered(tp.shift)
+    found = verdict(points, check=check)
+    assert found.expected is not None
+    assert found.expected.most_px == pytest.approx(np.hypot(8, 4), abs=0.1)  # of nine tenths
+    assert found.expected.half_px < 0.6
+    (warning,) = found.warnings
+    assert "20% of what was looked at" in warning
+    assert "matches best 8.9 px from where the fit puts it" in warning
+    (finer,) = verdict(points, check=check, where=frame(GSD / 4)).warnings
+    assert "matches best 35.8 px from" in finer, "in reference pixels"
+    refused = verdict(points, check=check, max_rmse=0.1)
+    assert not refused.ok
+    assert refused.warnings == ()
 
 
 def test_its_bounds_are_an_area_that_can_be_looked_at(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 import scenes
 from georeg import matching
 from georeg.judging.checking import Check, check_alignment
+from georeg.judging.criteria import trusted, without_detail
+from georeg.judging.overlaid import Smoothed
 from georeg.matching.protocol import Device
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene, open_scene
@@ -105,6 +108,15 @@ def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Team) -> None
     assert check.after < 0.2
 
 
+def test_before_is_where_it_was_placed_at_first(scene: Scene, judge: Team, tmp_path: Path) -> None:
+    placed = scenes.make_pair(tmp_path, scenes.shift(0, 0), SHAPE)
+    right = shift(*STEP)
+    with open_scene(placed.moving, placed.reference, Settings()) as first:
+        check = check_alignment(scene, judge, start_of(scene), right, (), None, first)
+    assert check.before == pytest.approx(check.after, abs=0.05)
+    assert check.before > look(scene, judge, right).before + 0.1
+
+
 def test_a_transform_that_leads_away_leaves_nothing_to_see(scene: Scene, judge: Team) -> None:
     check = look(scene, judge, shift(5000, 0))
     assert (check.places, check.hits, check.chance) == (0, 0.0, 1.0)
@@ -141,3 +153,44 @@ def test_the_share_of_places_is_the_same_everywhere() -> None:
     """Rounded twice, 342 of 1021 places were 34 % in a report whose reason said 33 %."""
     check = Check(1021, 30.0, 342 / 1021, 0.03, 0.1, 0.5)
     assert f"{check.to_dict()['hits']:.0%}" == f"{check.hits:.0%}" == "33%"
+
+
+@pytest.mark.parametrize(
+    ("away", "margin", "ok"), [(5.0, 0.8, True), (7.0, 0.8, False), (7.0, 0.4, True)]
+)
+def test_the_ground_may_lie_elsewhere_only_if_that_is_unsure(
+    away: float, margin: float, ok: bool
+) -> None:
+    """In reference pixels, two along one that was looked at."""
+    found = without_detail(Smoothed(away, margin, 6.0), 2.0)
+    assert found.ok is ok
+    assert f"{2 * away:.1f} px" in found.found
+    assert "at most 12 px" in found.needed
+    assert bool(found.reason) is bool(found.advice) is not ok
+
+
+@pytest.mark.parametrize(
+    ("independent", "margin", "hits", "ok"),
+    [
+        (40.0, 0.45, 0.45, False),  # as much as unrelated places reach
+        (40.0, 0.7, 0.7, True),
+        (40.0, 1.5, 0.2, False),  # most of the image is off
+        (40.0, 0.2, 1.0, False),  # one repeat of a pattern off
+        (4.0, 0.6, 0.6, False),  # few places are alike by chance more easily
+        (4.0, 0.8, 0.8, True),
+        (4.0, 1.5, 0.4, False),
+    ],
+)
+def test_lead_and_places_must_speak_for_a_fit(
+    independent: float, margin: float, hits: float, ok: bool
+) -> None:
+    assert trusted(margin, Check(200, independent, hits, 0.03, 0.1, 0.5)) is ok
+
+
+def test_points_by_hand_are_trusted_where_more_than_chance_confirms_them() -> None:
+    """Nobody had to search, so there is no confidence; 40 independent places of 3 % by chance."""
+    rng = np.random.default_rng(0)
+    unrelated = rng.binomial(40, 0.03, 5000) / 40
+    found = [trusted(math.inf, Check(200, 40.0, h, 0.03, 0.1, 0.5)) for h in unrelated]
+    assert np.mean(found) < 0.01
+    assert trusted(math.inf, Check(200, 40.0, 0.2, 0.03, 0.1, 0.5))

@@ -117,12 +117,15 @@ def test_wrong_input_gets_one_line(
         (("--recipe", "large.toml"), "crops of 128 px: .* up to the 112 px of the views"),
         (("--recipe", "thin.toml"), "option width = 0"),
         (("--recipe", "unused.toml"), "none of the sources has a weight above 0"),
+        (("--batch", "9"), "batches of 9 can't be shared equally: .* a multiple of 2$"),
+        (("--recipe", "parts.toml"), "batches of 4 can't be shared equally: .* a multiple of 8$"),
     ],
 )
 def test_nothing_is_made_for_a_training_that_cant_be(
     args: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun says it
     city = RECIPE[: RECIPE.rindex("[[data.sources]]")]
     for name, old, new in (
         ("recipe", "", ""),
@@ -130,6 +133,7 @@ def test_nothing_is_made_for_a_training_that_cant_be(
         ("large", "crop = 96", "crop = 128"),
         ("thin", "crop = 96", "crop = 96\noptions = {width = 0}"),
         ("unused", '"city"', '"city"\nweight = 0.0'),
+        ("parts", "batch = 2", "batch = 4\naccumulate = 4"),
     ):
         Path(f"{name}.toml").write_text(city.replace(old, new, 1))
     got = run("train", "--output", "out", "--recipe", "recipe.toml", "--device", "cpu", *args)

@@ -59,9 +59,15 @@ def test_pixels_are_those_of_the_second_one_s_reference() -> None:
 
 def test_a_rotation_grows_with_the_distance() -> None:
     found = compare_fits(fit(angle=0.1), fit())
-    far = np.radians(0.1) * np.hypot(400, 400)
-    assert found.max_px == pytest.approx(far, rel=0.03)
-    assert found.median_px < 0.7 * found.max_px
+    a = np.radians(0.1)
+    far = a * np.hypot(*np.random.default_rng(0).uniform(0, 400, (2, 100_000)))
+    assert found.max_px == pytest.approx(a * np.hypot(400, 400), rel=0.03)
+    assert found.rmse_px == pytest.approx(np.sqrt((far**2).mean()), rel=0.02)
+    assert found.rmse_m == pytest.approx(10 * found.rmse_px, rel=0.01)
+    assert found.median_px == pytest.approx(np.median(far), rel=0.02)
+    assert found.ce90_px == pytest.approx(np.percentile(far, 90), rel=0.02)
+    # Clockwise as seen: what lies right goes down, what lies below goes left.
+    assert (found.mean_x_px, found.mean_y_px) == pytest.approx((-200 * a, 200 * a), rel=0.02)
 
 
 def test_fits_in_other_crs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import gdal_judges as judges
 import scenes
 from fit_cases import TRUE, fit_file
 from georeg.applying import apply_fit
+from georeg.errors import InputError
 from georeg.settings import OutputSettings, Settings
-from georeg.transforms import LADDER
+from georeg.transforms import LADDER, from_dict
 from georeg.writers.gcps import CLOSE
 
 SHAPE = (360, 420)
@@ -81,3 +83,13 @@ def test_of_a_scan_without_georeference_and_in_another_crs(tmp_path: Path) -> No
     own = judges.own_warp(fit, source, tmp_path / "own.tif", dst_crs="EPSG:25833")
     theirs = judges.gdalwarp(tmp_path / "gcps.tif", tmp_path / "theirs.tif", own)
     assert judges.apart(own, theirs, SHAPE) < judges.CLOSE
+
+
+def test_a_fit_that_is_not_defined_all_over_the_raster(tmp_path: Path) -> None:
+    """GCPs at some of its places would have others made up."""
+    horizon = {"name": "projective", "matrix": [[1, 0, 0], [0, 1, 0], [-1 / 500, 0, 1]]}
+    fit = replace(fit_file("shift"), transform=from_dict(horizon))  # PLACE goes on to x = 620
+    source = judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE)
+    with pytest.raises(InputError, match=r"moving.tif: the fit isn't defined all over it"):
+        embed(fit, source, tmp_path / "gcps.tif")
+    assert not (tmp_path / "gcps.tif").exists()

@@ -12,6 +12,7 @@ import pytest
 import tie_points as tp
 from georeg.fitting import Fit
 from georeg.judging.expecting import beyond_points, expected_errors
+from georeg.transforms import load
 
 FAR = np.array([[500.0, 900.0], [80.0, 950.0], [900.0, 700.0]])
 NEAR = np.array([[500.0, 75.0], [300.0, 60.0], [700.0, 90.0]])
@@ -97,6 +98,18 @@ def test_what_bends_is_not_known_beyond_the_points(away: float) -> None:
         true.append((known**2).sum(axis=1))
     ratio = np.sqrt(np.mean(expected) / np.mean(true))
     assert 0.5 < ratio < 2.0
+
+
+@pytest.mark.parametrize("model", ["field", "tps"])
+def test_what_bends_is_known_the_less_the_further_away(model: str) -> None:
+    """Also beyond any distance that could be tried among the points."""
+    fit, points, _ = beside(3, 1.0)
+    if model != "field":
+        spline = load(model).from_points(points.claimed, points.true, smoothing=1e-3)
+        fit = replace(fit, transform=spline)
+    x = np.array([600.0, 700.0, 900.0, 1500.0, 2500.0])
+    found = beyond_points(fit, points.true, np.stack([x, np.full_like(x, 500.0)], axis=1))
+    assert (np.diff(found) > 0).all()
 
 
 def test_between_the_points_of_a_field_it_is_what_they_were_off_by() -> None:

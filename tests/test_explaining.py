@@ -80,6 +80,22 @@ def test_rejected_points_are_counted_by_what_they_disagree_with() -> None:
     assert rejected.neighbours > 0.7 * total
 
 
+@pytest.mark.parametrize(("step", "why"), [((9.0, -5.0), "model"), ((2.5, -2.0), "far")])
+def test_what_slid_together_disagrees_with_the_model_only(
+    step: tuple[float, float], why: str
+) -> None:
+    points = tp.scattered(tp.shift, outliers=0.1)
+    slid = (points.claimed < 300).all(axis=1) & ~points.wrong
+    points.true[slid] += step
+    fit = points.fit("shift", block=60.0)
+    assert fit.rejected.neighbours == pytest.approx(points.wrong.sum(), abs=7)
+    assert getattr(fit.rejected, why) == pytest.approx(slid.sum(), abs=7)
+    assert not fit.inlier[slid].any()
+    assert slid.sum() == 24
+    assert fit.not_followed[slid].mean() > 0.6
+    assert not fit.not_followed[~slid].any()
+
+
 def test_decisions_of_a_run() -> None:
     decisions = cases.good().decisions
     steps = list(dict.fromkeys(d.step for d in decisions))

@@ -39,8 +39,21 @@ Array = npt.NDArray[np.float64]
 SHAPE = (400, 500)
 PLACE = TRUE @ Affine.translation(250, 300)
 LINEAR = ("shift", "similarity", "affine")
-# The same frame in degrees (axes north, east), and the moving raster as before.
+# The same frame in degrees (axes north, east), and a moving raster of it in metres, as before.
 DEGREES = Grid((1000, 1000), Affine(1.35e-5, 0, 13.0, 0, -9e-6, 47.38), CRS.from_epsg(4326))
+_UTM = Transformer.from_crs(4326, 32633, always_xy=True)
+IN_DEGREES = Affine.translation(*_UTM.transform(13.003, 47.3775)) @ Affine.scale(1, -1)
+# Frame, and the moving raster's place and CRS: the other way round, too.
+CRSS = {
+    "metres": (FRAME, PLACE, scenes.CRS),
+    "frame in degrees": (DEGREES, IN_DEGREES, scenes.CRS),
+    "raster in degrees": (
+        FRAME,
+        Affine.translation(*_UTM.transform(*(PLACE @ (0, 0)), direction="INVERSE"))
+        @ Affine.scale(1.35e-5, -9e-6),
+        "EPSG:4326",
+    ),
+}
 
 
 def job(fit: FitFile, **more: Any) -> FitExport:
@@ -69,19 +82,21 @@ def test_formats_are_the_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "degrees"), [*((name, False) for name in LADDER), ("shift", True), ("field", True)]
+    ("name", "crss"),
+    [
+        *((name, "metres") for name in LADDER),
+        ("shift", "frame in degrees"),
+        ("field", "frame in degrees"),
+        ("shift", "raster in degrees"),
+    ],
 )
-def test_gdalwarp_script_and_grid(tmp_path: Path, name: str, degrees: bool) -> None:
+def test_gdalwarp_script_and_grid(tmp_path: Path, name: str, crss: str) -> None:
     """By Debian's gdalwarp, on the grid that georeg makes, from a raster in another CRS or not."""
-    frame = DEGREES if degrees else FRAME
+    frame, place, crs = CRSS[crss]
     fit = fit_file(name, frame=frame, reference=frame)
-    place = PLACE
-    if degrees:  # one CRS says easting first, the other one latitude
-        x, y = Transformer.from_crs(4326, 32633, always_xy=True).transform(13.003, 47.3775)
-        place = Affine(1, 0, x, 0, -1, y)
     folder = tmp_path / "a folder"
     folder.mkdir()
-    source = judges.ramp(folder / "moving.tif", SHAPE, place)
+    source = judges.ramp(folder / "moving.tif", SHAPE, place, crs)
     script = folder / "warp it.sh"
     text = export_fit("gdalwarp", job(fit, moving=open_side(source), output=str(script)))
     assert text == ""
@@ -131,10 +146,13 @@ def test_gdalwarp_script_takes_no_other_crs(tmp_path: Path) -> None:
     assert warp(tmp_path / "c.sh").returncode == 0
 
 
-@pytest.mark.parametrize("name", LADDER)
-def test_geolocation_arrays(tmp_path: Path, name: str) -> None:
-    fit = fit_file(name)
-    source = judges.ramp(tmp_path / "moving.tif", SHAPE, PLACE)
+@pytest.mark.parametrize(
+    ("name", "crss"), [*((name, "metres") for name in LADDER), ("shift", "raster in degrees")]
+)
+def test_geolocation_arrays(tmp_path: Path, name: str, crss: str) -> None:
+    frame, place, crs = CRSS[crss]
+    fit = fit_file(name, frame=frame, reference=frame)
+    source = judges.ramp(tmp_path / "moving.tif", SHAPE, place, crs)
     vrt = tmp_path / "moving.vrt"
     export_fit("geoloc", job(fit, moving=open_side(source), output=str(vrt)))
     own = judges.own_warp(fit, source, tmp_path / "own.tif")

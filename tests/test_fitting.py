@@ -114,6 +114,28 @@ def test_a_flexible_model_must_predict_and_not_only_follow() -> None:
     assert fit.transform.name == "shift"
 
 
+@pytest.mark.parametrize(("side", "chosen"), [(200, "shift"), (330, "field")])
+def test_what_helps_in_few_places_only_may_be_chance(side: int, chosen: str) -> None:
+    """2.5 px over 4 of the 100 squares that are left out, and over some ten of them."""
+    points = tp.scattered(tp.shift, 600, noise=0.05)
+    points.true[(points.claimed < side).all(axis=1)] += [2.5, 0.0]
+    fit = points.fit("shift", "field", block=60.0)
+    assert fit.transform.name == chosen
+    notes = {rung.name: rung.note for rung in fit.ladder}
+    assert ("but not everywhere: it may be chance" in notes["field"]) is (chosen == "shift")
+    assert fit.ladder[1].error < 0.5 * fit.ladder[0].error
+
+
+def test_points_count_by_the_inverse_of_their_variance() -> None:
+    """Half of them are 80 times less sure than the others, and off by 0.8 px."""
+    points = tp.scattered(tp.shift, 200, noise=0.02)
+    unsure = np.arange(200) % 2 > 0
+    points.true[unsure] += [0.8, 0.0]
+    sigma = np.where(unsure, 4.0, 0.05)
+    fit = fit_transform(points.claimed, points.true, np.ones(200), sigma)
+    assert tp.errors(fit, tp.shift).max() < 0.004
+
+
 def test_few_points_get_the_stiffest_model() -> None:
     points = tp.scattered(tp.shift, 6, noise=0.1)
     fit = points.fit("shift", "similarity", "affine", "projective", "polynomial2", "field")

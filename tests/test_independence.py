@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 import tie_points as tp
-from georeg.fitting import Fit
+from georeg.fitting import Fit, fit_transform
 from georeg.judging.independence import allowance, independent_errors
 from georeg.neighbours import BLOCK
 
@@ -73,6 +73,23 @@ def test_many_places_are_stated_as_they_are() -> None:
     assert few < 4
     assert 50 < many < len(points.claimed)
     assert allowance(many) < 1.02
+
+
+@pytest.mark.parametrize("model", ["shift", "similarity", "affine", "polynomial2"])
+def test_errors_vary_as_those_of_so_many_do(model: str) -> None:
+    """The mean square of N errors along two axes varies by its own square / N."""
+    at = np.random.default_rng(3).uniform(0, 500, (12, 2))
+    ones = np.ones(12)
+    step = 1e-4 * np.concatenate([np.zeros((1, 12)), np.eye(12)])  # of one point at a time
+    fits = [
+        fit_transform(at, at + np.outer(x, [1.0, 0.0]), 0.9 * ones, 0.2 * ones, models=[model])
+        for x in step
+    ]
+    answer = np.stack([fit.held_out @ [1.0, 1.0j] for fit in fits[1:]]) / 1e-4
+    noise = np.random.default_rng(0).normal(size=(2, 20000, 12))
+    square = (np.abs((noise[0] + 1j * noise[1]) @ answer) ** 2).mean(axis=1)
+    found = independent_errors(fits[0], at, 0.0, 0.0)
+    assert found == pytest.approx(square.mean() ** 2 / square.var(), rel=0.1)
 
 
 def test_points_that_share_nothing_count_each() -> None:

@@ -10,6 +10,7 @@ from affine import Affine
 
 import scenes
 from georeg.align import measure
+from georeg.report.facts import gather
 from georeg.settings import Settings
 from georeg.verdict import Verdict
 
@@ -58,9 +59,24 @@ def test_noise_that_stays_in_place(tmp_path: Path, moved: float) -> None:
 
 
 def test_what_is_advised_helps(tmp_path: Path) -> None:
-    found = judged(overlaid(tmp_path, (12.0, 9.0)), working_resolution=2.0)
+    result = measure(*overlaid(tmp_path, (12.0, 9.0)), Settings(working_resolution=2.0))
+    found, accuracy = result.verdict, result.verdict.accuracy
     assert found.ok, found.reasons
     assert found.displacement_px == pytest.approx(15, abs=0.3)
+    # All is said in pixels of the reference, of 1 m, though those that were looked at have 2 m.
+    before = result.report["tie_points"]["offset_before"]
+    assert before["median_px"] == pytest.approx(15, abs=0.3)
+    assert accuracy is not None
+    assert gather(result.report, None).metres == pytest.approx(1, rel=0.002)
+    for pixels, metres in (
+        (found.displacement_px, found.displacement_m),
+        (before["rmse_px"], before["rmse_m"]),
+        (accuracy.rmse_px, accuracy.rmse_m),
+        (accuracy.ce90_px, accuracy.ce90_m),
+    ):
+        assert metres == pytest.approx(pixels, rel=0.002)
+    errors = {rung["transform"]: rung["held_out_rmse_px"] for rung in result.report["ladder"]}
+    assert errors[result.report["transform"]] == pytest.approx(accuracy.rmse_px, rel=0.3)
 
 
 def test_ground_that_is_in_place_is_not_doubted(tmp_path: Path) -> None:

@@ -79,6 +79,10 @@ BAD: dict[str, tuple[str, str]] = {
         crs("EPSG:32634") + MAPPED + lines(MOVING, ON_MAP), "they would be right in EPSG:32633",
     ),
     "another place": (MAPPED + lines(MOVING, ON_MAP + 1e6), "the CRS is wrong, or they are"),
+    "one beyond the pole": (
+        crs("EPSG:4326") + MAPPED + lines(MOVING, [*LONLAT[:-1], [13.0, 95.0]]),
+        f"tie point {len(MOVING)} can't be placed in the reference",
+    ),
     "no CRS": (crs("WGS") + MAPPED + lines(MOVING, LONLAT), "'WGS' is not a CRS"),
 }  # fmt: skip
 

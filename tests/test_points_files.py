@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,18 @@ def same(one: PointTable, two: PointTable) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
     assert one.ids == two.ids
     assert one.crs == two.crs
+
+
+def test_some_of_the_points_keep_all_that_is_known() -> None:
+    points = replace(table(), enabled=np.arange(20) % 3 > 0, height=np.arange(20.0), apart=64.32)
+    keep = np.arange(20) % 2 > 0
+    some = points.select(keep)
+    for field in fields(PointTable):
+        whole, part = getattr(points, field.name), getattr(some, field.name)
+        if isinstance(whole, tuple | np.ndarray):
+            np.testing.assert_array_equal(part, np.array(whole)[keep], err_msg=field.name)
+        else:
+            assert part == whole, field.name
 
 
 def test_formats_are_the_files() -> None:

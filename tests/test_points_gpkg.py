@@ -91,6 +91,7 @@ def test_layers(scene: tuple[PointTable, Sides], written: Path) -> None:
     inside = np.array([shapely.contains_xy(t, *table.map_xy.T) for t in tiles])
     assert fields["points"].tolist() == inside.sum(axis=1).tolist()
     assert fields["inliers"].tolist() == (inside & table.inlier).sum(axis=1).tolist()
+    assert tiles[0].equals(shapely.box(*tiles[0].bounds))
     assert tiles[0].bounds == (*sides.fit.frame.to_map(np.array([[0, 320]]))[0],
                                *sides.fit.frame.to_map(np.array([[320, 0]]))[0])  # fmt: skip
     _, shapes, fields = layer(written, "footprints")

@@ -26,7 +26,8 @@ import gdal_judges as judges
 import scenes
 from georeg.errors import GeoregError, InputError, PointsError, SettingsError
 from georeg.inputs.georef import AffineGeoref
-from georeg.writers.points import PointTable, read_points, write_points
+from georeg.writers.plausible import check_plausible
+from georeg.writers.points import PointTable, crs_text, read_points, write_points
 from georeg.writers.sides import Sides, open_side
 
 POSITIONS = ("points", "sh", "tif", "txt")
@@ -66,6 +67,7 @@ def table(
     )  # fmt: skip
 
 
+OWN = crs_text(CRS.from_proj4("+proj=lcc +lat_1=47 +lat_2=49 +lon_0=13 +ellps=bessel +units=m"))
 number = st.floats(-1e7, 1e7, allow_nan=False)
 pixel = st.floats(-5, 80, allow_nan=False)  # hands also click a bit beyond an edge
 rows = st.lists(st.tuples(pixel, pixel, number, number, st.booleans()), min_size=1, max_size=5)
@@ -75,7 +77,7 @@ rows = st.lists(st.tuples(pixel, pixel, number, number, st.booleans()), min_size
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326"]))
+@given(points=rows, crs=st.sampled_from([None, "EPSG:32633", "EPSG:4326", OWN]))
 def test_round_trip_of_anything(
     suffix: str, sides: Sides, tmp_path: Path, points: Any, crs: str | None
 ) -> None:
@@ -148,10 +150,14 @@ def test_points_of_qgis(folder: Path, tmp_path: Path) -> None:
         # Hands that took pixels for a raster with georeference, and an old QGIS that took layers'.
         ("mapX,mapY,sourceX,sourceY,enable\n1,2,12.5,-34,1\n", "placed"),
         ("mapX,mapY,pixelX,pixelY,enable\n1,2,350125,5249660,1\n", "placed"),
+        # Where both would be pixels of the raster, the columns' names decide.
+        ("mapX,mapY,pixelX,pixelY,enable\n1,2,12.5,-34,1\n", "near"),
+        ("mapX,mapY,sourceX,sourceY,enable\n1,2,25,-68,1\n", "near"),
     ],
 )
 def test_points_files_of_others(folder: Path, tmp_path: Path, text: str, where: str) -> None:
-    moving = raster(folder, f"{where}.tif", PLACE if where == "placed" else None)
+    place = {"scan": None, "placed": PLACE, "near": Affine.scale(2, -2)}[where]
+    moving = raster(folder, f"{where}.tif", place)
     (tmp_path / "p.points").write_text(text, newline="")
     read = read_points(str(tmp_path / "p.points"), Sides(open_side(moving)))
     assert read.moving_xy.tolist() == [[12.5, 34]]
@@ -206,6 +212,24 @@ def translate(
     return subprocess.run(
         ["sh", str(script), *map(str, args)], env=env, capture_output=True, text=True, check=False
     )
+
+
+@pytest.mark.parametrize("side", ["moving", "reference", "both"])
+def test_rasters_stored_upside_down_are_no_mirror_images(tmp_path: Path, side: str) -> None:
+    """Their rows count to the north, and so do right points; those of the other way don't."""
+    upwards = PLACE @ Affine(1, 0, 0, 0, -1, SHAPE[0])
+    moving, reference = (
+        upwards if side in (name, "both") else PLACE for name in ("moving", "reference")
+    )
+    sides = Sides(
+        open_side(raster(tmp_path, "m.tif", moving)),
+        open_side(raster(tmp_path, "r.tif", reference)),
+    )
+    on_map = np.random.default_rng(0).uniform([0, -800], [1000, 0], (12, 2)) + scenes.ORIGIN
+    pixels = AffineGeoref(moving).to_pixel(on_map)
+    check_plausible(table(pixels, on_map), sides)
+    with pytest.raises(PointsError, match="mirror"):
+        check_plausible(table(pixels * [1, -1] + [0, SHAPE[0]], on_map), sides)
 
 
 POINTS = [[0, 0], [100, 0], [0, 80], [100, 80], [50.25, 40.5]]
@@ -313,6 +337,9 @@ HEAD = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual\n"
         ("p.txt", "", "no tie points"),
         ("p.txt", "1 2 3\n", "line 1: a link is from x"),
         ("p.txt", "1 2 3 4\n1 2 x 4\n", "line 2: to x is 'x'"),
+        ("p.txt", "1 2 3 4\na b c d\n", "line 2: from x is 'a'"),
+        ("p.txt", "1. 2 x 4.5.6\n", "line 1: to x is 'x'"),
+        ("p.txt", "a b c 4.5.6\n", "line 1: from x is 'a'"),
         ("p.sh", "gdal_translate a.tif b.tif\n", "neither -gcp nor --gcp"),
         ("p.sh", "gdal_translate -gcp 1 2 3 a.tif\n", "line 1: y is 'a.tif'"),
         ("p.sh", "gdal_translate -gcp 1 2 3\n", "line 1: x, y are missing"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import pytest
 import report_cases as cases
 from georeg.errors import InputError
 from georeg.report import palette
+from georeg.report.facts import gather
 from georeg.report.page import page, read_page
-from georeg.report.words import figures, headline
+from georeg.report.words import figures, headline, tally
 from georeg.textfile import finite
 
 MOST = 5_000_000  # bytes
@@ -129,24 +131,45 @@ def test_doubts_are_in_the_title() -> None:
     assert "The tie points are few." in Seen(cases.page_of(result)).text
 
 
-@pytest.mark.parametrize(
-    ("changed", "kind", "title"),
-    [
-        ({}, "good", "Aligned"),
-        ({"output": None}, "good", "It can be aligned"),
-        ({"task": "check"}, "good", "Not aligned"),
-        ({"task": "check", "max_error": 5.0}, "refused", "Not aligned"),
-        ({"task": "check", "max_error": 50.0}, "good", "Not aligned"),
-        ({"task": "fit", "output": None}, "good", "The tie points give a good fit"),
-    ],
-)
-def test_title(changed: dict[str, object], kind: str, title: str) -> None:
-    result = cases.good()
-    from georeg.report.facts import gather
+MOVED = "The moving raster was off by 10.8 px (21.6 m) in the median over the overlap."
 
-    found = headline(gather({**result.report, **changed}, None))
-    assert (found.kind, found.title) == (kind, title)
+
+@pytest.mark.parametrize(
+    ("changed", "verdict", "kind", "title", "said"),
+    [
+        ({}, {}, "good", "Aligned", MOVED),
+        ({}, {}, "good", "Aligned", "What is left is below 0.50 px (1 m) at 90% of"),
+        ({"output": None}, {}, "good", "It can be aligned", f"{MOVED} Nothing was written."),
+        ({"task": "check"}, {}, "good", "Not aligned", "The moving raster is off by 10.8 px"),
+        ({"task": "check"}, {}, "good", "Not aligned", "That is known to within 0.50 px (1 m)"),
+        ({"task": "check", "max_error": 5.0}, {}, "refused", "Not aligned", "this is a check"),
+        ({"task": "check", "max_error": 50.0}, {}, "good", "Not aligned", "this is a check"),
+        ({"task": "fit", "output": None}, {}, "good", "The tie points give a good fit", MOVED),
+        (
+            {}, {"status": "already aligned", "displacement_px": 0.04}, "good", "Already aligned",
+            "The two rasters lie within 0.10 px (0.2 m) of each other",
+        ),
+        ({}, {"placed": True}, "good", "Aligned", "was placed by what it shows"),
+        ({}, {"accuracy": None}, "good", "Aligned", "too few tie points to say how large"),
+        (
+            {}, {"ok": False, "reasons": ["no: try"]}, "refused", "No trustworthy alignment",
+            "It was written to aligned.tif all the same, because of --force",
+        ),
+    ],
+)  # fmt: skip
+def test_title(
+    changed: dict[str, Any], verdict: dict[str, Any], kind: str, title: str, said: str
+) -> None:
+    report = cases.good().report
+    known = {"displacement_px": 10.8, "accuracy": {"rmse_px": 0.4, "ce90_px": 0.5}}
+    verdict = {**report["verdict"], **known, **verdict}
+    found = headline(
+        gather({**report, "output": "aligned.tif", **changed, "verdict": verdict}, None)
+    )
+    assert found.kind == kind
+    assert found.title.startswith(title)
     assert len(found.reasons) == (kind == "refused")
+    assert said in " ".join(found.lead)
 
 
 def test_rasters_without_crs_have_no_metres() -> None:
@@ -181,6 +204,32 @@ def test_damaged_points_are_said() -> None:
         page(report, None)
 
 
+@pytest.mark.parametrize(
+    ("changed", "placed", "names"),
+    [
+        ({}, False, ("Error before", "Error after")),
+        ({}, True, ("Error of the first look", "Error after")),
+        ({"task": "check"}, False, ("Error", "Measured to within")),
+    ],
+)
+def test_figures(changed: dict[str, Any], placed: bool, names: tuple[str, str]) -> None:
+    report = {**cases.good().report, **changed}
+    known = {
+        "placed": placed,
+        "accuracy": {"rmse_px": 0.4, "ce90_px": 0.5},
+        "check": {"places": 200, "hits": 0.9, "hits_by_chance": 0.03},
+    }
+    facts = gather({**report, "verdict": {**report["verdict"], **known}}, None)
+    before, after, ce90, _, look, _ = figures(facts)
+    assert sum(number for _, number in tally(facts)) == report["tie_points"]["count"]
+    assert (before.name, after.name) == names
+    assert (before.value, before.more) == ("10.8 px", "21.6 m")
+    assert (after.value, after.more) == ("0.40 px", "0.8 m")
+    assert (ce90.value, ce90.more) == ("0.50 px", "1 m")
+    assert (look.value, look.more) == ("90%", "of 200 places")
+    assert look.note == "confirm the fit; 3% would by chance"
+
+
 def test_figures_of_a_report_without_tie_points() -> None:
     report = dict(cases.refused().report)
     for name in ("points", "tie_points", "coverage"):
@@ -188,8 +237,6 @@ def test_figures_of_a_report_without_tie_points() -> None:
     report |= {"model": None, "transform": None, "ladder": []}
     text = Seen(page(report, None)).text
     assert "there is no fit" in text
-    from georeg.report.facts import gather
-
     assert figures(gather(report, None)) == ()
 
 

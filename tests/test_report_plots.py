@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import cv2
@@ -72,6 +73,18 @@ def test_accuracy_is_that_of_the_listed_points(facts: Facts) -> None:
 def test_displacements_are_the_truth(facts: Facts) -> None:
     before = facts.before[facts.inlier]
     assert np.median(before, axis=0) == pytest.approx(cases.SHIFT, abs=0.1)
+    rest = np.hypot(*facts.residual[facts.judged].T)
+    assert 0.5 < np.median(rest) / np.median(np.hypot(*facts.errors.T)) <= 1.05
+    rejected = facts.report["tie_points"]["rejected"]
+    assert sum(rejected.values()) == (~facts.inlier).sum()
+    said = facts.report["tie_points"]["offset_before"]
+    before = facts.before[facts.counted]
+    length = np.hypot(*before.T)
+    assert (said["mean_x_px"], said["mean_y_px"]) == pytest.approx(before.mean(axis=0), abs=2e-3)
+    assert said["median_px"] == pytest.approx(np.median(length), abs=2e-3)
+    assert said["rmse_px"] == pytest.approx(np.sqrt((length**2).mean()), abs=2e-3)
+    assert said["rmse_m"] == pytest.approx(2 * said["rmse_px"], rel=1e-3), "pixels of 2 m"
+    assert said["ce90_px"] == pytest.approx(np.percentile(length, 90), abs=2e-3)
 
 
 def test_circle_holds_nine_tenths(facts: Facts) -> None:
@@ -124,6 +137,37 @@ def test_arrows_have_a_key_in_pixels_and_metres(facts: Facts) -> None:
     (key,) = [w for w in words if "enlarged" in w or "true to scale" in w]
     pixels = float(key.split(" px")[0])
     assert f"({2 * pixels:g} m)" in key
+
+
+def test_arrows_lead_where_things_are_in_the_reference(facts: Facts) -> None:
+    shaft = re.compile(r"l(-?[\d.]+) (-?[\d.]+)")
+    (drawn, *_) = (
+        p for g in parsed("displacements", facts).iter(f"{NAME}g") if g.get("clip-path")
+        for p in g.iter(f"{NAME}path")
+    )  # fmt: skip
+    steps = np.array(shaft.findall(drawn.attrib["d"]), float)
+    steps = steps[np.hypot(*steps.T) > 10]  # without heads
+    assert len(steps) > 20
+    way = np.median(steps, axis=0)
+    assert way / np.hypot(*way) == pytest.approx(cases.SHIFT / np.hypot(*cases.SHIFT), abs=0.05)
+
+
+@pytest.mark.parametrize("way", [(0.2, 0.0), (0.0, 0.2)])
+def test_errors_lie_right_and_below_the_middle_where_they_are(way: tuple[float, float]) -> None:
+    report = cases.good().report
+    points = report["points"]
+    place = [points["columns"].index(f"left_out_{axis}") for axis in "xy"]
+    rows = [list(row) for row in points["rows"]]
+    for row in rows:
+        row[place[0]], row[place[1]] = way
+    facts = gather({**report, "points": {**points, "rows": rows}}, None)
+    root = parsed("ce90", facts)
+    circle = root.find(f"{NAME}circle")
+    assert circle is not None
+    path = next(p for p in root.iter(f"{NAME}path") if p.get("stroke-linecap") == "round")
+    at = np.array(path.attrib["d"].split("h")[0][1:].split(), float)
+    off = at - [float(circle.attrib["cx"]), float(circle.attrib["cy"])]
+    assert off / np.hypot(*off) == pytest.approx(np.array(way) / 0.2)
 
 
 def test_long_lists_are_drawn_at_random_and_say_so() -> None:

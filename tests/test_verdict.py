@@ -116,6 +116,13 @@ def test_lengths_are_in_reference_pixels() -> None:
     assert fine.accuracy is not None
     assert fine.accuracy.rmse_px == pytest.approx(4 * coarse.accuracy.rmse_px)
     assert fine.accuracy.rmse_m == pytest.approx(coarse.accuracy.rmse_m)
+    assert fine.accuracy.ce90_px == pytest.approx(4 * coarse.accuracy.ce90_px)
+    assert fine.accuracy.ce90_m == pytest.approx(10 * coarse.accuracy.ce90_px, rel=0.01)
+    assert fine.expected is not None
+    assert coarse.expected is not None
+    for name in ("half_px", "most_px", "matched_px"):
+        assert getattr(fine.expected, name) == pytest.approx(4 * getattr(coarse.expected, name))
+    assert fine.expected.beyond == coarse.expected.beyond == 0
 
 
 def test_kilometres_are_no_powers_of_ten() -> None:
@@ -379,7 +386,9 @@ def test_a_scale_that_a_normal_search_can_t_find_is_suspicious() -> None:
     assert "the fit changes lengths by 0.50: try --search wide" in reason(
         verdict(points, "similarity")
     )
-    assert verdict(points, "similarity", search="wide").ok
+    wide = verdict(points, "similarity", search="wide")
+    assert wide.ok
+    assert wide.distortion == pytest.approx((1, 1), abs=0.01), "relative to the overall scale"
     assert verdict(points, "similarity", georef=False).ok
     assert "try --search wide" in reason(verdict(points, "similarity", search="normal"))
 
@@ -455,6 +464,7 @@ def test_the_wide_search_is_advised_of_turns_that_places_confirm() -> None:
     turned = tp.scattered(lambda xy: similarity(20.0, 1.0, (150.0, 0.0)).forward(xy))
     found = verdict(turned, "similarity", begin=start(margin=0.2))
     assert any("turns MOVING by 20 degrees" in r for r in found.reasons)
+    assert not any("watermark" in r for r in found.reasons)
     check = dataclasses.replace(GOOD, hits=0.07)
     found = verdict(turned, "similarity", check=check, begin=start(margin=0.2))
     assert not found.ok

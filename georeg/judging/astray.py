@@ -58,13 +58,13 @@ class Astray:
         bounds: left, top, right, bottom in frame pixels.
         away: frame pixels (x, y) from where the fit puts it to where it matches best; None if its
             places agree on nothing.
-        where: the squares themselves; None where all that is known is their bounds.
+        where: the squares themselves.
     """
 
     share: float
     bounds: tuple[float, float, float, float]
     away: tuple[float, float] | None
-    where: Part | None = None
+    where: Part
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""

@@ -137,7 +137,7 @@ def _within(frame: Frame, part: Astray) -> Array:
     Templates at the frame's edge have their middle beyond it.
     """
     size = np.array([frame.grid.width, frame.grid.height], np.float64)
-    least = np.minimum(size, part.where.size if part.where is not None else 1.0)
+    least = np.minimum(size, part.where.size)
     low, high = np.array(part.bounds).reshape(2, 2)
     return np.stack([np.clip(low, 0, size - least), np.clip(high, least, size)])
 

@@ -158,7 +158,7 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
     Noise on water has about the same contrast all over. What has more is land; if nearly all of
     that confirms the fit, it is the water that doesn't.
     """
-    if hits.all() or not hits.any():
+    if hits.all():
         return 0.0
     side = max(1, round(surfaces.size / start.factor))
     contrast = cv2.blur(start.texture, (side, side))
@@ -176,15 +176,14 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
 def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
     away = best - offset
     known = np.asarray(np.isfinite(away).all(axis=1))
-    if not known.any():
-        return None
     some = surfaces.select(known)
     plain = _elsewhere(some, best[known], offset[known])
     return find_astray(some.center, away[known], some.size, HIT, plain)
 
 
 def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
-    """(N,) which places match best elsewhere, about as plainly as others confirm the fit.
+    """(N,) which places, where they match best elsewhere, do so about as plainly as others confirm
+    the fit.
 
     By what a place matches better than where the fit puts it, against half of what others match
     better there than at their next best place. Where it rises to the border of what was looked at,
@@ -207,7 +206,7 @@ def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
     lead = float(np.median((peak - most(distance(best) > 2 * HIT))[hit]))
     inside = np.abs(best).max(axis=1) < steps[-1]
     gain = peak - most(distance(offset) <= HIT)
-    return np.asarray(~hit & inside & (gain >= _AS_PLAIN * lead))
+    return np.asarray(inside & (gain >= _AS_PLAIN * lead))
 
 
 def _offsets(

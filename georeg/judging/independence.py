@@ -75,10 +75,9 @@ def _predicted(fit: Fit, xy: Array, weights: Array, block: float) -> Complex:
     design = _design(fit.transform.name, xy)
     out = np.zeros((len(xy), len(xy)), np.complex128)
     for left_out, apart in fit.folding.splits(xy, GAP * block):
-        if left_out.any() and apart.any():
-            scaled = design[apart].conj().T * weights[apart]
-            solved = np.linalg.pinv(scaled @ design[apart]) @ scaled
-            out[np.ix_(left_out, apart)] = design[left_out] @ solved
+        scaled = design[apart].conj().T * weights[apart]
+        solved = np.linalg.pinv(scaled @ design[apart]) @ scaled
+        out[np.ix_(left_out, apart)] = design[left_out] @ solved
     return out
 
 

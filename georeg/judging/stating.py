@@ -143,7 +143,7 @@ def _added(fit: Fit) -> float:
 
 def _with_part(errors: Array, xy: Array, part: Astray | None) -> Array:
     """(N,) errors at (N, 2) places, some of which are known to be displaced."""
-    if part is None or part.away is None or part.where is None:
+    if part is None or part.away is None:
         return errors
     displaced = np.where(part.where.hold(xy), math.hypot(*part.away), 0.0)
     return np.asarray(np.hypot(errors, displaced))

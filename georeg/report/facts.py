@@ -30,8 +30,6 @@ class Encoded:
 
     Attributes:
         title: of the place.
-        x: frame pixels of the left edge.
-        y: frame pixels of the upper edge.
         factor: frame pixels along a side of one of its pixels.
         width: pixels.
         height: pixels.
@@ -39,8 +37,6 @@ class Encoded:
     """
 
     title: str
-    x: float
-    y: float
     factor: float
     width: int
     height: int
@@ -194,8 +190,6 @@ def _encode(picture: Picture) -> Encoded:
     rows, columns = picture.shape
     return Encoded(
         picture.title,
-        picture.x,
-        picture.y,
         picture.factor,
         columns,
         rows,

@@ -31,8 +31,6 @@ class Picture:
 
     Attributes:
         title: of the place.
-        x: frame pixels of the left edge.
-        y: frame pixels of the upper edge.
         factor: frame pixels along a side of one of its pixels.
         reference: (rows, columns, 2), grey and alpha.
         before: the same of the moving raster, as its georeference has it.
@@ -40,8 +38,6 @@ class Picture:
     """
 
     title: str
-    x: float
-    y: float
     factor: float
     reference: Grey
     before: Grey
@@ -96,8 +92,6 @@ def _picture(
     after = None if transform is None else _seen(scene.moving_view(transform), window, factor)
     return Picture(
         title,
-        window.x * factor,
-        window.y * factor,
         factor,
         _seen(scene.reference_view(), window, factor),
         _seen(scene.moving_view(None), window, factor),

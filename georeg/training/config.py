@@ -31,7 +31,7 @@ class TrainConfig:
         matcher: name of what is trained.
         weights: where to start: a name of `georeg models list`, a file, or nothing.
         steps: batches.
-        batch: training pairs in each, over all devices.
+        batch: training pairs in each, over all devices; as many on each of them, in each part.
         accumulate: parts that a batch is computed in, one after another, to save memory.
         rate: largest learning rate; it rises over `warm_up` steps and falls as a half cosine.
         warm_up: steps.

@@ -27,7 +27,7 @@ from georeg.training.making import make_dataset, prepared
 from georeg.training.samples import Sampler, check_crop
 from georeg.training.sources import Scene
 from georeg.training.trainees.protocol import State, Trainee
-from georeg.training.trainer import train
+from georeg.training.trainer import pairs_at_once, train
 
 Progress = Callable[[str, float], None]
 
@@ -80,6 +80,7 @@ def run(
                 "corrected one, with which the result is used", config.weights,
             )  # fmt: skip
     # What can't be trained is said before a dataset is made, which may take an hour.
+    pairs_at_once(config)
     trainee = trainees.kind(config.matcher)(states, config.options, torch.device("cpu"))
     if layouts.compare({k: tuple(v.shape) for k, v in trainee.state().items()}, trainee.layout):
         log.warning(

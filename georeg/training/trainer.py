@@ -62,7 +62,7 @@ def joined(device: str) -> Iterator[Team]:
     Args:
         device: cpu, cuda or cuda:N; each of several processes takes a GPU of its own.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _size()
     if size == 1:
         yield Team(0, 1, torch.device(device))
         return
@@ -73,6 +73,27 @@ def joined(device: str) -> Iterator[Team]:
         yield Team(dist.get_rank(), size, where)
     finally:
         dist.destroy_process_group()
+
+
+def _size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def pairs_at_once(config: TrainConfig) -> int:
+    """Training pairs that each of the processes computes at once.
+
+    Raises:
+        SettingsError: a batch can't be shared equally: another number of pairs would be trained
+            with than the user, and the learning rate, count on.
+    """
+    parts = config.accumulate * _size()
+    if config.batch % parts:
+        raise SettingsError(
+            f"batches of {config.batch} can't be shared equally: over {_size()} devices, in "
+            f"{config.accumulate} parts each, they must be a multiple of {parts}"
+        )
+    return config.batch // parts
 
 
 def train(
@@ -106,8 +127,8 @@ def train(
         The trainee, and the number of steps that it has been trained for.
 
     Raises:
-        SettingsError: the folder holds a run of another configuration or on other data, or the loss
-            isn't finite.
+        SettingsError: the folder holds a run of another configuration or on other data, batches
+            can't be shared by the devices, or the loss isn't finite.
         InputError: the checkpoint is damaged.
         OutputError: the folder can't be written.
     """
@@ -155,9 +176,7 @@ class _Run:
         self.config, self.trainee, self.sampler, self.team = config, trainee, sampler, team
         self.workers, self.learned_from = workers, json.dumps(learned, sort_keys=True)
         self.step = 0
-        self.each = config.batch // config.accumulate // team.size
-        if self.each < 1:
-            raise SettingsError(f"batches of {config.batch} are too small for {team.size} devices")
+        self.each = pairs_at_once(config)
         self.learned = [p for p in trainee.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.learned, lr=config.rate, weight_decay=config.decay)
         halved = config.precision == "float16" and team.device.type == "cuda"

@@ -63,12 +63,9 @@ class Polynomial(Continued):
 
     @classmethod
     def unsure(cls, xy: Array) -> float:
-        """Largest error midway between two of the points, where their own ones are 1.
+        """See `Transform`; of many (N, 2) points some are asked.
 
         Points in two rows tell of everything along them, and of nothing between them.
-
-        Args:
-            xy: (N, 2) positions; of many some are asked.
         """
         box = enlarged_box(xy)
         some = xy[np.linspace(0, len(xy) - 1, min(len(xy), _ASKED)).round().astype(np.int64)]

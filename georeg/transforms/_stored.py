@@ -43,6 +43,11 @@ class Stored:
             value.setflags(write=False)
             object.__setattr__(self, part, value if shape else float(value))
 
+    @classmethod
+    def unsure(cls, xy: Array) -> float:
+        """See `Transform`. A model that can't swing between (N, 2) points is as good there: 1."""
+        return 1.0
+
     def to_dict(self) -> dict[str, Any]:
         """`name` and the parts as lists of numbers; JSON keeps them to the last bit."""
         parts = {part: np.asarray(getattr(self, part)).tolist() for part in self.shapes}

@@ -60,6 +60,17 @@ class Transform(Protocol):
         """(N, 2, 2) derivatives of `forward`: element [n, i, j] is d forward_i / d moving_j."""
         ...
 
+    @classmethod
+    def unsure(cls, xy: Array) -> float:
+        """Largest error midway between two of the points, where their own ones are 1.
+
+        It is large where a model could be anything between them: a polynomial between two rows.
+
+        Args:
+            xy: (N, 2) positions that `from_points` takes, at least `min_points`.
+        """
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings and lists (JSON); `name` is the model's name."""
         ...
