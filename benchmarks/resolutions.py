@@ -31,7 +31,7 @@ from rasterio.warp import Resampling, reproject
 
 from georeg import __version__
 
-TIMES = (1.5, 2.0, 3.0, 4.0)
+TIMES = (1.5, 2.0, 4.0)
 LEFT_OUT = ("CrossSeason", "OpticalMap", "OpticalOptical")  # theirs is another question: relief
 
 

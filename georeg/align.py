@@ -202,22 +202,28 @@ def measure(
         if again is not None:
             log.info("too few places to compare: once more on pixels half as wide")
             with open_scene(moving, reference, again) as closer:
-                second = _measured(closer, choice, devices, settings, tell)
+                second = _measured(closer, choice, devices, settings, tell, convincing)
                 if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
         again = without_zeros(outcome)
         if again is not None:
             log.info("many pixels are exactly 0: once more without them")
             with open_scene(moving, reference, again) as masked:
-                second = _measured(masked, choice, devices, settings, tell)
+                second = _measured(masked, choice, devices, settings, tell, convincing)
                 if convincing(second) and second.verdict.confidence > outcome.verdict.confidence:
                     return alignment_of(naming_zeros(second, outcome), pictures=pictures)
         return alignment_of(hinted(outcome), pictures=pictures)
 
 
 def _measured(
-    scene: Scene, choice: Choice, devices: Sequence[Device], settings: Settings, tell: Progress
+    scene: Scene,
+    choice: Choice,
+    devices: Sequence[Device],
+    settings: Settings,
+    tell: Progress,
+    trusted: Callable[[Outcome], bool] = lambda outcome: outcome.verdict.ok,
 ) -> Outcome:
+    """Find and judge; what is `trusted` is looked at once more, on finer pixels if there are."""
     done = partial(Outcome, settings=settings, choice=choice, device=devices[0].name)
     with team_of(choice, devices, settings) as team:
         located = locate(scene, team, settings)
@@ -238,7 +244,7 @@ def _measured(
         tracked = track(scene, team, start, settings, steps)
         done = partial(done, located=located)
         outcome = _judged(done, scene, start, tracked, devices, settings, tell)
-        return _sharpened(outcome, team, done, devices, tell)
+        return _sharpened(outcome, team, done, devices, tell, trusted)
 
 
 def _judged(
@@ -280,10 +286,13 @@ def _sharpened(
     done: Callable[..., Outcome],
     devices: Sequence[Device],
     tell: Progress,
+    trusted: Callable[[Outcome], bool],
 ) -> Outcome:
     """What is trusted, once more on the finer raster's pixels; as it was if that isn't trusted."""
     resolution, settings = sharper(outcome), outcome.settings
     if resolution is None or outcome.start is None or outcome.points is None:
+        return outcome
+    if not trusted(outcome):
         return outcome
     scene = outcome.scene
     grid = scene.frame.grid
@@ -296,7 +305,10 @@ def _sharpened(
     start, before = known
     tracked = track(closer, team, start, settings, partial(tell, "match"), before)
     second = _judged(done, closer, start, tracked, devices, settings, tell)
-    return replace(second, sharper=True) if second.verdict.ok else outcome
+    if not trusted(second):
+        log.info("not trusted there: it stays as it was found")
+        return outcome
+    return replace(second, sharper=True)
 
 
 def fit_matches(

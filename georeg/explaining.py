@@ -86,10 +86,10 @@ def _frame(outcome: Outcome) -> Iterator[Decision]:
     size += "" if frame.metres is None else f" of {in_metres(frame.metres)}"
     if settings.working_resolution is not None:
         why = "the resolution was asked for"
+    elif outcome.sharper:
+        why = "finer than those on which the alignment was found, and is trusted"
     elif outcome.finer:
         why = "half the coarser one's, on which too few places could be compared"
-    elif outcome.sharper:
-        why = "finer than the coarser raster's, on which the alignment was found and is trusted"
     elif math.isclose(pixels, 1.0, rel_tol=1e-3):
         why = "the reference's pixels are the coarser ones, or as coarse"
     else:

@@ -58,9 +58,10 @@ def sharper(outcome: Outcome) -> float | None:
     """Working pixel size in map units for another look at what is trusted; None without need.
 
     That of the finer raster, or as near to it as the scene's size allows for in steps of two.
+    Only for matchers of templates: what it is worth to others wasn't measured, and it takes time.
     """
-    settings, frame = outcome.settings, outcome.scene.frame
-    if not outcome.verdict.ok or settings.working_resolution is not None:
+    settings, frame, points = outcome.settings, outcome.scene.frame, outcome.points
+    if settings.working_resolution is not None or points is None or not points.dense:
         return None
     finest = frame.finest(outcome.scene.moving.header.shape)
     times = min(1 / finest, _ENLARGED)

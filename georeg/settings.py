@@ -67,8 +67,8 @@ class Settings:
         reference_nodata: the same of the reference.
         moving_crs: taken instead of the file's own CRS.
         reference_crs: the same of the reference.
-        working_resolution: pixel size to work with, in map units of the reference; the coarser
-            one of the two rasters if None.
+        working_resolution: pixel size to work with, in map units of the reference; if None, the
+            coarser one of the two rasters, and then, in small scenes, once more a finer one.
         area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
             None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 import scenes
 from georeg.align import align, measure
+from georeg.finer import sharper
+from georeg.outcome import Outcome
 from georeg.report.rereading import look_again, read_report
 from georeg.settings import Settings
 from test_align import corrected
@@ -72,3 +77,59 @@ def test_outputs_and_reports_of_finer_pixels(tmp_path: Path) -> None:
         assert file.res == (1.0, 1.0)
     pictures = look_again(read_report(report))
     assert pictures is not None
+
+
+def widened(name: str, folder: Path, times: int) -> str:
+    """A raster on pixels so many times as wide: means of whole squares."""
+    with rasterio.open(name) as file:
+        data, transform = file.read(1), file.transform
+    rows, columns = (side // times * times for side in data.shape)
+    squares = data[:rows, :columns].reshape(rows // times, times, columns // times, times)
+    means = np.rint(squares.mean(axis=(1, 3))).astype(np.uint8)
+    return scenes.write(folder / "wide.tif", means, transform @ Affine.scale(times))
+
+
+@pytest.mark.parametrize(
+    ("times", "which", "truth", "limit"),
+    [
+        (2, "moving", scenes.similarity(0.8, 1.01, 7.3, -4.6, (300, 300)), 0.018),
+        (4, "moving", scenes.shift(7.3, -4.6), 0.05),
+        (3, "reference", scenes.shift(7.3, -4.6), 0.05),
+    ],
+)
+def test_pixels_of_different_sizes(
+    tmp_path: Path, times: int, which: str, truth: scenes.Warp, limit: float
+) -> None:
+    """They were looked at on the wider ones only, with errors twice as large."""
+    pair = scenes.make_pair(tmp_path, truth, (300, 300))
+    names = {"moving": pair.moving, "reference": pair.reference}
+    names[which] = widened(names[which], tmp_path, times)
+    found = measure(names["moving"], names["reference"], Settings())
+    assert found.verdict.ok, found.verdict.reasons
+    assert np.median(pair.errors(corrected(found), margin=30)) < limit
+    levels = [(level["goal"], round(level["factor"], 3)) for level in found.report["levels"]]
+    assert levels[0] in (("track", times), ("track", times / 2))
+    assert levels[-1] in (("refine", 1.0), ("detail", 1.0))
+    (decision, *_) = [d for d in found.decisions if d.step == "frame"]
+    assert "of 1 m" in decision.decided
+    assert "finer than those on which the alignment was found" in decision.why
+
+
+def test_pixels_of_different_sizes_in_large_scenes(tmp_path: Path) -> None:
+    """They have places enough on the wider pixels, and nobody waits for more."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.3, -4.6), (300, 300))
+    wide = widened(pair.moving, tmp_path, 2)
+    outcomes = []
+
+    def look(outcome: Outcome) -> float | None:
+        outcomes.append(outcome)
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["georeg.align"], "sharper", look)
+        measure(wide, pair.reference, Settings())
+    (outcome,) = outcomes
+    assert sharper(outcome) == pytest.approx(1.0)
+    grid = outcome.scene.frame.grid
+    frame = replace(outcome.scene.frame, grid=replace(grid, shape=(1100, 1100)))
+    assert sharper(replace(outcome, scene=replace(outcome.scene, frame=frame))) is None

@@ -52,6 +52,29 @@ def test_only_an_area() -> None:
         build_frame(side(), side(), CrsPath(UTM, UTM), area=(1, 2, 3, 4))
 
 
+@pytest.mark.parametrize(
+    ("moving", "reference", "side_of_finest"),
+    [
+        (side(size=25), side(size=10), 0.4),
+        (side(size=2.5, angle=30), side(size=10), 0.25),
+        (side(), side(), 1.0),
+    ],
+)
+def test_the_finer_pixels(moving: Side, reference: Side, side_of_finest: float) -> None:
+    frame, _ = build_frame(moving, reference, CrsPath(UTM, UTM))
+    assert frame.finest(moving[1]) == pytest.approx(side_of_finest)
+
+
+def test_an_asked_for_resolution_that_is_the_references_own() -> None:
+    """A degree is wider along a meridian than along a parallel; its pixels stay as they are."""
+    degrees = CRS(4326)
+    transform = Affine(1e-4, 0, 13.0, 0, -1e-4 / 1.49, 47.8)  # about square on the ground
+    reference = AffineGeoref(transform), (400, 500)
+    coarse = AffineGeoref(transform @ Affine.scale(2)), (200, 250)
+    frame, _ = build_frame(coarse, reference, CrsPath(degrees, degrees, 13, 13), resolution=1e-4)
+    assert frame.grid.transform.almost_equals(transform)
+
+
 def test_the_coarser_size_counts() -> None:
     frame, _ = build_frame(side(size=25), side(size=10), CrsPath(UTM, UTM))
     assert frame.grid.transform.a == pytest.approx(25)
