@@ -68,6 +68,16 @@ def test_square_on_the_ground_in_degrees() -> None:
     assert size[0] == pytest.approx(size[1], rel=0.01)
 
 
+def test_lengths_in_pixels_that_are_not_square() -> None:
+    """Of 1 m x 10 m: 10 m are ten pixels or one, and a mean of both lengths said two."""
+    narrow = AffineGeoref(Affine(1, 0, 350000, 0, -10, 5250000)), (70, 700)
+    frame, _ = build_frame(side(size=1, shape=(700, 700)), narrow, CrsPath(UTM, UTM))
+    metres = frame.grid.transform.a
+    np.testing.assert_allclose(frame.reference_steps, [metres, metres / 10])
+    # An error of 1 m that points anywhere.
+    assert frame.reference_pixels / metres == pytest.approx(np.sqrt((1 + 0.01) / 2))
+
+
 def test_room_for_the_shift() -> None:
     """What the moving raster can meet once it is shifted, and nothing beyond the reference."""
     reference = side(shape=(2000, 2000))
