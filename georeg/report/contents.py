@@ -27,9 +27,10 @@ COLUMNS = (
     "left_out_y", "score", "inlier", "counted",
 )  # fmt: skip
 """Of the listed tie points: true position in frame pixels; then, in reference pixels (where these
-aren't square, in the root mean square of width and height) and x to the right, y downwards: true less claimed position, error of the fit, error of the fit without the
-point's block; probability of being right; whether the fit explains it (1 or 0); whether its error
-counts as the fit's, as it is explained or agrees with its neighbours (1 or 0)."""
+aren't square, in the root mean square of width and height) and x to the right, y downwards: true
+less claimed position, error of the fit, error of the fit without the point's block; probability of
+being right; whether the fit explains it (1 or 0); whether its error counts as the fit's, as it is
+explained or agrees with its neighbours (1 or 0)."""
 
 
 def contents(
