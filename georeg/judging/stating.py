@@ -83,9 +83,7 @@ def accuracy_of(
     rmse_m = ce90_m = None
     if metres is not None:
         rmse_m, ce90_m = _summary(held * metres, allowed)
-    return Accuracy(
-        rmse_px, ce90_px, float(mean[0]), float(mean[1]), rmse_m, ce90_m, independent
-    )
+    return Accuracy(rmse_px, ce90_px, float(mean[0]), float(mean[1]), rmse_m, ce90_m, independent)
 
 
 def _summary(errors: Array, allowed: float) -> tuple[float, float]:
