@@ -20,6 +20,7 @@ from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.grid import MOST, Grid, Window
 from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.pairing.footprint import far_apart, footprint, gap, lattice
+from georeg.pairing.misread import misread
 
 Array = npt.NDArray[np.float64]
 
@@ -125,7 +126,8 @@ def build_frame(
     try:
         there = footprint(*moving, path, ground)
     except NoOverlapError:
-        raise NoOverlapError(far_apart(moving, reference, path)) from None
+        advice = misread(moving, reference, path)
+        raise NoOverlapError(far_apart(moving, reference, path, advice)) from None
     meeting = there.intersection(here)
     common = meeting if meeting.area > 0 else here
     middle = np.array(common.representative_point().coords[0])
@@ -147,7 +149,9 @@ def build_frame(
         max_shift = min(max_shift, float(both.max()))
     meeting = there.buffer(reach, join_style="mitre").intersection(here)
     if meeting.is_empty or meeting.area <= 0:
-        raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))
+        advice = misread(moving, reference, path)
+        apart = there.distance(here)
+        raise NoOverlapError(gap(apart, rx, path.target, middle, max_shift, advice))
     left, bottom, right, top = meeting.bounds
     bounds = (left * rx, bottom * ry, right * rx, top * ry)
     grid = _grid(bounds, (rx, ry), reference_georef, reference_shape, path)
