@@ -68,6 +68,7 @@ def _found(seen: Array, own: CRS, ground: Array, there: CRS, exchanged: bool) ->
     left, bottom, right, top = shape.bounds
     beside = max(right - left, top - bottom) if exchanged else 0.0
     degrees = bool(np.abs(seen[:, 0]).max() <= 360 and np.abs(seen[:, 1]).max() <= 90)
+    crs: CRS
     for crs in (*((own,) if exchanged else ()), there, *_usual(ground, there, degrees)):
         if crs == own and not exchanged:
             continue
