@@ -78,19 +78,14 @@ def look_smoothed(
     if min(_median(claimed - nodes), _median(pixel)) > _IN_PLACE:
         return None
     side = min(judges.matcher.scene, SIDE)
+    seen = (claimed, nodes, separate)
     looks = [
-        _look(
-            Search(scene, judges, side, smoothed=_SMOOTHED, median=m),
-            np.zeros(2),
-            claimed,
-            nodes,
-            separate,
-        )
-        for m in (0, _MEDIAN)
+        _look(Search(scene, judges, side, smoothed=_SMOOTHED, median=wide), np.zeros(2), *seen)
+        for wide in (0, _MEDIAN)
     ]
     found = _plainest(looks)
     if found is None or found.away <= found.separate or found.margin < PLAIN:
-        between = _look_between(Search(scene, judges, side), claimed, nodes, separate)
+        between = _look_between(Search(scene, judges, side), *seen)
         found = _plainest([found, between])
     return found
 

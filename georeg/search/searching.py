@@ -111,7 +111,7 @@ class Search:
         self.middle = np.array([grid.width / 2 / self.factor, grid.height / 2 / self.factor])
 
     def hide_limits(self, start: Array) -> float:
-        """Leave out what is white or black on both at the same place, as what is drawn over both is.
+        """Leave out what is white or black on both in the same place, as what is drawn there is.
 
         To be called before any guess; the moving raster is known so at this start only.
 
