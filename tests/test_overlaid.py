@@ -129,9 +129,14 @@ def test_letters_that_are_drawn_on_both(tmp_path: Path, moved: float) -> None:
     assert found.check is not None
     assert found.check.smoothed is not None
     assert found.check.smoothed.away == pytest.approx(15, abs=0.5)
-    helped = judged(files, moving_nodata=255, reference_nodata=255)
-    assert helped.ok, helped.reasons
-    assert helped.displacement_px == pytest.approx(np.hypot(12.0 - moved, 9.0), abs=0.3)
+
+
+def test_letters_named_as_no_data_hide_nothing(tmp_path: Path) -> None:
+    """As it is advised."""
+    files = labelled(tmp_path, (12.0, 9.0))
+    found = judged(files, moving_nodata=255, reference_nodata=255)
+    assert found.ok, found.reasons
+    assert found.displacement_px == pytest.approx(15, abs=0.3)
 
 
 def test_letters_on_ground_that_is_in_place_are_not_doubted(tmp_path: Path) -> None:
