@@ -212,7 +212,8 @@ def measure(
                 second = _measured(masked, choice, devices, settings, tell, convincing)
                 if convincing(second) and second.verdict.confidence > outcome.verdict.confidence:
                     return alignment_of(naming_zeros(second, outcome), pictures=pictures)
-        return alignment_of(hinted(outcome), pictures=pictures)
+        hints = hinted(outcome, partial(judges_of, devices, settings))
+        return alignment_of(hints, pictures=pictures)
 
 
 def _measured(

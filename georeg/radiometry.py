@@ -42,7 +42,8 @@ class Radiometry:
         to_ground: 2 x 2, differences of height between neighbouring pixels along columns and
             rows -> exaggerated slopes to the east and north; empty but for DEMs.
         why: what speaks for the modality, in words.
-        zeros: share of valid pixels that are exactly 0 in all of the bands.
+        zeros: share of valid pixels that are exactly 0 in all of the bands; 0 if all others are
+            alike, too: zeros are half of what a scan in black and white shows.
     """
 
     modality: str
@@ -226,8 +227,13 @@ def _check_contrast(name: str, whole: Pixels, patches: Sequence[Pixels]) -> None
 
 
 def _share_of_zeros(parts: Sequence[Pixels]) -> float:
-    """Of the valid pixels, those that are exactly 0 in all bands."""
-    return float(np.mean(np.concatenate([(d[:, m] == 0).all(axis=0) for d, m in parts])))
+    """See `Radiometry.zeros`."""
+    values = np.concatenate([data[:, mask] for data, mask in parts], axis=1)
+    zero = (values == 0).all(axis=0)
+    rest = values[:, ~zero]
+    if not rest.size or np.ptp(rest, axis=1).max() <= 0:
+        return 0.0
+    return float(zero.mean())
 
 
 def _values(parts: Sequence[Pixels], k: int) -> npt.NDArray[np.float32]:

@@ -1,9 +1,13 @@
-"""What headers tell wrongly, or not at all, of pixels without data."""
+"""What headers tell wrongly, or not at all: pixels without data, and their order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from georeg.judging.mirrored import look_mirrored
+from georeg.matching.team import Team
 from georeg.outcome import Outcome
 from georeg.settings import Settings
 
@@ -48,9 +52,13 @@ def naming_zeros(second: Outcome, first: Outcome) -> Outcome:
     return replace(second, verdict=replace(verdict, warnings=(*verdict.warnings, *about)))
 
 
-def hinted(outcome: Outcome) -> Outcome:
+def hinted(outcome: Outcome, judges: Callable[[], AbstractContextManager[Team]]) -> Outcome:
     """The same, with warnings: where an alpha band is none, and, if it was refused, where many
-    pixels are exactly 0 and count as data.
+    pixels are exactly 0 and count as data, or the moving raster is mirrored.
+
+    Args:
+        outcome: its rasters still open.
+        judges: a matcher that returns surfaces; asked for where nothing was found.
     """
     scene, refused = outcome.scene, not outcome.verdict.ok
     hints: list[str] = []
@@ -66,5 +74,10 @@ def hinted(outcome: Outcome) -> Outcome:
                 f"{look.zeros:.0%} of {raster.name} is exactly 0, which counts as data: if there "
                 f"is none, name it with --{side}-nodata 0"
             )
+    if refused and outcome.settings.georef and outcome.verdict.confidence < _CLEAR:
+        with judges() as team:
+            mirrored = look_mirrored(scene, team, outcome.verdict.confidence)
+        if mirrored:
+            hints.append(mirrored)
     warnings = (*outcome.verdict.warnings, *hints)
     return replace(outcome, verdict=replace(outcome.verdict, warnings=warnings))

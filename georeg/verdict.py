@@ -175,7 +175,7 @@ def judge(
     """
     pixels, metres = frame.reference_pixels, frame.metres
     independent = independent_errors(fit, points.true, points.block, points.block / BLOCK)
-    accuracy = accuracy_of(fit, pixels, metres, independent)
+    accuracy = accuracy_of(fit, frame.reference_steps, metres, independent)
     inliers = int(fit.inlier.sum())
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
@@ -184,13 +184,15 @@ def judge(
     apart, left_open, expected = (None, None, None) if expecting is None else expecting
     shift = displacement
     if displacement is None:
-        displacement = _displacement(fit.transform, nodes)
-        shift = _median_step(fit.transform.inverse(nodes) - nodes)
+        steps = fit.transform.inverse(nodes) - nodes
+        displacement, moved = _median_length(steps), _median_length(steps * frame.reference_steps)
+        shift = _median_step(steps)
+    else:
+        moved = displacement * pixels
     scale, low, high, folded = _distortion(fit.transform, nodes)
     unseen = ""
     if not (folded or settings.anywhere or math.isinf(start.margin)):
         unseen = criteria.turned(_turned(fit.transform, nodes), scale, check)
-    moved = displacement * pixels
     already = moved <= _ALREADY
     weighed = [
         criteria.enough_points(inliers, len(points)),
@@ -273,9 +275,9 @@ def _nodes(frame: Frame, start: Start, where: npt.NDArray[np.bool_] | None) -> A
     return xy[seen] if seen.sum() >= 4 else xy
 
 
-def _displacement(transform: Transform, nodes: Array) -> float:
-    moved = transform.inverse(nodes) - nodes
-    length = np.hypot(*moved.T)
+def _median_length(steps: Array) -> float:
+    """Of (N, 2) steps; NaN if unknown."""
+    length = np.hypot(*steps.T)
     return float(np.nanmedian(length)) if np.isfinite(length).any() else math.nan
 
 

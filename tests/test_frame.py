@@ -91,6 +91,16 @@ def test_square_on_the_ground_in_degrees() -> None:
     assert size[0] == pytest.approx(size[1], rel=0.01)
 
 
+def test_lengths_in_pixels_that_are_not_square() -> None:
+    """Of 1 m x 10 m: 10 m are ten pixels or one, and a mean of both lengths said two."""
+    narrow = AffineGeoref(Affine(1, 0, 350000, 0, -10, 5250000)), (70, 700)
+    frame, _ = build_frame(side(size=1, shape=(700, 700)), narrow, CrsPath(UTM, UTM))
+    metres = frame.grid.transform.a
+    np.testing.assert_allclose(frame.reference_steps, [metres, metres / 10])
+    # An error of 1 m that points anywhere.
+    assert frame.reference_pixels / metres == pytest.approx(np.sqrt((1 + 0.01) / 2))
+
+
 def test_room_for_the_shift() -> None:
     """What the moving raster can meet once it is shifted, and nothing beyond the reference."""
     reference = side(shape=(2000, 2000))
@@ -108,6 +118,46 @@ def test_meeting_only_after_the_shift() -> None:
     assert frame.grid.width > 0
     with pytest.raises(NoOverlapError, match=r"don't overlap.*100 working pixels \(100\d m\)"):
         build_frame(side(x=356000), reference, CrsPath(UTM, UTM), max_shift=64)
+
+
+def mistold(
+    told: int, x: float, y: float, size: float = 10, true: int = 32633
+) -> tuple[Side, Side, CrsPath]:
+    """A raster by its header, one of 4 x 5 km in zone 33, and the way from one to the other."""
+    return side(x, y, size), side(), CrsPath(CRS(told), CRS(true), x, 350000)
+
+
+@pytest.mark.parametrize(
+    ("told", "x", "y", "size", "said"),
+    [
+        (32632, 350000, 5250000, 10, "--moving-crs EPSG:32633"),
+        (32733, 350000, 5250000, 10, "--moving-crs EPSG:32633"),
+        (3857, 350000, 5250000, 10, "--moving-crs EPSG:32633"),
+        (32633, 13.02, 47.37, 1e-4, "--moving-crs EPSG:4326"),
+        (32633, 1449000, 6000000, 15, "--moving-crs EPSG:3857"),
+        (32633, 5250000, 350000, 10, "with x and y exchanged the moving raster would lie"),
+        (4326, 47.37, 13.02, 1e-4, "with x and y exchanged the moving raster would lie"),
+        (32633, 47.37, 13.02, 1e-4, "with x and y exchanged, read as EPSG:4326, the moving raster"),
+    ],
+)
+def test_headers_that_say_another_place_are_read_as_what_they_are(
+    told: int, x: float, y: float, size: float, said: str
+) -> None:
+    """They were "528 km apart: check the CRS of both", whatever was wrong."""
+    moving, reference, path = mistold(told, x, y, size)
+    with pytest.raises(NoOverlapError, match="don't overlap") as raised:
+        build_frame(moving, reference, path)
+    assert said in str(raised.value)
+
+
+def test_a_reference_that_is_told_wrongly_is_named() -> None:
+    """Its degrees count as metres; and nothing is named where two simply lie apart."""
+    degrees = side(13.02, 47.37, 1e-4)
+    with pytest.raises(NoOverlapError, match="--reference-crs EPSG:4326"):
+        build_frame(side(), degrees, CrsPath(UTM, CRS(32632)))
+    for told, x in ((32633, 450000), (32633, 351000 + 5000), (32632, 550000)):
+        with pytest.raises(NoOverlapError, match="check the CRS of both"):
+            build_frame(*mistold(told, x, 5250000))
 
 
 def test_different_zones_meet() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from affine import Affine
@@ -111,3 +112,50 @@ def test_a_grid_that_is_drawn_on_both(
     )
     found = judged((moving, reference))
     refused(found)
+
+
+def labelled(folder: Path, step: tuple[float, float], moved: float = 0.0) -> tuple[str, str]:
+    """Two sensors' images with the same labels in large letters; see `overlaid`."""
+    image = scenes.texture(SHAPE)
+    ground = scenes.sample(image, scenes.pixels(SHAPE) + step, SHAPE)
+    drawn = np.zeros(SHAPE, np.uint8)
+    for row in range(60, SHAPE[0], 80):
+        cv2.putText(drawn, "LABELS", (10 + row // 4, row), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 1, 9)
+    x, y = scenes.ORIGIN
+    files = []
+    for name, seen, left in (
+        ("moving", scenes.other_sensor(ground), x + moved),
+        ("reference", image, x),
+    ):
+        there = Affine(1.0, 0, left, 0, -1.0, y)
+        white = np.where(drawn > 0, np.float32(1), 0.8 * seen)
+        files.append(scenes.write(folder / f"{name}.tif", white, there))
+    return files[0], files[1]
+
+
+@pytest.mark.parametrize("moved", [0.0, 6.0], ids=["map position", "pixel"])
+def test_letters_that_are_drawn_on_both(tmp_path: Path, moved: float) -> None:
+    """No median takes strokes of nine pixels: "already aligned" within 0.1 px."""
+    files = labelled(tmp_path, (12.0, 9.0), moved)
+    found = judged(files)
+    assert not found.ok
+    (said,) = found.reasons
+    assert "what is white or black on both" in said
+    assert "--moving-nodata" in said
+    assert found.check is not None
+    assert found.check.smoothed is not None
+    assert found.check.smoothed.away == pytest.approx(15, abs=0.5)
+
+
+def test_letters_named_as_no_data_hide_nothing(tmp_path: Path) -> None:
+    """As it is advised."""
+    files = labelled(tmp_path, (12.0, 9.0))
+    found = judged(files, moving_nodata=255, reference_nodata=255)
+    assert found.ok, found.reasons
+    assert found.displacement_px == pytest.approx(15, abs=0.3)
+
+
+def test_letters_on_ground_that_is_in_place_are_not_doubted(tmp_path: Path) -> None:
+    found = judged(labelled(tmp_path, (0.0, 0.0)))
+    assert found.ok, found.reasons
+    assert found.status == "already aligned"

@@ -138,6 +138,22 @@ def test_zeros_are_data_beside_another_value_that_is_none(tmp_path: Path, known:
     assert not any("was matched as pixels" in text for text in result.report["warnings"])
 
 
+def test_zeros_of_scans_in_black_and_white_are_data(tmp_path: Path) -> None:
+    """Without them nothing was left: "is constant: every valid pixel holds 255", not a refusal."""
+    x, y = scenes.ORIGIN
+    files = [
+        scenes.write(
+            tmp_path / f"{seed}.tif",
+            np.where(scenes.texture((300, 300), seed) > 0.5, 255, 0),
+            Affine(1, 0, x, 0, -1, y),
+        )
+        for seed in (1, 2)
+    ]
+    refused = measure(*files, Settings())
+    assert not refused.verdict.ok
+    assert not any("-nodata" in text for text in refused.report["warnings"])
+
+
 def masked(rows: npt.NDArray[np.bool_]) -> torch.Tensor:
     """A mask whose rows are valid or not, within a margin without data."""
     mask = np.zeros((160, 160), np.float32)

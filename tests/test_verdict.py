@@ -35,11 +35,11 @@ GSD = 10.0
 UTM = CRS.from_epsg(32633)
 
 
-def frame(reference_gsd: float = GSD, crs: CRS | None = UTM) -> Frame:
-    """1000 x 1000 pixels of 10 m; the reference may have finer ones."""
+def frame(reference_gsd: float = GSD, crs: CRS | None = UTM, high: float = 1.0) -> Frame:
+    """1000 x 1000 pixels of 10 m; the reference may have finer ones, `high` times as high."""
     grid = Grid((1000, 1000), Affine(GSD, 0, scenes.ORIGIN[0], 0, -GSD, scenes.ORIGIN[1]), crs)
     step = reference_gsd
-    reference = AffineGeoref(Affine(step, 0, scenes.ORIGIN[0], 0, -step, scenes.ORIGIN[1]))
+    reference = AffineGeoref(Affine(step, 0, scenes.ORIGIN[0], 0, -step * high, scenes.ORIGIN[1]))
     return Frame(grid, AffineGeoref(grid.transform), reference, CrsPath(crs, crs))
 
 
@@ -123,6 +123,21 @@ def test_lengths_are_in_reference_pixels() -> None:
     for name in ("half_px", "most_px", "matched_px"):
         assert getattr(fine.expected, name) == pytest.approx(4 * getattr(coarse.expected, name))
     assert fine.expected.beyond == coarse.expected.beyond == 0
+
+
+def test_lengths_in_reference_pixels_that_are_not_square() -> None:
+    """Ten times as high as wide: the columns tell the shift, and a mean said half as many."""
+    points = tp.scattered(tp.shift)
+    square, oblong = verdict(points), verdict(points, where=frame(high=10.0))
+    assert oblong.displacement_px == pytest.approx(math.hypot(12.5, 0.725), rel=0.02)
+    assert oblong.displacement_m == pytest.approx(square.displacement_m)
+    assert square.accuracy is not None
+    assert oblong.accuracy is not None
+    # All that is left over are errors along the rows.
+    assert oblong.accuracy.rmse_px == pytest.approx(square.accuracy.rmse_px / math.sqrt(2), rel=0.1)
+    assert oblong.accuracy.mean_x_px == pytest.approx(square.accuracy.mean_x_px)
+    assert oblong.accuracy.mean_y_px == pytest.approx(square.accuracy.mean_y_px / 10)
+    assert oblong.accuracy.rmse_m == pytest.approx(square.accuracy.rmse_m)
 
 
 def test_kilometres_are_no_powers_of_ten() -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from georeg.judging.checking import Check
-from georeg.judging.overlaid import Smoothed
+from georeg.judging.overlaid import PLAIN, Smoothed
 from georeg.search.guessing import ROTATION, SCALE
 from georeg.search.voting import CHANCE
 
@@ -25,7 +25,6 @@ _FULL = 0.9  # share of an overlap with data that isn't worth a word
 # See `trusted`.
 _EVIDENCE, _FEW, _ENOUGH = 1.1, 0.5, 16.0
 _HITS, _HITS_FEW, _HITS_ENOUGH = 0.3, 0.2, 25.0
-_PLAIN = 0.55  # margin of a look without fine detail that contradicts a fit
 MORE_TILES = (
     "displacements change between the tiles that were matched, and nothing tells how: a larger "
     "--max-tiles sees more of that"
@@ -33,6 +32,10 @@ MORE_TILES = (
 _OVERLAID = (
     "if something is drawn over both (watermark, frame, grid, sensor noise), crop it, make it "
     "nodata, or match at a coarser --working-resolution"
+)
+_DRAWN = (
+    "if something is drawn over both (labels, a frame), take rasters without it, or name its value "
+    "as no data (--moving-nodata, --reference-nodata)"
 )
 _MOSTLY = 0.4  # share of the places that is plain, from which on that may be why a fit is refused
 _DEVIATIONS = 4.0  # of a binomial share of hits from chance
@@ -274,14 +277,19 @@ def without_detail(seen: Smoothed, pixels: float) -> Criterion:
         pixels: reference pixels along a frame pixel.
     """
     away, most = seen.away * pixels, seen.separate * pixels
+    without, rest, advice = "fine detail", "that is coarser", _OVERLAID
+    stays = without
+    if seen.drawn:
+        without, rest, advice = "what is white or black on both", "else", _DRAWN
+        stays = f"{without} ({seen.drawn:.0%} of it all)"
     return _weighed(
-        "distance from where they match without fine detail",
+        f"distance from where they match without {without}",
         f"{away:.1f} px, confidence {seen.margin:.2f}",
-        f"at most {most:.3g} px, or a confidence below {_PLAIN:.2f}",
-        not (seen.margin >= _PLAIN and away > most),
-        f"fine detail stays in place on both rasters, while all that is coarser matches {away:.1f} "
-        f"px away (confidence {seen.margin:.2f})",
-        _OVERLAID,
+        f"at most {most:.3g} px, or a confidence below {PLAIN:.2f}",
+        not (seen.margin >= PLAIN and away > most),
+        f"{stays} stays in place on both rasters, while all {rest} matches {away:.1f} px away "
+        f"(confidence {seen.margin:.2f})",
+        advice,
     )
 
 

@@ -60,7 +60,7 @@ class Expected:
 
 
 def accuracy_of(
-    fit: Fit, pixels: float, metres: float | None, independent: float
+    fit: Fit, steps: Array, metres: float | None, independent: float
 ) -> Accuracy | None:
     """Of tie points that were left out; None of fewer than three.
 
@@ -69,7 +69,7 @@ def accuracy_of(
 
     Args:
         fit: of the tie points.
-        pixels: reference pixels along a frame pixel.
+        steps: (2,) reference pixels along a frame pixel in x and in y.
         metres: metres along a frame pixel; None without a CRS.
         independent: how many independent errors they are worth.
     """
@@ -77,19 +77,20 @@ def accuracy_of(
     held = held[np.isfinite(held).all(axis=1)]
     if len(held) < 3:
         return None
-    distance = np.hypot(*held.T)
-    rmse = math.sqrt(float((distance**2).mean()))
-    ce90 = float(np.percentile(distance, 90)) * allowance(independent)
-    mean = held.mean(axis=0)
-    return Accuracy(
-        rmse * pixels,
-        ce90 * pixels,
-        float(mean[0]) * pixels,
-        float(mean[1]) * pixels,
-        None if metres is None else rmse * metres,
-        None if metres is None else ce90 * metres,
-        independent,
-    )
+    allowed = allowance(independent)
+    rmse_px, ce90_px = _summary(held * steps, allowed)
+    mean = (held * steps).mean(axis=0)
+    rmse_m = ce90_m = None
+    if metres is not None:
+        rmse_m, ce90_m = _summary(held * metres, allowed)
+    return Accuracy(rmse_px, ce90_px, float(mean[0]), float(mean[1]), rmse_m, ce90_m, independent)
+
+
+def _summary(errors: Array, allowed: float) -> tuple[float, float]:
+    """RMSE and CE90 of (N, 2) errors."""
+    distance = np.hypot(*errors.T)
+    ce90 = float(np.percentile(distance, 90)) * allowed
+    return math.sqrt(float((distance**2).mean())), ce90
 
 
 def expected_of(

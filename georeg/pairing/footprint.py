@@ -85,33 +85,37 @@ def all_over(shape: tuple[int, int]) -> Array:
     return np.concatenate([outline(shape[1], shape[0], 41), lattice(shape)])
 
 
-def gap(pixels: float, rx: float, crs: CRS | None, middle: Array, max_shift: float) -> str:
+def gap(
+    pixels: float, rx: float, crs: CRS | None, middle: Array, max_shift: float, advice: str
+) -> str:
     """Says that two rasters lie too far apart for the search, in pixels and on the ground."""
     size = metres_per_unit(crs, middle)
     length = "" if size is None else f" ({_length(pixels * rx * size[0])})"
     return (
         f"the rasters don't overlap: they lie {pixels:.0f} working pixels{length} apart, more than "
-        f"the search reaches ({max_shift:.0f} pixels); check the CRS of both or raise --max-shift"
+        f"the search reaches ({max_shift:.0f} pixels); "
+        f"{advice or 'check the CRS of both or raise --max-shift'}"
     )
 
 
 def far_apart(
-    moving: tuple[Georef, tuple[int, int]], reference: tuple[Georef, tuple[int, int]], path: CrsPath
+    moving: tuple[Georef, tuple[int, int]],
+    reference: tuple[Georef, tuple[int, int]],
+    path: CrsPath,
+    advice: str,
 ) -> str:
     """Says how far apart two rasters lie whose outlines have no common CRS."""
     lonlat = []
     for (georef, (rows, columns)), crs in ((moving, path.source), (reference, path.target)):
         lonlat.append(to_lonlat(crs, georef.to_map(np.array([[columns / 2, rows / 2]])))[0])
     if not np.isfinite(lonlat).all():
-        return (
-            "the rasters don't overlap: one of them lies where its CRS isn't defined; name the "
-            "right --moving-crs or --reference-crs"
-        )
+        advice = advice or "name the right --moving-crs or --reference-crs"
+        return f"the rasters don't overlap: one of them lies where its CRS isn't defined; {advice}"
     _, _, metres = Geod(ellps="WGS84").inv(*lonlat[0], *lonlat[1])
     places = " and ".join(f"longitude {x:.2f}, latitude {y:.2f}" for x, y in lonlat)
     return (
         f"the rasters don't overlap: their middles lie {_length(metres)} apart, at {places}; "
-        "check the CRS of both"
+        f"{advice or 'check the CRS of both'}"
     )
 
 

@@ -20,6 +20,7 @@ from georeg.errors import InputError, NoOverlapError, SettingsError
 from georeg.grid import MOST, Grid, Window
 from georeg.inputs.georef import AffineGeoref, Georef
 from georeg.pairing.footprint import far_apart, footprint, gap, lattice
+from georeg.pairing.misread import misread
 
 Array = npt.NDArray[np.float64]
 
@@ -52,14 +53,20 @@ class Frame:
         return self.reference.to_pixel(self.grid.to_map(frame_xy))
 
     @property
-    def reference_pixels(self) -> float:
-        """Reference pixels for one frame pixel, in the middle of the frame."""
+    def reference_steps(self) -> Array:
+        """(2,) reference pixels along a frame pixel in x and in y, in the middle of the frame."""
         middle = np.array([[self.grid.width / 2, self.grid.height / 2]])
-        return 1.0 / float(
-            _gsd(
-                lambda xy: self.grid.to_pixel(self.reference.to_map(xy)), self.to_reference(middle)
-            ).mean()
-        )
+        ends = self.to_reference(middle + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        return np.asarray(np.hypot(*(ends[1:] - ends[0]).T))
+
+    @property
+    def reference_pixels(self) -> float:
+        """Reference pixels along a frame pixel, in the middle of the frame.
+
+        Those of a length that may point anywhere: the root mean square over all directions, where
+        reference pixels aren't square.
+        """
+        return math.sqrt(float((self.reference_steps**2).mean()))
 
     def finest(self, moving: tuple[int, int]) -> float:
         """Side of a pixel of the finer raster in frame pixels, in the middle of the frame.
@@ -95,12 +102,6 @@ class Frame:
             "transform": list(self.grid.transform)[:6],
             "shape": list(self.grid.shape),
         }
-
-
-def _gsd(to_frame: Any, at: Array) -> Array:
-    """Frame length of one raster pixel along its columns and rows at the pixel `at` (1, 2)."""
-    corners = to_frame(np.concatenate([at, at + [1.0, 0.0], at + [0.0, 1.0]]))
-    return np.asarray(np.hypot(*(corners[1:] - corners[0]).T))
 
 
 def build_frame(
@@ -145,7 +146,8 @@ def build_frame(
     try:
         there = footprint(*moving, path, ground)
     except NoOverlapError:
-        raise NoOverlapError(far_apart(moving, reference, path)) from None
+        advice = misread(moving, reference, path)
+        raise NoOverlapError(far_apart(moving, reference, path, advice)) from None
     meeting = there.intersection(here)
     common = meeting if meeting.area > 0 else here
     middle = np.array(common.representative_point().coords[0])
@@ -167,7 +169,9 @@ def build_frame(
         max_shift = min(max_shift, float(both.max()))
     meeting = there.buffer(reach, join_style="mitre").intersection(here)
     if meeting.is_empty or meeting.area <= 0:
-        raise NoOverlapError(gap(there.distance(here), rx, path.target, middle, max_shift))
+        advice = misread(moving, reference, path)
+        apart = there.distance(here)
+        raise NoOverlapError(gap(apart, rx, path.target, middle, max_shift, advice))
     left, bottom, right, top = meeting.bounds
     bounds = (left * rx, bottom * ry, right * rx, top * ry)
     grid = _grid(bounds, (rx, ry), reference_georef, reference_shape, path)

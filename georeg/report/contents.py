@@ -26,10 +26,11 @@ COLUMNS = (
     "frame_x", "frame_y", "before_x", "before_y", "residual_x", "residual_y", "left_out_x",
     "left_out_y", "score", "inlier", "counted",
 )  # fmt: skip
-"""Of the listed tie points: true position in frame pixels; then, in reference pixels and x to the
-right, y downwards: true less claimed position, error of the fit, error of the fit without the
-point's block; probability of being right; whether the fit explains it (1 or 0); whether its error
-counts as the fit's, as it is explained or agrees with its neighbours (1 or 0)."""
+"""Of the listed tie points: true position in frame pixels; then, in reference pixels (where these
+aren't square, in the root mean square of width and height) and x to the right, y downwards: true
+less claimed position, error of the fit, error of the fit without the point's block; probability of
+being right; whether the fit explains it (1 or 0); whether its error counts as the fit's, as it is
+explained or agrees with its neighbours (1 or 0)."""
 
 
 def contents(
@@ -148,12 +149,12 @@ def _statistics(outcome: Outcome) -> dict[str, Any]:
     points, frame = outcome.points, outcome.scene.frame
     if points is None:
         return {}
-    pixels, metres, inlier = frame.reference_pixels, frame.metres, _inlier(outcome)
+    metres, inlier = frame.metres, _inlier(outcome)
     used = _counted(outcome) if inlier.any() else np.ones(len(points), np.bool_)
-    offset = (points.true - points.claimed)[used] * pixels
+    step = (points.true - points.claimed)[used]
+    offset = step * frame.reference_steps
     length = np.hypot(*offset.T)
     mean = offset.mean(axis=0)
-    rmse = float(np.sqrt((length**2).mean()))
     rejected = None if outcome.fit is None else asdict(outcome.fit.rejected)
     return {
         "count": len(points),
@@ -164,8 +165,8 @@ def _statistics(outcome: Outcome) -> dict[str, Any]:
             "mean_x_px": float(mean[0]),
             "mean_y_px": float(mean[1]),
             "median_px": float(np.median(length)),
-            "rmse_px": rmse,
-            "rmse_m": None if metres is None else rmse / pixels * metres,
+            "rmse_px": float(np.sqrt((length**2).mean())),
+            "rmse_m": None if metres is None else float(np.sqrt((step**2).sum(1).mean())) * metres,
             "ce90_px": float(np.percentile(length, 90)),
         },
     }

@@ -22,6 +22,8 @@ Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 _MANY = 36
+_LIMIT = 1 / 255  # of an image in [0, 1]: what is that near to either end is at its limit
+_AROUND = 5  # pixels a side around what is left out: its edges aren't at a limit
 
 
 class Guess(NamedTuple):
@@ -99,6 +101,7 @@ class Search:
         self.tried = 0
         self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
         self._kept: dict[Any, Any] = {}
+        self._hidden: Mask | None = None
         self.reach = float(pad)
         self.limit = scene.max_shift / self.factor if limited else None
         grid = scene.frame.grid
@@ -106,6 +109,32 @@ class Search:
         self.everywhere = self.extent
         self.lean = min(1.0, round(side / 2 / self.extent, 6))
         self.middle = np.array([grid.width / 2 / self.factor, grid.height / 2 / self.factor])
+
+    def hide_limits(self, start: Array) -> float:
+        """Leave out what is white or black on both in the same place, as what is drawn there is.
+
+        To be called before any guess; the moving raster is known so at this start only.
+
+        Args:
+            start: (3, 3) moving -> reference.
+
+        Returns:
+            The share of what both show that is left out.
+        """
+        image, mask = self.reference
+        moving, moving_mask = self._moving(start)
+        both = mask & moving_mask
+        white = np.minimum(image, moving) >= 1 - _LIMIT
+        alike = both & (white | (np.maximum(image, moving) <= _LIMIT))
+        around = cv2.dilate(alike.astype(np.uint8), np.ones((_AROUND, _AROUND), np.uint8))
+        self._hidden = around.astype(np.bool_)
+        self.reference = self._shown(image, mask)
+        return float(alike.sum() / max(both.sum(), 1))
+
+    def _shown(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        if self._hidden is None:
+            return image, mask
+        return np.where(self._hidden, np.float32(0), image), mask & ~self._hidden
 
     def guess(
         self, start: Array, reach: float, rotation: float, scale: float, steps: int = 9
@@ -203,7 +232,7 @@ class Search:
             return view.to_source(back * self.factor)
 
         placed = View(view.raster, view.radiometry, to_source)
-        return self._smooth(*placed.look(self.window, self.factor))
+        return self._shown(*self._smooth(*placed.look(self.window, self.factor)))
 
     def _smooth(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """What is invalid adds nothing to its neighbours."""
