@@ -36,7 +36,7 @@ def test_python_block(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = blocks("python")
     exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
-    assert printed.startswith("aligned: moved by 27")
+    assert printed.startswith("aligned: moved by 28")
     with rasterio.open(sample / "again.tif") as again, rasterio.open("reference.tif") as reference:
         assert again.transform == reference.transform
         assert again.shape == reference.shape

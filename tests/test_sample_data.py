@@ -77,7 +77,7 @@ def test_demo(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     result = run("demo", "--output-dir", folder, "--json", "--threads", "2")
     assert result.code == 0, result.err
-    assert result.line.startswith("georeg: aligned: moved by 27")
+    assert result.line.startswith("georeg: aligned: moved by 28")
     assert set(snapshot(folder)) == {
         *FILES, "aligned.tif", "fit.json", "report.html", "report.json",
     }  # fmt: skip
