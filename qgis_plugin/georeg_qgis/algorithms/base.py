@@ -269,7 +269,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             extra: name of the parameter whose options of the same name win.
             sides: MOVING and REFERENCE, and the names of their parameters.
         """
-        theirs = {word.partition("=")[0] for word in self.extra(values, context, extra)}
+        theirs = {word.partition("=")[0] for word in self.further(values, context, extra)}
         found: list[str] = []
         for side, name in sides.items():
             for what in kinds:
@@ -302,7 +302,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 bands = self.parameterAsInts(values, f"{side}_BANDS", context)
                 if values.get(f"{side}_BANDS") and bands:
                     found += [f"--{side.lower()}-bands", ",".join(map(str, bands))]
-        return found + self._box + self.extra(values, context)
+        return found + self._box + self.further(values, context)
 
     def _area(self, values: dict[str, Any], context: QgsProcessingContext, crs: Any) -> list[str]:
         if self.parameterDefinition("AREA") is None or not values.get("AREA"):
@@ -313,7 +313,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         edges = (box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum())
         return ["--area", *map(repr, edges)]
 
-    def extra(
+    def further(
         self, values: dict[str, Any], context: QgsProcessingContext, name: str = "EXTRA"
     ) -> list[str]:
         """Further options.

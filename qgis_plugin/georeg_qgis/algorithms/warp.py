@@ -143,7 +143,7 @@ class WarpAlgorithm(EngineAlgorithm):
         arguments += self.lost(values, context)
         sides = {"MOVING": side, "REFERENCE": "REFERENCE"}
         arguments += self.set_in_qgis(values, context, extra="FIT_EXTRA", **sides)
-        arguments += self.extra(values, context, "FIT_EXTRA")
+        arguments += self.further(values, context, "FIT_EXTRA")
         found: dict[str, Any] = {"REPORT": report, "fit": fit}
         if kept:
             found["FIT_OUTPUT"] = kept
