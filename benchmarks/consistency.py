@@ -226,11 +226,12 @@ def main() -> None:
         for found in pool.map(partial(rows_of, shared=args.shared), enumerate(pairs)):
             rows += found
             print(*(f"{r.name} {r.error} {r.middle:.2f} {r.p90:.2f}" for r in found), flush=True)
+    only = f" --only {args.only}" if args.only else ""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
     lines = [
         "# Whether alignments of the same pair agree",
         "",
-        f"`python benchmarks/consistency.py --every {args.every}`, {machine}, georeg "
+        f"`python benchmarks/consistency.py --every {args.every}{only}`, {machine}, georeg "
         f"{__version__}, built-in matcher. Each pair is aligned as it is and with a known error on "
         "top; 'apart' is how far the two answers are from each other over the overlap, in pixels "
         "of the reference. What is expected: the reports' `most_px` of both, added as errors are. "
