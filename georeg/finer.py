@@ -61,7 +61,9 @@ def sharper(outcome: Outcome) -> float | None:
     Only for matchers of templates: what it is worth to others wasn't measured, and it takes time.
     """
     settings, frame, points = outcome.settings, outcome.scene.frame, outcome.points
-    if settings.working_resolution is not None or points is None or not points.dense:
+    if settings.working_resolution is not None or settings.max_tiles is not None:
+        return None  # so many finer tiles show less ground
+    if points is None or not points.dense:
         return None
     finest = frame.finest(outcome.scene.moving.header.shape)
     times = min(1 / finest, _ENLARGED)

@@ -116,7 +116,7 @@ def test_pixels_of_different_sizes(
 
 
 def test_pixels_of_different_sizes_in_large_scenes(tmp_path: Path) -> None:
-    """They have places enough on the wider pixels, and nobody waits for more."""
+    """They have places enough on the wider pixels; few tiles are few."""
     pair = scenes.make_pair(tmp_path, scenes.shift(7.3, -4.6), (300, 300))
     wide = widened(pair.moving, tmp_path, 2)
     outcomes = []
@@ -130,6 +130,7 @@ def test_pixels_of_different_sizes_in_large_scenes(tmp_path: Path) -> None:
         measure(wide, pair.reference, Settings())
     (outcome,) = outcomes
     assert sharper(outcome) == pytest.approx(1.0)
+    assert sharper(replace(outcome, settings=Settings(max_tiles=4))) is None
     grid = outcome.scene.frame.grid
     frame = replace(outcome.scene.frame, grid=replace(grid, shape=(1100, 1100)))
     assert sharper(replace(outcome, scene=replace(outcome.scene, frame=frame))) is None
