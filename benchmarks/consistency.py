@@ -22,11 +22,12 @@ import platform
 import shutil
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -39,6 +40,7 @@ from georeg.alignment import Alignment
 from georeg.settings import Settings
 
 Array = npt.NDArray[np.float64]
+R = TypeVar("R")
 
 RESULTS = Path(__file__).parent / "results"
 PAIRS = "data/pairs/crossmodal/index.json"
@@ -212,36 +214,57 @@ def table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(doc: str | None, every: int) -> argparse.Namespace:
+    """The command line of this and of resolutions.py."""
+    parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--every", type=int, default=3, help="n-th radar scene that is taken")
+    parser.add_argument("--every", type=int, default=every, help="n-th radar scene that is taken")
     parser.add_argument("--only", default="", help="part of the pairs' kind and name")
     parser.add_argument("--jobs", type=int, default=2)
-    args = parser.parse_args()
-    pairs = [p for p in pairs_of(args.shared, args.every) if args.only in f"{p.kind}_{p.name}"]
-    rows: list[Row] = []
+    return parser.parse_args()
+
+
+def measured(
+    rows_of: Callable[..., list[R]], args: argparse.Namespace, left_out: tuple[str, ...] = ()
+) -> list[R]:
+    """The rows of all pairs but those of some kinds, in several processes."""
+    pairs = [
+        p
+        for p in pairs_of(args.shared, args.every)
+        if args.only in f"{p.kind}_{p.name}" and not any(kind in p.kind for kind in left_out)
+    ]
+    rows: list[R] = []
     with ProcessPoolExecutor(args.jobs) as pool:
         for found in pool.map(partial(rows_of, shared=args.shared), enumerate(pairs)):
             rows += found
-            print(*(f"{r.name} {r.error} {r.middle:.2f} {r.p90:.2f}" for r in found), flush=True)
+            print(*found, sep="\n", flush=True)
+    return rows
+
+
+def store(name: str, title: str, text: str, args: argparse.Namespace, lines: list[str]) -> None:
+    """Write the table, with the command that made it."""
     only = f" --only {args.only}" if args.only else ""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
-    lines = [
-        "# Whether alignments of the same pair agree",
-        "",
-        f"`python benchmarks/consistency.py --every {args.every}{only}`, {machine}, georeg "
-        f"{__version__}, built-in matcher. Each pair is aligned as it is and with a known error on "
-        "top; 'apart' is how far the two answers are from each other over the overlap, in pixels "
-        "of the reference. What is expected: the reports' `most_px` of both, added as errors are. "
-        "Refused: at least one of the two was.",
-        "",
-        *table(rows),
-        "",
-    ]
+    command = f"`python benchmarks/{name}.py --every {args.every}{only}`"
+    made_by = f"{command}, {machine}, georeg {__version__}, built-in matcher."
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "consistency.md").write_text("\n".join(lines))
+    page = [f"# {title}", "", f"{made_by} {text}", "", *lines, ""]
+    (RESULTS / f"{name}.md").write_text("\n".join(page))
+
+
+def main() -> None:
+    """Measure and write the table."""
+    args = arguments(__doc__, 3)
+    store(
+        "consistency",
+        "Whether alignments of the same pair agree",
+        "Each pair is aligned as it is and with a known error on top; 'apart' is how far the two "
+        "answers are from each other over the overlap, in pixels of the reference. What is "
+        "expected: the reports' `most_px` of both, added as errors are. Refused: at least one of "
+        "the two was.",
+        args,
+        table(measured(rows_of, args)),
+    )
 
 
 if __name__ == "__main__":

@@ -11,13 +11,8 @@ benchmarks/results/resolutions.md.
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import tempfile
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -25,11 +20,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import rasterio
-from consistency import RESULTS, Pair, aligned, answer, distance, harness, made, pairs_of
+from consistency import (
+    Pair,
+    aligned,
+    answer,
+    arguments,
+    distance,
+    harness,
+    made,
+    measured,
+    store,
+)
 from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
-
-from georeg import __version__
 
 TIMES = (1.5, 2.0, 4.0)
 LEFT_OUT = ("CrossSeason", "OpticalMap", "OpticalOptical")  # theirs is another question: relief
@@ -112,38 +115,18 @@ def table(rows: list[Row]) -> list[str]:
 
 def main() -> None:
     """Measure and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--every", type=int, default=8, help="n-th radar scene that is taken")
-    parser.add_argument("--only", default="", help="part of the pairs' kind and name")
-    parser.add_argument("--jobs", type=int, default=2)
-    args = parser.parse_args()
-    pairs = [
-        p
-        for p in pairs_of(args.shared, args.every)
-        if args.only in f"{p.kind}_{p.name}" and not any(kind in p.kind for kind in LEFT_OUT)
-    ]
-    rows: list[Row] = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for found in pool.map(partial(rows_of, shared=args.shared), enumerate(pairs)):
-            rows += found
-            print(*found, sep="\n", flush=True)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, no GPU"
-    lines = [
-        "# Rasters whose pixels differ in size",
-        "",
-        f"`python benchmarks/resolutions.py --every {args.every}`, {machine}, georeg "
-        f"{__version__}, built-in matcher. One side of real pairs averaged to pixels so many times "
-        "as wide, displaced by 40 px, 1.5 degrees and 1 %. Errors are medians over the overlap, in "
-        "pixels of the finer side, against what is found where both have these pixels. Coarser "
-        "pixels: `--working-resolution` as the coarser side's. Default: found on those, then seen "
-        "once more on finer ones.",
-        "",
-        *table(rows),
-        "",
-    ]
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "resolutions.md").write_text("\n".join(lines))
+    args = arguments(__doc__, 8)
+    store(
+        "resolutions",
+        "Rasters whose pixels differ in size",
+        "One side of real pairs averaged to pixels so many times as wide, displaced by 40 px, 1.5 "
+        "degrees and 1 %. Errors are medians over the overlap, in pixels of the finer side, "
+        "against what is found where both have these pixels. Coarser pixels: "
+        "`--working-resolution` as the coarser side's. Default: found on those, then seen once "
+        "more on finer ones.",
+        args,
+        table(measured(rows_of, args, LEFT_OUT)),
+    )
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def sharper(outcome: Outcome) -> float | None:
         return None  # so many finer tiles show less ground
     if points is None or not points.dense:
         return None
-    finest = frame.finest(outcome.scene.moving.header.shape)
+    rasters = outcome.scene.moving, outcome.scene.reference
+    finest = frame.finest(*(raster.header.shape for raster in rasters))
     times = min(1 / finest, _ENLARGED)
     rows, columns = frame.grid.shape
     while times >= _EQUAL and rows * columns * times**2 > _ROOM:

@@ -62,7 +62,7 @@ def test_only_an_area() -> None:
 )
 def test_the_finer_pixels(moving: Side, reference: Side, side_of_finest: float) -> None:
     frame, _ = build_frame(moving, reference, CrsPath(UTM, UTM))
-    assert frame.finest(moving[1]) == pytest.approx(side_of_finest)
+    assert frame.finest(moving[1], reference[1]) == pytest.approx(side_of_finest)
 
 
 def test_an_asked_for_resolution_that_is_the_references_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,13 +20,11 @@ SHAPE = (400, 400)
 GREY = 25 / 255  # of a sensor's noise, the same on both
 
 
-def overlaid(
-    folder: Path, step: tuple[float, float], *, moved: float = 0.0, noise: float = GREY
-) -> tuple[str, str]:
-    """The ground lies `step` off; `moved` pixels lie between the georeferences."""
-    image = scenes.texture(SHAPE)
-    ground = scenes.sample(image, scenes.pixels(SHAPE) + step, SHAPE)
-    same = np.random.default_rng(5).normal(0, noise, SHAPE).astype(np.float32)
+def stored(
+    folder: Path, ground: scenes.Image, image: scenes.Image, moved: float,
+    draw: Callable[[scenes.Image], scenes.Image],
+) -> tuple[str, str]:  # fmt: skip
+    """Another sensor's image of the ground, and a reference, with the same drawn over both."""
     x, y = scenes.ORIGIN
     files = []
     for name, seen, left in (
@@ -33,8 +32,18 @@ def overlaid(
         ("reference", image, x),
     ):
         there = Affine(1.0, 0, left, 0, -1.0, y)
-        files.append(scenes.write(folder / f"{name}.tif", 0.7 * seen + 0.15 + same, there))
+        files.append(scenes.write(folder / f"{name}.tif", draw(seen), there))
     return files[0], files[1]
+
+
+def overlaid(
+    folder: Path, step: tuple[float, float], *, moved: float = 0.0, noise: float = GREY
+) -> tuple[str, str]:
+    """The ground lies `step` off; `moved` pixels lie between the georeferences."""
+    image = scenes.texture(SHAPE)
+    ground = scenes.sample(image, scenes.pixels(SHAPE) + step, SHAPE)
+    same = np.random.default_rng(5).normal(0, noise, SHAPE).astype(np.float32)
+    return stored(folder, ground, image, moved, lambda seen: 0.7 * seen + 0.15 + same)
 
 
 def judged(files: tuple[str, str], **settings: float) -> Verdict:
@@ -121,16 +130,8 @@ def labelled(folder: Path, step: tuple[float, float], moved: float = 0.0) -> tup
     drawn = np.zeros(SHAPE, np.uint8)
     for row in range(60, SHAPE[0], 80):
         cv2.putText(drawn, "LABELS", (10 + row // 4, row), cv2.FONT_HERSHEY_SIMPLEX, 2.2, 1, 9)
-    x, y = scenes.ORIGIN
-    files = []
-    for name, seen, left in (
-        ("moving", scenes.other_sensor(ground), x + moved),
-        ("reference", image, x),
-    ):
-        there = Affine(1.0, 0, left, 0, -1.0, y)
-        white = np.where(drawn > 0, np.float32(1), 0.8 * seen)
-        files.append(scenes.write(folder / f"{name}.tif", white, there))
-    return files[0], files[1]
+    white = np.float32(1)
+    return stored(folder, ground, image, moved, lambda x: np.where(drawn > 0, white, 0.8 * x))
 
 
 @pytest.mark.parametrize("moved", [0.0, 6.0], ids=["map position", "pixel"])

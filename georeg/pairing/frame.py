@@ -68,25 +68,22 @@ class Frame:
         """
         return math.sqrt(float((self.reference_steps**2).mean()))
 
-    def finest(self, moving: tuple[int, int]) -> float:
+    def finest(self, moving: tuple[int, int], reference: tuple[int, int]) -> float:
         """Side of a pixel of the finer raster in frame pixels, in the middle of the frame.
 
         Of pixels that aren't square the side of a square as large; 1 where nothing is known there.
 
         Args:
             moving: (rows, columns) of the moving raster, outside of which it has no pixels.
+            reference: (rows, columns) of the reference.
         """
-        middle = np.array([[self.grid.width / 2, self.grid.height / 2]])
-        at = self.unclaim(middle)
-        if np.isfinite(at).all():
-            at = np.clip(at, 0, moving[::-1])
-        else:
-            at = np.array([[moving[1] / 2, moving[0] / 2]])
-        steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-        placed = self.claim(at + steps), self.from_reference(self.to_reference(middle) + steps)
-        sides = [math.sqrt(abs(float(np.linalg.det(xy[1:] - xy[0])))) for xy in placed]
-        known = [side for side in sides if math.isfinite(side) and side > 0]
-        return min(known, default=1.0)
+        unit = 1 / abs(self.grid.transform.a), 1 / abs(self.grid.transform.e)
+        itself = CrsPath(self.path.target, self.path.target)
+        sides = (
+            _pixel_size(self.moving, moving, self.path, self.grid.center, unit),
+            _pixel_size(self.reference, reference, itself, self.grid.center, unit),
+        )
+        return min((s for s in sides if math.isfinite(s) and s > 0), default=1.0)
 
     @property
     def metres(self) -> float | None:
@@ -233,16 +230,19 @@ def _pixel_size(
     shape: tuple[int, int],
     path: CrsPath,
     middle: Array,
-    ground: tuple[float, float],
+    unit: tuple[float, float],
 ) -> float:
-    """Side in metres of a square as large as the raster's pixel next to a map position."""
+    """Side of a square as large as the raster's pixel next to a map position.
+
+    In the unit of which there are so many along a map unit in x and in y: metres, frame pixels.
+    """
     rows, columns = shape
     pixel = georef.to_pixel(path.inverse(middle[None]))
     if not np.isfinite(pixel).all():
         pixel = np.array([[columns / 2, rows / 2]])
     pixel = np.clip(pixel, 0, [columns, rows])
     corners = path.forward(georef.to_map(pixel + [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    edges = (corners[1:] - corners[0]) * ground
+    edges = (corners[1:] - corners[0]) * unit
     return math.sqrt(abs(edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0]))
 
 
