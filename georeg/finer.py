@@ -67,7 +67,7 @@ def sharper(outcome: Outcome) -> float | None:
         return None
     rasters = outcome.scene.moving, outcome.scene.reference
     finest = frame.finest(*(raster.header.shape for raster in rasters))
-    times = min(1 / finest, _ENLARGED)
+    times = min(max(1 / finest, _FINER), _ENLARGED)
     rows, columns = frame.grid.shape
     while times >= _EQUAL and rows * columns * times**2 > _ROOM:
         times /= 2
