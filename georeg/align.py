@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import convincing, finer, sharper
+from georeg.finer import as_good, convincing, finer, sharper
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -256,8 +256,9 @@ def _judged(
     devices: Sequence[Device],
     settings: Settings,
     tell: Progress,
+    unit: float = 1.0,
 ) -> Outcome:
-    """What to think of what was tracked."""
+    """What to think of what was tracked, by a look at pixels that are `unit` frame pixels wide."""
     points, fit = tracked.points, tracked.fit
     done = partial(done, scene, start=start, levels=tracked.levels, points=points, fit=fit)
     if fit is None:
@@ -273,7 +274,7 @@ def _judged(
     with judges_of(devices, settings) as judges:
         check = check_alignment(
             scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold,
-            claimed=settings.georef,
+            claimed=settings.georef, unit=unit,
         )  # fmt: skip
     tell("check", 1.0)
     verdict = judge(scene.frame, start, points, fit, check, settings)
@@ -289,27 +290,30 @@ def _sharpened(
     tell: Progress,
     trusted: Callable[[Outcome], bool],
 ) -> Outcome:
-    """What is trusted, once more on the finer raster's pixels; as it was if that isn't trusted."""
-    resolution, settings = sharper(outcome), outcome.settings
-    if resolution is None or outcome.start is None or outcome.points is None:
+    """What is trusted, once more on finer pixels; as it was if that isn't trusted as much."""
+    settings, scene, best = outcome.settings, outcome.scene, outcome
+    steps = sharper(outcome)
+    if not steps or not trusted(outcome):
         return outcome
-    if not trusted(outcome):
-        return outcome
-    scene = outcome.scene
-    grid = scene.frame.grid
-    reach = scene.max_shift * grid.transform.a / resolution
-    closer = scene.with_georef(scene.frame.moving, resolution, reach)
-    log.info("on pixels %.3g times as fine", grid.transform.a / closer.frame.grid.transform.a)
-    known = carried(outcome.start, outcome.points, outcome.levels, grid, closer, settings)
-    if known is None:
-        return outcome
-    start, before = known
-    tracked = track(closer, team, start, settings, partial(tell, "match"), before)
-    second = _judged(done, closer, start, tracked, devices, settings, tell)
-    if not trusted(second):
-        log.info("not trusted there: it stays as it was found")
-        return outcome
-    return replace(second, sharper=True)
+    for times in steps:
+        closer = scene.zoomed(times)
+        log.info("on pixels %.3g times as fine", times)
+        if best.start is None or best.points is None:
+            break
+        known = carried(
+            best.start, best.points, best.levels, best.scene.frame.grid, closer, settings
+        )
+        if known is None:
+            break
+        start, before = known
+        tracked = track(closer, team, start, settings, partial(tell, "match"), before)
+        # Trust is judged as it was, on pixels that both rasters have.
+        second = _judged(done, closer, start, tracked, devices, settings, tell, times)
+        if not (trusted(second) and as_good(second, best)):
+            log.info("not trusted there: it stays as it was found")
+            break
+        best = replace(second, sharper=True)
+    return best
 
 
 def fit_matches(

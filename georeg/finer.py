@@ -5,11 +5,12 @@ Templates are so many pixels wide, whatever a scene shows. Of a small one, or of
 masked sea, there may be three or four of them, which is too little to fit or to confirm anything.
 On pixels half as wide there are four times as many, and what each of them shows is smaller.
 
-One that is trusted, because one raster has finer pixels than the other. Everything is found and
-judged on the coarser ones, on which both show the same. On the finer ones there are more and
-smaller templates, which one of the rasters fills with detail and the other one with what lies
-between its pixels: that places them two to three times as exactly
-(benchmarks/results/resolutions.md).
+One that is trusted, because finer pixels place it more exactly. Everything is found and judged on
+the coarser raster's pixels, on which both show the same. On finer ones there are more and smaller
+templates, and what compares them, squares of differences, has twice the detail that a pixel has
+room for. That places them two to three times as exactly, and shows bends that larger templates
+average away, where one raster's pixels are finer (benchmarks/results/resolutions.md) and where
+none are (benchmarks/results/consistency.md).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _CONVINCING, _MORE = 1.5, 8.0
 _EQUAL = 1.25  # times as wide are pixels that count as equally wide
 _ENLARGED = 4.0  # times that the coarser raster is enlarged at most
 _ROOM = 2048**2  # pixels of a scene of which all are looked at; larger ones have places enough
+_LESS = 0.05  # of the places that confirm a fit may be lost by chance: or one of them
 
 
 def finer(outcome: Outcome) -> Settings | None:
@@ -54,21 +56,30 @@ def convincing(outcome: Outcome) -> bool:
     return found >= _CONVINCING + _MORE / places
 
 
-def sharper(outcome: Outcome) -> float | None:
-    """Working pixel size in map units for another look at what is trusted; None without need.
+def sharper(outcome: Outcome) -> tuple[float, ...]:
+    """How many times as fine to look at what is trusted, step by step; nothing without need.
 
-    That of the finer raster, or as near to it as the scene's size allows for in steps of two.
+    Down to half the finer raster's pixels, or as near to it as the scene's size allows for.
     Only for matchers of templates: what it is worth to others wasn't measured, and it takes time.
     """
     settings, frame, points = outcome.settings, outcome.scene.frame, outcome.points
     if settings.working_resolution is not None or settings.max_tiles is not None:
-        return None  # so many finer tiles show less ground
+        return ()  # so many finer tiles show less ground
     if points is None or not points.dense:
-        return None
+        return ()
     rasters = outcome.scene.moving, outcome.scene.reference
     finest = frame.finest(*(raster.header.shape for raster in rasters))
-    times = min(max(1 / finest, _FINER), _ENLARGED)
+    times = min(_FINER / finest, _ENLARGED)
     rows, columns = frame.grid.shape
     while times >= _EQUAL and rows * columns * times**2 > _ROOM:
-        times /= 2
-    return frame.grid.transform.a / times if times >= _EQUAL else None
+        times /= _FINER
+    return tuple(t for t in (times / _FINER, times) if t >= _EQUAL)
+
+
+def as_good(second: Outcome, first: Outcome) -> bool:
+    """Whether what was found on finer pixels is confirmed by as many places as it was before."""
+    checks = second.verdict.check, first.verdict.check
+    if checks[0] is None or checks[1] is None:
+        return False
+    lost = checks[1].hits - checks[0].hits
+    return lost <= max(_LESS, 1 / max(checks[0].places, 1))

@@ -180,7 +180,7 @@ def judge(
     covered = coverage(points.true[fit.inlier], start)
     nodes = _nodes(frame, start, start.texture > 0)
     everywhere = _nodes(frame, start, start.shown)
-    expecting = expected_of(fit, points, (everywhere, nodes), pixels, independent, check.astray)
+    expecting = expected_of(fit, points, (everywhere, nodes), pixels, independent, check)
     apart, left_open, expected = (None, None, None) if expecting is None else expecting
     shift = displacement
     if displacement is None:
@@ -214,7 +214,7 @@ def judge(
         weighed.append(criteria.without_detail(check.smoothed, pixels))
     if apart is not None:
         half, matched = apart.half_px, apart.matched_px
-        weighed.append(criteria.known_all_over(half, matched, HIT * pixels))
+        weighed.append(criteria.known_all_over(half, matched, HIT * check.unit * pixels))
     if settings.georef and not settings.anywhere and not folded:
         weighed.append(criteria.plausible_scale(scale))
     weighed.append(criteria.undistorted(low, high, folded))

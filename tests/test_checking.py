@@ -99,6 +99,26 @@ def test_a_fold_without_model_confirms_nothing(scene: Scene, judge: Team) -> Non
     assert 0.3 < look(scene, judge, right, None, right).hits < 0.7
 
 
+@pytest.mark.parametrize("times", [2.0, 4.0])
+def test_the_same_pixels_in_a_finer_frame(scene: Scene, judge: Team, times: float) -> None:
+    """What the places show doesn't depend on the pixels that a fit is in."""
+    right, wrong = shift(*STEP), shift(STEP[0] + 2, STEP[1])
+    check = look(scene, judge, right, right, wrong)
+    finer = scene.zoomed(times)
+    models = tuple(shift(times * STEP[0] + step, times * STEP[1]) for step in (0, 2 * times))
+    again = check_alignment(
+        finer, judge, start_of(finer), models[0], models,
+        lambda xy: (xy[:, 0] > times * SHAPE[1] / 2).astype(int), unit=times,
+    )  # fmt: skip
+    assert (again.places, again.independent, again.chance) == (
+        check.places, check.independent, check.chance,
+    )  # fmt: skip
+    assert again.hits == pytest.approx(check.hits, abs=0.03)
+    assert again.after == pytest.approx(check.after, abs=0.01)
+    assert again.before == pytest.approx(check.before, abs=0.01)
+    assert again.unit == times
+
+
 def test_unrelated_places_are_not_confirmed(tmp_path: Path, judge: Team) -> None:
     one = scenes.make_pair(tmp_path / "one", scenes.shift(0, 0), SHAPE, seed=1)
     two = scenes.make_pair(tmp_path / "two", scenes.shift(0, 0), SHAPE, seed=2)

@@ -1,4 +1,4 @@
-"""Scenes that show too little on the coarser raster's pixels."""
+"""Looks at pixels that are finer than the coarser raster's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affine import Affine
 
 import scenes
 from georeg.align import align, measure
-from georeg.finer import sharper
+from georeg.finer import as_good, sharper
 from georeg.outcome import Outcome
 from georeg.report.rereading import look_again, read_report
 from georeg.settings import Settings
@@ -90,15 +90,15 @@ def widened(name: str, folder: Path, times: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("times", "which", "truth", "limit"),
+    ("times", "which", "truth", "limit", "size"),
     [
-        (2, "moving", scenes.similarity(0.8, 1.01, 7.3, -4.6, (300, 300)), 0.018),
-        (4, "moving", scenes.shift(7.3, -4.6), 0.05),
-        (3, "reference", scenes.shift(7.3, -4.6), 0.05),
+        (2, "moving", scenes.similarity(0.8, 1.01, 7.3, -4.6, (300, 300)), 0.018, 0.5),
+        (4, "moving", scenes.shift(7.3, -4.6), 0.05, 0.5),  # too small at first
+        (3, "reference", scenes.shift(7.3, -4.6), 0.05, 0.75),
     ],
 )
 def test_pixels_of_different_sizes(
-    tmp_path: Path, times: int, which: str, truth: scenes.Warp, limit: float
+    tmp_path: Path, times: int, which: str, truth: scenes.Warp, limit: float, size: float
 ) -> None:
     """They were looked at on the wider ones only, with errors twice as large."""
     pair = scenes.make_pair(tmp_path, truth, (300, 300))
@@ -108,29 +108,70 @@ def test_pixels_of_different_sizes(
     assert found.verdict.ok, found.verdict.reasons
     assert np.median(pair.errors(corrected(found), margin=30)) < limit
     levels = [(level["goal"], round(level["factor"], 3)) for level in found.report["levels"]]
-    assert levels[0] in (("track", times), ("track", times / 2))
+    assert levels[0] == ("track", 4.0)
     assert levels[-1] in (("refine", 1.0), ("detail", 1.0))
     (decision, *_) = [d for d in found.decisions if d.step == "frame"]
-    assert "of 1 m" in decision.decided
+    assert f"of {size:g} m" in decision.decided
     assert "finer than those on which the alignment was found" in decision.why
 
 
-def test_pixels_of_different_sizes_in_large_scenes(tmp_path: Path) -> None:
-    """They have places enough on the wider pixels; few tiles are few."""
-    pair = scenes.make_pair(tmp_path, scenes.shift(7.3, -4.6), (300, 300))
-    wide = widened(pair.moving, tmp_path, 2)
+def test_small_scenes_that_bend(tmp_path: Path) -> None:
+    """Templates of 64 px average away what those of half their width follow."""
+    pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 110, 3.3, -1.7), (240, 240))
+    found = measure(pair.moving, pair.reference, Settings())
+    assert found.verdict.ok, found.verdict.reasons
+    assert np.median(pair.errors(corrected(found), margin=24)) < 0.35
+    coarse = measure(pair.moving, pair.reference, Settings(working_resolution=1.0))
+    assert np.median(pair.errors(corrected(coarse), margin=24)) > 0.7
+    checks = found.verdict.check, coarse.verdict.check
+    assert checks[0] is not None
+    assert checks[1] is not None
+    assert checks[0].places == checks[1].places  # it is judged on the rasters' own pixels
+
+
+def first_outcome(moving: str, reference: str) -> Outcome:
+    """What is found on the coarser raster's pixels."""
     outcomes = []
 
-    def look(outcome: Outcome) -> float | None:
+    def look(outcome: Outcome) -> tuple[float, ...]:
         outcomes.append(outcome)
-        return None
+        return ()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["georeg.align"], "sharper", look)
-        measure(wide, pair.reference, Settings())
+        measure(moving, reference, Settings())
     (outcome,) = outcomes
-    assert sharper(outcome) == pytest.approx(1.0)
-    assert sharper(replace(outcome, settings=Settings(max_tiles=4))) is None
-    grid = outcome.scene.frame.grid
-    frame = replace(outcome.scene.frame, grid=replace(grid, shape=(1100, 1100)))
-    assert sharper(replace(outcome, scene=replace(outcome.scene, frame=frame))) is None
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("times", "side", "steps"),
+    [
+        (1, 150, (2.0,)), (1, 1024, (2.0,)), (1, 1025, ()),
+        (2, 150, (2.0, 4.0)), (2, 600, (2.0,)), (2, 1100, ()),
+        (3, 150, (2.0, 4.0)),
+    ],
+)  # fmt: skip
+def test_how_fine(tmp_path: Path, times: int, side: int, steps: tuple[float, ...]) -> None:
+    """Half the finer raster's pixels; large scenes have places enough; few tiles are few."""
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.3, -4.6), (300, 300))
+    moving = pair.moving if times == 1 else widened(pair.moving, tmp_path, times)
+    outcome = first_outcome(moving, pair.reference)
+    grid = replace(outcome.scene.frame.grid, shape=(side, side))
+    scene = replace(outcome.scene, frame=replace(outcome.scene.frame, grid=grid))
+    outcome = replace(outcome, scene=scene)
+    assert sharper(outcome) == pytest.approx(steps)
+    assert sharper(replace(outcome, settings=Settings(max_tiles=4))) == ()
+    assert sharper(replace(outcome, settings=Settings(working_resolution=1.0))) == ()
+
+
+def test_what_fewer_places_confirm_stays_as_it_was(tmp_path: Path) -> None:
+    pair = scenes.make_pair(tmp_path, scenes.shift(7.3, -4.6), (300, 300))
+    first = first_outcome(pair.moving, pair.reference)
+    assert first.verdict.check is not None
+    assert first.verdict.check.hits == 1.0
+    for hits, good in ((0.96, True), (0.9, False)):
+        check = replace(first.verdict.check, hits=hits, places=100)
+        second = replace(first, verdict=replace(first.verdict, check=check))
+        assert as_good(second, first) == good
+    assert as_good(first, second)

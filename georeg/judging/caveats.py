@@ -56,7 +56,7 @@ def warnings_of(
         stiff: share of the tie points that agree with their neighbours and not with the transform,
             where the user chose it.
     """
-    warnings, hit = [], HIT * frame.reference_pixels
+    warnings, hit = [], HIT * check.unit * frame.reference_pixels
     lean = _lean(points, held_out) * frame.reference_pixels
     if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
         warnings.append(
@@ -83,7 +83,9 @@ def warnings_of(
         )
     part = check.astray
     if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):
-        warnings.append(_apart(frame, part))  # few hits without another place are said already
+        warnings.append(
+            _apart(frame, part, check.unit)
+        )  # few hits without another place are said already
     if lean > _LEANING:
         warnings.append(
             f"displacements spread over {lean:.1f} px along one direction, as where buildings lean "
@@ -110,20 +112,20 @@ def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _apart(frame: Frame, part: Astray) -> str:
+def _apart(frame: Frame, part: Astray, unit: float) -> str:
     """What is known of a part that doesn't lie where the fit puts it."""
     (left, top), (right, bottom) = _within(frame, part)
     corners = frame.grid.to_map(np.array([[left, bottom], [right, top]]))
     area = " ".join(f"{v:.8g}" for v in corners.ravel())
     where = f"{part.share:.0%} of what was looked at, side by side (--area {area})"
-    pixels = frame.reference_pixels
+    pixels, reach = frame.reference_pixels, RADIUS * unit
     if part.away is None:
         return (
             f"no place confirms the fit over {where}: what is shown there has changed or is hidden "
-            f"(clouds), or it is displaced by more than {RADIUS * pixels:.3g} px against the rest. "
+            f"(clouds), or it is displaced by more than {reach * pixels:.3g} px against the rest. "
             "The errors that are stated, and expected, are those outside of it"
         )
-    more = " or more" if max(map(abs, part.away)) >= RADIUS - 1 else ""
+    more = " or more" if max(map(abs, part.away)) >= reach - unit else ""
     return (
         f"{where}, matches best {math.hypot(*part.away) * pixels:.1f} px{more} from where the fit "
         "puts it, all of it alike: a seam of a mosaic, a landslide, relief, or a pattern that "

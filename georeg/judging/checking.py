@@ -30,8 +30,8 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _TILES = 16  # evenly spread: enough for a share
-RADIUS = 12.0  # pixels around the prediction among which the best place is sought
-HIT = 2.5  # frame pixels from the prediction within which the best place is one
+RADIUS = 12.0  # of the pixels looked at around the prediction among which the best place is sought
+HIT = 2.5  # of the pixels looked at from the prediction within which the best place is one
 # Times the contrast of most places that don't confirm a fit up to which others are as plain; share
 # of the rest that must confirm it, and how many of those that share no pixels there must be.
 _PLAIN, _SURE, _LEAST_REST = 1.25, 0.8, 3
@@ -55,6 +55,7 @@ class Check:
             the others do: water, snow; 0 if that isn't why some don't.
         smoothed: where they match best without fine detail; None if that wasn't looked at, because
             the fit moves things, or they were placed by what they show.
+        unit: frame pixels along a side of those that were looked at.
     """
 
     places: int
@@ -66,6 +67,7 @@ class Check:
     astray: Astray | None = None
     smoothed: Smoothed | None = None
     plain: float = 0.0
+    unit: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -91,6 +93,7 @@ def check_alignment(
     before: Scene | None = None,
     *,
     claimed: bool = True,
+    unit: float = 1.0,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -103,10 +106,11 @@ def check_alignment(
         fold: (N, 2) frame pixels -> (N,) fold of each; unused if `left_out` is empty.
         before: the scene on the same frame as it was placed at first, if not like `scene`.
         claimed: whether the moving raster lies where its file says, and not where it was found.
+        unit: frame pixels along a side of the pixels to look at.
     """
     pairs = plan(
         scene.frame.grid.shape,
-        1.0,
+        unit,
         tile=judges.matcher.tile,
         limit=judges.matcher.limit,
         margin=judges.matcher.reach,
@@ -131,7 +135,8 @@ def check_alignment(
     row, column = np.divmod(score.reshape(len(score), -1).argmax(axis=1), side)
     best = (np.stack([column, row], axis=1) - after.radius) * after.step
     distance = np.hypot(*(best - offset).T)
-    chance = math.pi * HIT**2 / (side * after.step) ** 2
+    hit = HIT * unit
+    chance = math.pi * hit**2 / (side * after.step) ** 2
     place = np.clip(np.rint(np.nan_to_num(offset, nan=1e6) / after.step), -1e6, 1e6)
     index = place.astype(np.int64) + after.radius
     known = ((index >= 0) & (index < side)).all(axis=1)
@@ -142,13 +147,14 @@ def check_alignment(
     return Check(
         len(after),
         float(independent),
-        float((distance <= HIT).mean()),
+        float((distance <= hit).mean()),
         chance,
         similarity_before,
         similarity,
-        _astray(after, best, offset),
+        _astray(after, best, offset, hit),
         look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
-        _plain(after, start, distance <= HIT),
+        _plain(after, start, distance <= hit),
+        unit,
     )
 
 
@@ -173,15 +179,15 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
     return float(plain.mean())
 
 
-def _astray(surfaces: Surfaces, best: Array, offset: Array) -> Astray | None:
+def _astray(surfaces: Surfaces, best: Array, offset: Array, hit: float) -> Astray | None:
     away = best - offset
     known = np.asarray(np.isfinite(away).all(axis=1))
     some = surfaces.select(known)
-    plain = _elsewhere(some, best[known], offset[known])
-    return find_astray(some.center, away[known], some.size, HIT, plain)
+    plain = _elsewhere(some, best[known], offset[known], hit)
+    return find_astray(some.center, away[known], some.size, hit, plain)
 
 
-def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
+def _elsewhere(surfaces: Surfaces, best: Array, offset: Array, near: float) -> Mask | None:
     """(N,) which places, where they match best elsewhere, do so about as plainly as others confirm
     the fit.
 
@@ -199,13 +205,13 @@ def _elsewhere(surfaces: Surfaces, best: Array, offset: Array) -> Mask | None:
     def distance(xy: Array) -> Array:
         return np.asarray(np.linalg.norm(position - xy[:, None, None], axis=-1))
 
-    hit = np.hypot(*(best - offset).T) <= HIT
+    hit = np.hypot(*(best - offset).T) <= near
     if not hit.any():
         return None
     peak = score.max(axis=(1, 2))
-    lead = float(np.median((peak - most(distance(best) > 2 * HIT))[hit]))
+    lead = float(np.median((peak - most(distance(best) > 2 * near))[hit]))
     inside = np.abs(best).max(axis=1) < steps[-1]
-    gain = peak - most(distance(offset) <= HIT)
+    gain = peak - most(distance(offset) <= near)
     return np.asarray(inside & (gain >= _AS_PLAIN * lead))
 
 
@@ -247,7 +253,10 @@ def _surfaces(
         for number, pair in enumerate(group):
             mine = found.select(found.tile == number)
             inside = pair.counts(mine.center)
-            lifted = Surfaces(mine.tile, pair.lift(mine.center), mine.score, mine.step, mine.size)
+            lifted = Surfaces(
+                mine.tile, pair.lift(mine.center), mine.score,
+                mine.step * pair.factor, mine.size * pair.factor,
+            )  # fmt: skip
             parts.append(lifted.select(inside))
     parts = [p for p in parts if len(p)]
     return Surfaces.concat(parts) if parts else None

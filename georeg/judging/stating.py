@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from georeg.fitting import Fit
 from georeg.judging.astray import Astray
-from georeg.judging.checking import HIT
+from georeg.judging.checking import HIT, Check
 from georeg.judging.expecting import beyond_points, expected_errors
 from georeg.judging.independence import allowance
 from georeg.search.tiepoints import TiePoints
@@ -99,7 +99,7 @@ def expected_of(
     places: tuple[Array, Array],
     pixels: float,
     independent: float,
-    part: Astray | None,
+    check: Check,
 ) -> tuple[Expected, Expected, Expected] | None:
     """Errors that the models of the tie points disagree about, those with what they can't know of
     what bends beyond the points, and those with all that is known besides.
@@ -111,7 +111,7 @@ def expected_of(
             something.
         pixels: reference pixels along a frame pixel.
         independent: how many independent errors the tie points show.
-        part: what doesn't lie where the fit puts it.
+        check: the independent look, which may have seen a part that lies elsewhere.
 
     Returns:
         None if there are too few tie points.
@@ -127,9 +127,12 @@ def expected_of(
         apart, left_open = (
             np.nan_to_num(errors, nan=math.inf) for errors in (apart, np.hypot(apart, beyond))
         )
-        stated = _with_part(np.hypot(left_open, more) * allowance(independent), xy, part)
+        stated = _with_part(np.hypot(left_open, more) * allowance(independent), xy, check.astray)
         sums.append((apart, left_open, stated))
-    found = [_summed_up(all_over, near, pixels) for all_over, near in zip(*sums, strict=True)]
+    found = [
+        _summed_up(all_over, near, pixels, HIT * check.unit)
+        for all_over, near in zip(*sums, strict=True)
+    ]
     return found[0], found[1], found[2]
 
 
@@ -150,11 +153,11 @@ def _with_part(errors: Array, xy: Array, part: Astray | None) -> Array:
     return np.asarray(np.hypot(errors, displaced))
 
 
-def _summed_up(all_over: Array, near: Array, pixels: float) -> Expected:
+def _summed_up(all_over: Array, near: Array, pixels: float, limit: float) -> Expected:
     half, most = np.percentile(all_over, [50, 90], method="lower") * pixels
     return Expected(
         float(half),
         float(most),
         float(np.median(near)) * pixels,
-        float((all_over > HIT).mean()),
+        float((all_over > limit).mean()),
     )

@@ -134,6 +134,12 @@ class Scene:
         )
         return replace(self, frame=frame, max_shift=max_shift)
 
+    def zoomed(self, times: float) -> Scene:
+        """The scene on pixels so many times as fine."""
+        grid = self.frame.grid.zoom(1 / times)
+        frame = replace(self.frame, grid=grid)
+        return replace(self, frame=frame, max_shift=times * self.max_shift)
+
 
 @contextmanager
 def open_scene(

@@ -42,6 +42,7 @@ _TRIES = 3  # with smaller templates, each through what the one before has found
 _REACHED = 3.0  # frame pixels, half of what is searched: what lies further off may be missed
 _MISSED = 0.02  # share of the scene, and of places, of which that is worth another look
 _MOST = 0.5  # of the places that told nothing must lie there
+_SAME = 0.99  # of the pixels of a level that was looked at already
 _NODES = 32  # along either side, where that is asked
 _CLEAR = 0.6  # of an error is what it must fall to with smaller parts left out, to count
 _BLURRED = 0.5  # level pixels by which coarse tie points are unsure where displacements bend
@@ -128,6 +129,8 @@ def track(
     share = 1.0 / (len(factors) + 1)
     run = _Run(scene, team, start, settings, progress, share, tiles, len(found.levels))
     for factor in factors:
+        if known is not None and factor >= known.levels[-1].factor * _SAME:
+            continue
         if found.fit is not None and found.fit.error <= _SHARP:
             # The fit already predicts within what the last level searches.
             level = Level(
