@@ -291,29 +291,24 @@ def _sharpened(
     trusted: Callable[[Outcome], bool],
 ) -> Outcome:
     """What is trusted, once more on finer pixels; as it was if that isn't trusted as much."""
-    settings, scene, best = outcome.settings, outcome.scene, outcome
-    steps = sharper(outcome)
-    if not steps or not trusted(outcome):
+    times, settings, scene = sharper(outcome), outcome.settings, outcome.scene
+    if times is None or outcome.start is None or outcome.points is None or not trusted(outcome):
         return outcome
-    for times in steps:
-        closer = scene.zoomed(times)
-        log.info("on pixels %.3g times as fine", times)
-        if best.start is None or best.points is None:
-            break
-        known = carried(
-            best.start, best.points, best.levels, best.scene.frame.grid, closer, settings
-        )
-        if known is None:
-            break
-        start, before = known
-        tracked = track(closer, team, start, settings, partial(tell, "match"), before)
-        # Trust is judged as it was, on pixels that both rasters have.
-        second = _judged(done, closer, start, tracked, devices, settings, tell, times)
-        if not (trusted(second) and as_good(second, best)):
-            log.info("not trusted there: it stays as it was found")
-            break
-        best = replace(second, sharper=True)
-    return best
+    closer = scene.zoomed(times)
+    log.info("on pixels %.3g times as fine", times)
+    known = carried(
+        outcome.start, outcome.points, outcome.levels, scene.frame.grid, closer, settings
+    )
+    if known is None:
+        return outcome
+    start, before = known
+    tracked = track(closer, team, start, settings, partial(tell, "match"), before)
+    # What to trust was found out on pixels that both rasters have: they are looked at again.
+    second = _judged(done, closer, start, tracked, devices, settings, tell, times)
+    if not (trusted(second) and as_good(second, outcome)):
+        log.info("not trusted there: it stays as it was found")
+        return outcome
+    return replace(second, sharper=True)
 
 
 def fit_matches(

@@ -56,24 +56,27 @@ def convincing(outcome: Outcome) -> bool:
     return found >= _CONVINCING + _MORE / places
 
 
-def sharper(outcome: Outcome) -> tuple[float, ...]:
-    """How many times as fine to look at what is trusted, step by step; nothing without need.
+def sharper(outcome: Outcome) -> float | None:
+    """How many times as fine are pixels for another look at what is trusted; None without need.
 
-    Down to half the finer raster's pixels, or as near to it as the scene's size allows for.
-    Only for matchers of templates: what it is worth to others wasn't measured, and it takes time.
+    Those of the finer raster, half as wide where both are as wide, or as near to it as the scene's
+    size allows for in steps of two. Only for matchers of templates: what it is worth to others
+    wasn't measured, and it takes time.
     """
     settings, frame, points = outcome.settings, outcome.scene.frame, outcome.points
     if settings.working_resolution is not None or settings.max_tiles is not None:
-        return ()  # so many finer tiles show less ground
+        return None  # so many finer tiles show less ground
     if points is None or not points.dense:
-        return ()
+        return None
     rasters = outcome.scene.moving, outcome.scene.reference
     finest = frame.finest(*(raster.header.shape for raster in rasters))
-    times = min(_FINER / finest, _ENLARGED)
+    if finest >= _EQUAL:
+        return None  # it is the other look already
+    times = min(max(1 / finest, _FINER), _ENLARGED)
     rows, columns = frame.grid.shape
     while times >= _EQUAL and rows * columns * times**2 > _ROOM:
-        times /= _FINER
-    return tuple(t for t in (times / _FINER, times) if t >= _EQUAL)
+        times /= 2
+    return times if times >= _EQUAL else None
 
 
 def as_good(second: Outcome, first: Outcome) -> bool:
