@@ -1,12 +1,12 @@
-"""What it is worth to look at the finer raster's pixels, where two rasters' differ in size.
+"""What it is worth to look at finer pixels than the coarser raster's.
 
     python benchmarks/resolutions.py --shared ../shared --jobs 2
 
-One raster of each pair is averaged to pixels 1.5 to 4 times as wide, after an error of 40 px, 1.5
-degrees and 1 % was put on top, and aligned twice: on working pixels as wide as the coarser ones,
-and as georeg does by default. How far both are from what is found at full resolution without the
-error (see consistency.py) is the error that the loss of resolution makes. Writes
-benchmarks/results/resolutions.md.
+One raster of each pair is averaged to pixels 1.5 to 4 times as wide, or both to twice as wide ones,
+after an error of 40 px, 1.5 degrees and 1 % was put on top (or a wave of 4 px), and aligned twice:
+on working pixels as wide as the coarser ones, and as georeg does by default. How far both are from
+what is found at full resolution without the error (see consistency.py) is the error that the loss
+of resolution makes. Writes benchmarks/results/resolutions.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -34,7 +34,13 @@ from consistency import (
 from rasterio.transform import Affine
 from rasterio.warp import Resampling, reproject
 
-TIMES = (1.5, 2.0, 4.0)
+MOVING, REFERENCE = ("moving",), ("reference",)
+BOTH = (*MOVING, *REFERENCE)
+LOOKS = (
+    *(("simil", coarse, times) for coarse in (MOVING, REFERENCE) for times in (1.5, 2.0, 4.0)),
+    ("simil", BOTH, 2.0),
+    ("nonrigid", BOTH, 2.0),
+)  # error put on top, coarser sides, by how much
 LEFT_OUT = ("CrossSeason", "OpticalMap", "OpticalOptical")  # theirs is another question: relief
 
 
@@ -74,21 +80,27 @@ def rows_of(numbered: tuple[int, Pair], shared: Path) -> list[Row]:
     cases = harness(shared)
     found = []
     with tempfile.TemporaryDirectory(prefix="georeg-resolutions-") as folder:
-        plain, place = Path(folder) / "plain", Path(folder) / "turned"
+        plain = Path(folder) / "plain"
         case = made(cases, pair, "none", number, plain)
         sharp = answer(cases, case, aligned(plain))
         if not sharp.ok:
             return []
-        case = made(cases, pair, "simil", number, place)
-        for coarse in ("moving", "reference"):
-            for times in TIMES:
-                averaged(place / f"{coarse}.tif", place / "coarse.tif", times)
-                names = {"moving": "moving.tif", "reference": "reference.tif", coarse: "coarse.tif"}
-                errors: list[float | None] = []
-                for resolution in (times * cases.GSD, None):
-                    told = answer(cases, case, aligned(place, **names, resolution=resolution))
-                    errors.append(float(np.median(distance(sharp, told))) if told.ok else None)
-                found.append(Row(coarse, times, f"{pair.kind} {pair.name}", *errors))
+        known: dict[str, dict[str, Any]] = {}
+        for error, coarse, times in LOOKS:
+            place = Path(folder) / error
+            if error not in known:
+                known[error] = made(cases, pair, error, number, place)
+            names = {side: f"{side}.tif" for side in BOTH}
+            for side in coarse:
+                names[side] = f"coarse_{side}.tif"
+                averaged(place / f"{side}.tif", place / names[side], times)
+            errors: list[float | None] = []
+            for resolution in (times * cases.GSD, None):
+                told = answer(cases, known[error], aligned(place, **names, resolution=resolution))
+                errors.append(float(np.median(distance(sharp, told))) if told.ok else None)
+            label = "both" if coarse == BOTH else coarse[0]
+            label += ", bent" if error == "nonrigid" else ""
+            found.append(Row(label, times, f"{pair.kind} {pair.name}", *errors))
     return found
 
 
@@ -118,12 +130,12 @@ def main() -> None:
     args = arguments(__doc__, 8)
     store(
         "resolutions",
-        "Rasters whose pixels differ in size",
-        "One side of real pairs averaged to pixels so many times as wide, displaced by 40 px, 1.5 "
-        "degrees and 1 %. Errors are medians over the overlap, in pixels of the finer side, "
-        "against what is found where both have these pixels. Coarser pixels: "
-        "`--working-resolution` as the coarser side's. Default: found on those, then seen once "
-        "more on finer ones.",
+        "Rasters whose pixels differ in size, or are large",
+        "One side of real pairs, or both, averaged to pixels so many times as wide, displaced by "
+        "40 px, 1.5 degrees and 1 %, or bent by 4 px. Errors are medians over the overlap, in "
+        "pixels of the finer side (of what both were averaged from), against what is found where "
+        "both have these pixels. Coarser pixels: `--working-resolution` as the coarser side's. "
+        "Default: found on those, then seen once more on finer ones.",
         args,
         table(measured(rows_of, args, LEFT_OUT)),
     )

@@ -105,8 +105,8 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "working-resolution": _setting(
         "working_resolution", "--working-resolution", section=_MATCH, type=float,
         help="Pixel size to match at, in map units of the reference.  "
-        "[default: the coarser one of the two; in small scenes what is found there is looked at "
-        "once more on finer ones]",
+        "[default: the coarser one of the two; in scenes of up to some 1000 of them a side, what is "
+        "found there is looked at once more on finer ones]",
     ),
     "area": _setting(
         "area", "--area", section=_MATCH, type=float, nargs=4, metavar="LEFT BOTTOM RIGHT TOP",

@@ -68,7 +68,8 @@ class Settings:
         moving_crs: taken instead of the file's own CRS.
         reference_crs: the same of the reference.
         working_resolution: pixel size to work with, in map units of the reference; if None, the
-            coarser one of the two rasters, and then, in small scenes, once more a finer one.
+            coarser one of the two rasters, and then, in small scenes, once more that of the finer
+            one, or half of it where both are the same.
         area: (left, bottom, right, top) in the reference's CRS: only what lies in it is matched;
             None for all.
         max_tiles: most tiles of 320 pixels to match in full resolution, or as much ground in
