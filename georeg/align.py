@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import as_good, convincing, finer, sharper
+from georeg.finer import as_good, convincing, finer, sharper, telling
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -292,17 +292,21 @@ def _sharpened(
 ) -> Outcome:
     """What is trusted, once more on finer pixels; as it was if that isn't trusted as much."""
     times, settings, scene = sharper(outcome), outcome.settings, outcome.scene
-    if times is None or outcome.start is None or outcome.points is None or not trusted(outcome):
+    if times is None or outcome.start is None or outcome.points is None or outcome.fit is None:
+        return outcome
+    if not trusted(outcome):
         return outcome
     closer = scene.zoomed(times)
     log.info("on pixels %.3g times as fine", times)
-    known = carried(
-        outcome.start, outcome.points, outcome.levels, scene.frame.grid, closer, settings
-    )
+    same = replace(settings, transform=outcome.fit.transform.name)
+    known = carried(outcome.start, outcome.points, outcome.levels, scene.frame.grid, closer, same)
     if known is None:
         return outcome
     start, before = known
     tracked = track(closer, team, start, settings, partial(tell, "match"), before)
+    if not telling(tracked, closer):
+        log.info("smaller templates tell too little there: it stays as it was found")
+        return outcome
     # What to trust was found out on pixels that both rasters have: they are looked at again.
     second = _judged(done, closer, start, tracked, devices, settings, tell, times)
     if not (trusted(second) and as_good(second, outcome)):

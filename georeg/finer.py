@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from georeg.outcome import Outcome
+from georeg.pairing.scene import Scene
+from georeg.search.tracking import Tracked
 from georeg.settings import Settings
 
 _FEW = 12.0  # places that share no pixels, without which a pair is looked at again
@@ -31,6 +33,10 @@ _CONVINCING, _MORE = 1.5, 8.0
 _EQUAL = 1.25  # times as wide are pixels that count as equally wide
 _ENLARGED = 4.0  # times that the coarser raster is enlarged at most
 _ROOM = 2048**2  # pixels of a scene of which all are looked at; larger ones have places enough
+# Share of the smaller templates that must agree with their fit. Compared with themselves (another
+# error put on top), maps with less come out 2 times as far apart as on the coarser pixels, all else
+# that has more comes out closer.
+_MOST = 0.5
 _LESS = 0.05  # of the places that confirm a fit may be lost by chance: or one of them
 
 
@@ -68,8 +74,7 @@ def sharper(outcome: Outcome) -> float | None:
         return None  # so many finer tiles show less ground
     if points is None or not points.dense:
         return None
-    rasters = outcome.scene.moving, outcome.scene.reference
-    finest = frame.finest(*(raster.header.shape for raster in rasters))
+    finest = _finest(outcome.scene)
     if finest >= _EQUAL:
         return None  # it is the other look already
     times = min(max(1 / finest, _FINER), _ENLARGED)
@@ -79,6 +84,15 @@ def sharper(outcome: Outcome) -> float | None:
     return times if times >= _EQUAL else None
 
 
+def telling(tracked: Tracked, scene: Scene) -> bool:
+    """Whether templates that are smaller than usual on both rasters still tell where they belong.
+
+    Where most of them don't (maps, whose lines are drawn beside what they stand for; speckle), what
+    the rest agrees on may be chance, or something else than what most of the ground shows.
+    """
+    return _finest(scene) < _EQUAL or tracked.telling >= _MOST
+
+
 def as_good(second: Outcome, first: Outcome) -> bool:
     """Whether what was found on finer pixels is confirmed by as many places as it was before."""
     checks = second.verdict.check, first.verdict.check
@@ -86,3 +100,8 @@ def as_good(second: Outcome, first: Outcome) -> bool:
         return False
     lost = checks[1].hits - checks[0].hits
     return lost <= max(_LESS, 1 / max(checks[0].places, 1))
+
+
+def _finest(scene: Scene) -> float:
+    """Side of a pixel of the finer raster in frame pixels."""
+    return scene.frame.finest(scene.moving.header.shape, scene.reference.header.shape)
