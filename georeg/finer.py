@@ -33,9 +33,9 @@ _CONVINCING, _MORE = 1.5, 8.0
 _EQUAL = 1.25  # times as wide are pixels that count as equally wide
 _ENLARGED = 4.0  # times that the coarser raster is enlarged at most
 _ROOM = 2048**2  # pixels of a scene of which all are looked at; larger ones have places enough
-# Share of the smaller templates that must agree with their fit. Compared with themselves (another
-# error put on top), maps with less come out 2 times as far apart as on the coarser pixels, all else
-# that has more comes out closer.
+# Share of the smaller templates that must agree with their fit. Of 76 alignments of development
+# pairs, compared with those of the same pair without an error put on top, 24 of 36 with more came
+# out closer than on the coarser pixels and 3 further apart, of 40 with less 11 and 28.
 _MOST = 0.5
 _LESS = 0.05  # of the places that confirm a fit may be lost by chance: or one of them
 
