@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import as_good, convincing, finer, sharper, telling
+from georeg.finer import convincing, finer, own_pixel, sharper, telling
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -290,7 +290,7 @@ def _sharpened(
     tell: Progress,
     trusted: Callable[[Outcome], bool],
 ) -> Outcome:
-    """What is trusted, once more on finer pixels; as it was if that isn't trusted as much."""
+    """What is trusted, once more on finer pixels; as it was if it isn't trusted there."""
     times, settings, scene = sharper(outcome), outcome.settings, outcome.scene
     if times is None or outcome.start is None or outcome.points is None or outcome.fit is None:
         return outcome
@@ -304,12 +304,13 @@ def _sharpened(
         return outcome
     start, before = known
     tracked = track(closer, team, start, settings, partial(tell, "match"), before)
-    if not telling(tracked, closer):
+    own = own_pixel(closer)
+    if not telling(tracked, own):
         log.info("smaller templates tell too little there: it stays as it was found")
         return outcome
-    # What to trust was found out on pixels that both rasters have: they are looked at again.
-    second = _judged(done, closer, start, tracked, devices, settings, tell, times)
-    if not (trusted(second) and as_good(second, outcome)):
+    # What to trust is known of pixels that a raster has.
+    second = _judged(done, closer, start, tracked, devices, settings, tell, max(1.0, own))
+    if not trusted(second):
         log.info("not trusted there: it stays as it was found")
         return outcome
     return replace(second, sharper=True)

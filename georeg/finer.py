@@ -37,7 +37,6 @@ _ROOM = 2048**2  # pixels of a scene of which all are looked at; larger ones hav
 # pairs, compared with those of the same pair without an error put on top, 24 of 36 with more came
 # out closer than on the coarser pixels and 3 further apart, of 40 with less 11 and 28.
 _MOST = 0.5
-_LESS = 0.05  # of the places that confirm a fit may be lost by chance: or one of them
 
 
 def finer(outcome: Outcome) -> Settings | None:
@@ -74,34 +73,29 @@ def sharper(outcome: Outcome) -> float | None:
         return None  # so many finer tiles show less ground
     if points is None or not points.dense:
         return None
-    finest = _finest(outcome.scene)
-    if finest >= _EQUAL:
+    own = own_pixel(outcome.scene)
+    if own >= _EQUAL:
         return None  # it is the other look already
-    times = min(max(1 / finest, _FINER), _ENLARGED)
+    times = min(max(1 / own, _FINER), _ENLARGED)
     rows, columns = frame.grid.shape
     while times >= _EQUAL and rows * columns * times**2 > _ROOM:
         times /= 2
     return times if times >= _EQUAL else None
 
 
-def telling(tracked: Tracked, scene: Scene) -> bool:
+def telling(tracked: Tracked, own: float) -> bool:
     """Whether templates that are smaller than usual on both rasters still tell where they belong.
 
     Where most of them don't (maps, whose lines are drawn beside what they stand for; speckle), what
     the rest agrees on may be chance, or something else than what most of the ground shows.
+
+    Args:
+        tracked: on the finer pixels.
+        own: see `own_pixel`.
     """
-    return _finest(scene) < _EQUAL or tracked.telling >= _MOST
+    return own < _EQUAL or tracked.telling >= _MOST
 
 
-def as_good(second: Outcome, first: Outcome) -> bool:
-    """Whether what was found on finer pixels is confirmed by as many places as it was before."""
-    checks = second.verdict.check, first.verdict.check
-    if checks[0] is None or checks[1] is None:
-        return False
-    lost = checks[1].hits - checks[0].hits
-    return lost <= max(_LESS, 1 / max(checks[0].places, 1))
-
-
-def _finest(scene: Scene) -> float:
-    """Side of a pixel of the finer raster in frame pixels."""
+def own_pixel(scene: Scene) -> float:
+    """Side of a pixel of the finer raster in frame pixels: smaller ones show nothing more."""
     return scene.frame.finest(scene.moving.header.shape, scene.reference.header.shape)
