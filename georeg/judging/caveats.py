@@ -83,9 +83,8 @@ def warnings_of(
         )
     part = check.astray
     if ok and part is not None and (part.away is not None or check.hits >= _MOST_HITS):
-        warnings.append(
-            _apart(frame, part, check.unit)
-        )  # few hits without another place are said already
+        # Few hits without another place are said already.
+        warnings.append(_apart(frame, part, check.unit))
     if lean > _LEANING:
         warnings.append(
             f"displacements spread over {lean:.1f} px along one direction, as where buildings lean "
