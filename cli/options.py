@@ -105,7 +105,7 @@ REGISTRY: dict[str, Callable[[Any], Any]] = {
     "working-resolution": _setting(
         "working_resolution", "--working-resolution", section=_MATCH, type=float,
         help="Pixel size to match at, in map units of the reference.  "
-        "[default: the coarser one of the two; in scenes of up to some 1000 of them a side, what is "
+        "[default: the coarser one of the two; in scenes of up to some 1000 of them a side what is "
         "found there is looked at once more on finer ones]",
     ),
     "area": _setting(

@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import convincing, finer, own_pixel, sharper, telling
+from georeg.finer import closer, convincing, finer, own_pixel, sharper, telling
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -296,20 +296,20 @@ def _sharpened(
         return outcome
     if not trusted(outcome):
         return outcome
-    closer = scene.zoomed(times)
+    near = closer(scene, times)
     log.info("on pixels %.3g times as fine", times)
     same = replace(settings, transform=outcome.fit.transform.name)
-    known = carried(outcome.start, outcome.points, outcome.levels, scene.frame.grid, closer, same)
+    known = carried(outcome.start, outcome.points, outcome.levels, scene.frame.grid, near, same)
     if known is None:
         return outcome
     start, before = known
-    tracked = track(closer, team, start, settings, partial(tell, "match"), before)
-    own = own_pixel(closer)
+    tracked = track(near, team, start, settings, partial(tell, "match"), before)
+    own = own_pixel(near)
     if not telling(tracked, own):
         log.info("smaller templates tell too little there: it stays as it was found")
         return outcome
     # What to trust is known of pixels that a raster has.
-    second = _judged(done, closer, start, tracked, devices, settings, tell, max(1.0, own))
+    second = _judged(done, near, start, tracked, devices, settings, tell, max(1.0, own))
     if not trusted(second):
         log.info("not trusted there: it stays as it was found")
         return outcome

@@ -96,6 +96,14 @@ def telling(tracked: Tracked, own: float) -> bool:
     return own < _EQUAL or tracked.telling >= _MOST
 
 
+def closer(scene: Scene, times: float) -> Scene:
+    """The scene on pixels so many times as fine: the reference's own, if they are as wide."""
+    if own_pixel(scene) * times >= _EQUAL:
+        return scene.zoomed(times)
+    resolution = scene.frame.grid.transform.a / times
+    return scene.with_georef(scene.frame.moving, resolution, scene.max_shift * times)
+
+
 def own_pixel(scene: Scene) -> float:
     """Side of a pixel of the finer raster in frame pixels: smaller ones show nothing more."""
     return scene.frame.finest(scene.moving.header.shape, scene.reference.header.shape)
