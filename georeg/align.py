@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import closer, convincing, finer, own_pixel, sharper, telling
+from georeg.finer import closer, convincing, finer, sharper, telling
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -304,16 +304,16 @@ def _sharpened(
         return outcome
     start, before = known
     tracked = track(near, team, start, settings, partial(tell, "match"), before)
-    own = own_pixel(near)
-    if not telling(tracked, own):
+    if not telling(tracked, near.own_pixel):
         log.info("smaller templates tell too little there: it stays as it was found")
         return outcome
     # What to trust is known of pixels that a raster has.
-    second = _judged(done, near, start, tracked, devices, settings, tell, max(1.0, own))
+    second = _judged(done, near, start, tracked, devices, settings, tell, max(1.0, near.own_pixel))
     if not trusted(second):
         log.info("not trusted there: it stays as it was found")
         return outcome
-    return replace(second, sharper=True)
+    # All that is told is in pixels of this frame.
+    return replace(second, located=start if settings.georef else outcome.located, sharper=True)
 
 
 def fit_matches(

@@ -152,7 +152,9 @@ def _sure(start: Start) -> str:
 
 def _level(outcome: Outcome, level: Level) -> Decision:
     pixels = outcome.scene.frame.reference_pixels
-    name = f"1/{level.factor:.3g} of the resolution" if level.factor > 1 else "full resolution"
+    name, share = "full resolution", level.factor / max(1.0, outcome.scene.own_pixel)
+    if not math.isclose(share, 1.0, rel_tol=0.01):
+        name = f"1/{share:.3g} of the resolution" if share > 1 else f"{1 / share:.3g} x as fine"
     name += _LOOKS.get(level.goal, "")
     if not level.tiles and level.note:
         error = f": {level.error * pixels:.2f} px at left-out points"

@@ -73,7 +73,7 @@ def sharper(outcome: Outcome) -> float | None:
         return None  # so many finer tiles show less ground
     if points is None or not points.dense:
         return None
-    own = own_pixel(outcome.scene)
+    own = outcome.scene.own_pixel
     if own >= _EQUAL:
         return None  # it is the other look already
     times = min(max(1 / own, _FINER), _ENLARGED)
@@ -91,19 +91,14 @@ def telling(tracked: Tracked, own: float) -> bool:
 
     Args:
         tracked: on the finer pixels.
-        own: see `own_pixel`.
+        own: see `Scene.own_pixel`.
     """
     return own < _EQUAL or tracked.telling >= _MOST
 
 
 def closer(scene: Scene, times: float) -> Scene:
     """The scene on pixels so many times as fine: the reference's own, if they are as wide."""
-    if own_pixel(scene) * times >= _EQUAL:
+    if scene.own_pixel * times >= _EQUAL:
         return scene.zoomed(times)
     resolution = scene.frame.grid.transform.a / times
     return scene.with_georef(scene.frame.moving, resolution, scene.max_shift * times)
-
-
-def own_pixel(scene: Scene) -> float:
-    """Side of a pixel of the finer raster in frame pixels: smaller ones show nothing more."""
-    return scene.frame.finest(scene.moving.header.shape, scene.reference.header.shape)

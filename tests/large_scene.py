@@ -32,8 +32,10 @@ result = align(moving, reference, output, Settings(**settings), OutputSettings(*
 with open("/proc/self/status") as file:
     peak = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 verdict, fit = result.verdict, result.fit
-step = None if fit is None else (fit.transform.forward(fit.frame.outline(2))
-                                 - fit.frame.outline(2)).mean(axis=0).tolist()
+step = None
+if fit is not None:
+    step = (fit.transform.forward(fit.frame.outline(2)) - fit.frame.outline(2)).mean(axis=0)
+    step = (step * fit.frame.transform.a / fit.reference.transform.a).tolist()
 print(json.dumps({"peak_mb": peak / 1024, "sentence": verdict.sentence(), "output": result.output,
                   "step": step, "seconds": result.report["seconds"]}))
 """
@@ -46,7 +48,7 @@ class Run:
     peak_mb: float
     sentence: str
     output: str | None
-    step: list[float] | None  # mean of true - claimed position, frame pixels
+    step: list[float] | None  # mean of true - claimed position, pixels of the reference
     seconds: dict[str, float]
 
 

@@ -68,7 +68,7 @@ def test_smaller_templates_only_where_they_tell(
         return scenes.other_sensor(image, noise=noise)
 
     pair = scenes.make_pair(tmp_path, scenes.waves(2.0, 300, 2.0, -3.0), SHAPE, moving=moving)
-    result = measure(pair.moving, pair.reference, Settings())
+    result = measure(pair.moving, pair.reference, Settings(working_resolution=1.0))
     levels = result.report["levels"]
     assert [level["goal"] for level in levels] == goals
     assert ("of the places agree" in levels[1]["note"]) is (noise > 0.1)

@@ -170,8 +170,9 @@ def test_a_landslide_is_told(tmp_path: Path, radius: float) -> None:
         assert found.warnings == ()
         return
     assert part is not None
-    assert part.away == pytest.approx((4.8, 3.6), abs=1.0)
-    left, top, right, bottom = part.bounds
+    unit = found.check.unit  # frame pixels along one of the rasters'
+    assert np.array(part.away) / unit == pytest.approx((4.8, 3.6), abs=1.0)
+    left, top, right, bottom = (side / unit for side in part.bounds)
     assert 230 <= left < 330 < right <= 430
     assert 160 <= top < 260 < bottom <= 360
     assert any("matches best" in w for w in found.warnings)
@@ -195,10 +196,11 @@ def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float])
         return
     part = found.check.astray
     assert part is not None
-    assert part.away == pytest.approx(step, abs=2)
+    away = np.array(part.away) / found.check.unit  # frame pixels along one of the rasters'
+    assert away == pytest.approx(step, abs=2)
     # A quarter of it is that far off: 0.2 px were expected over nine tenths.
     assert found.expected is not None
-    assert found.expected.most_px == pytest.approx(np.hypot(*part.away), abs=0.5)
+    assert found.expected.most_px == pytest.approx(np.hypot(*away), abs=0.5)
     assert found.expected.half_px < 1
     (warning,) = (w for w in found.warnings if "matches best" in w)
     left, bottom, right, top = map(
@@ -207,4 +209,4 @@ def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float])
     x, y = scenes.ORIGIN
     assert x <= left < right <= x + 220
     assert y - shape[0] <= bottom < top <= y
-    assert f"{np.hypot(*part.away):.1f} px from" in warning
+    assert f"{np.hypot(*away):.1f} px from" in warning

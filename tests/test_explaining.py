@@ -103,7 +103,7 @@ def test_decisions_of_a_run() -> None:
         "moving", "reference", "frame", "matcher", "search", "level", "points", "model", "verdict",
     ]  # fmt: skip
     said = "\n".join(map(str, decisions))
-    assert "480 x 480 px of 2 m in EPSG:32633" in said
+    assert "960 x 960 px of 1 m in EPSG:32633" in said
     moved = re.search(r"moved by ([-+.\d]+) px in x and ([-+.\d]+) px in y", said)
     assert moved is not None
     assert [float(v) for v in moved.groups()] == pytest.approx(cases.SHIFT, abs=1)  # at first sight

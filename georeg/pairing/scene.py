@@ -134,6 +134,11 @@ class Scene:
         )
         return replace(self, frame=frame, max_shift=max_shift)
 
+    @property
+    def own_pixel(self) -> float:
+        """Side of a pixel of the finer raster in frame pixels: smaller ones show nothing more."""
+        return self.frame.finest(self.moving.header.shape, self.reference.header.shape)
+
     def zoomed(self, times: float) -> Scene:
         """The scene on pixels so many times as fine."""
         grid = self.frame.grid.zoom(1 / times)

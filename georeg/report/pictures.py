@@ -51,7 +51,9 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """An overview of all of the frame, and close-ups in the frame's full resolution."""
+    """An overview of all of the frame, and close-ups in its full resolution, or in the finer
+    raster's where the frame's pixels are smaller than any raster's.
+    """
 
     overview: Picture
     close_ups: tuple[Picture, ...] = ()
@@ -71,18 +73,19 @@ def take_pictures(
     Raises:
         InputError: a raster can't be decoded.
     """
-    grid = scene.frame.grid
-    factor = max(1.0, max(grid.shape) / SIDE)
+    grid, own = scene.frame.grid, max(1.0, scene.own_pixel)
+    factor = max(own, max(grid.shape) / SIDE)
     window = Window(0, 0, math.ceil(grid.width / factor), math.ceil(grid.height / factor))
     overview = _picture(scene, transform, "All of it", window, factor)
-    if max(grid.shape) <= 1.5 * CLOSE:
+    width, height = (max(1, round(side / own)) for side in (grid.width, grid.height))
+    if max(width, height) <= 1.5 * CLOSE:
         return Pictures(overview)
     close_ups = []
     for title, (x, y) in _places(overview, residuals):
-        left = min(max(0, round(x - CLOSE / 2)), max(0, grid.width - CLOSE))
-        top = min(max(0, round(y - CLOSE / 2)), max(0, grid.height - CLOSE))
-        near = Window(left, top, min(CLOSE, grid.width), min(CLOSE, grid.height))
-        close_ups.append(_picture(scene, transform, title, near, 1.0))
+        left = min(max(0, round(x / own - CLOSE / 2)), max(0, width - CLOSE))
+        top = min(max(0, round(y / own - CLOSE / 2)), max(0, height - CLOSE))
+        near = Window(left, top, min(CLOSE, width), min(CLOSE, height))
+        close_ups.append(_picture(scene, transform, title, near, own))
     return Pictures(overview, tuple(close_ups))
 
 
