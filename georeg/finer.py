@@ -9,8 +9,8 @@ One that is trusted, because finer pixels place it more exactly. Everything is f
 the coarser raster's pixels, on which both show the same. On finer ones there are more and smaller
 templates, and what compares them, squares of differences, has twice the detail that a pixel has
 room for. That places them two to three times as exactly, and shows bends that larger templates
-average away, where one raster's pixels are finer and where none are
-(benchmarks/results/resolutions.md).
+average away, where one raster's pixels are finer (benchmarks/results/resolutions.md) and where
+none are (benchmarks/resolutions.py measures that, too).
 """
 
 from __future__ import annotations

@@ -108,6 +108,8 @@ def test_decisions_of_a_run() -> None:
     assert moved is not None
     assert [float(v) for v in moved.groups()] == pytest.approx(cases.SHIFT, abs=1)  # at first sight
     assert "shift is taken" in said
+    levels = re.findall(r"level: (full resolution|[^,:]+ as fine)", said)
+    assert levels == ["full resolution"] * 2 + ["2 x as fine"] * 2
     assert decisions[-1].decided == "it can be trusted"
     assert cases.good().report["decisions"][0]["why"] == decisions[0].why
 
