@@ -22,10 +22,11 @@ QUICK = Settings(transform="auto", threads=2)
 
 
 @cache
-def good() -> Alignment:
+def good(working_resolution: float | None = None) -> Alignment:
     """A shift of (9, -6) pixels of 2 m, found."""
     pair = scenes.make_pair(Path(KEPT.name) / "good", scenes.shift(*SHIFT), SHAPE, gsd=2.0)
-    result = measure(pair.moving, pair.reference, QUICK, pictures=True)
+    settings = replace(QUICK, working_resolution=working_resolution)
+    result = measure(pair.moving, pair.reference, settings, pictures=True)
     return told(result, "align", "georeg align moving.tif", output="aligned.tif")
 
 

@@ -74,7 +74,8 @@ def test_what_bends_beyond_the_first_tie_points_is_looked_for_from_the_next(
         return np.asarray(bend(xy) + corner**2 * [-22.0, 22.0])
 
     pair = scenes.make_pair(tmp_path, truth, (480, 480))
-    result = measure(pair.moving, pair.reference, Settings(working_resolution=1.0))
-    assert result.verdict.ok, result.verdict.reasons
-    assert np.percentile(pair.errors(corrected(result)), 98) < 1
+    for resolution in (None, 1.0):
+        result = measure(pair.moving, pair.reference, Settings(working_resolution=resolution))
+        assert result.verdict.ok, result.verdict.reasons
+        assert np.percentile(pair.errors(corrected(result)), 98) < 1
     assert [level["goal"] for level in result.report["levels"]][-2:] == ["detail", "detail"]
