@@ -19,7 +19,7 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import closer, convincing, finer, sharper, telling
+from georeg.finer import as_exact, closer, convincing, finer, promising, sharper, telling
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -303,9 +303,15 @@ def _sharpened(
     if known is None:
         return outcome
     start, before = known
+    if not promising(outcome, near, start, before, team):
+        log.info("smaller templates tell too little in a few tiles: it stays as it was found")
+        return outcome
     tracked = track(near, team, start, settings, partial(tell, "match"), before)
     if not telling(tracked, near.own_pixel):
         log.info("smaller templates tell too little there: it stays as it was found")
+        return outcome
+    if tracked.fit is not None and not as_exact(outcome.fit, tracked.fit, times):
+        log.info("smaller templates err too much there: it stays as it was found")
         return outcome
     # What to trust is known of pixels that a raster has.
     second = _judged(done, near, start, tracked, devices, settings, tell, max(1.0, near.own_pixel))
