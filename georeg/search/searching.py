@@ -237,7 +237,7 @@ class Search:
 
     def from_map(self, guess: Guess | None) -> Guess | None:
         """The guess whose matrix is in coordinates of the frame's CRS, here."""
-        back: Array = np.linalg.inv(self._to_map())
+        back = np.asarray(np.linalg.inv(self._to_map()), np.float64)
         return None if guess is None else guess._replace(matrix=_by(back, guess.matrix))
 
     def _to_map(self) -> Array:
