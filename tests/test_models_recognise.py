@@ -270,9 +270,9 @@ def test_scripts_are_refused(tmp_path: Path) -> None:
 def test_a_file_s_form_is_no_news(
     tmp_path: Path, recwarn: pytest.WarningsRecorder, new: bool
 ) -> None:
-    """torch warns of it; what georeg can't read, it says itself."""
+    """Torch warns of it; what georeg can't read, it says itself."""
     path, script = tmp_path / "later.pth", tmp_path / "script.pt"
-    torch.save(made("superpoint"), path, pickle_protocol=4, _use_new_zipfile_serialization=new)
+    torch.save(made("superpoint"), path, pickle_protocol=3, _use_new_zipfile_serialization=new)
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(script))
     recwarn.clear()
     assert recognise(path) == "superpoint"
