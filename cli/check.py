@@ -34,14 +34,14 @@ def command(session: Session, /, **params: Any) -> None:
     """Measure how far MOVING is off a reference, or two fits apart.
 
     Two rasters are matched, and nothing but a --report is written. Two fits of one raster (.json,
-    from --fit) are compared at places all over what both cover. Numbers go to stdout. Exit code 3
-    where it can't be measured, or the error is above --max-error.
+    from --fit) are compared at places all over what both cover; what else they differ in is told.
+    Numbers go to stdout. Exit code 3 where it can't be measured, or the error is above --max-error.
     """
     limit = params["max_error"]
     if limit is not None and not limit > 0:
         raise SettingsError(f"--max-error must be above 0, not {limit:g}")
     if _are_fits(params):
-        numbers = _fits(params)
+        numbers = _fits(session, params)
         text, what = _fits_text(numbers), "the two alignments differ by"
         advice = "look at both reports, or align again with the settings of the better one"
     else:
@@ -70,16 +70,24 @@ def _are_fits(params: Mapping[str, Any]) -> bool:
     return bool(fits)
 
 
-def _fits(params: Mapping[str, Any]) -> dict[str, Any]:
+def _fits(session: Session, params: Mapping[str, Any]) -> dict[str, Any]:
     from georeg.comparing import compare_fits
     from georeg.fitfile import load_fit
     from georeg.textfile import finite
 
     one, other = params["moving"], params["reference"]
     error = compare_fits(load_fit(one), load_fit(other)).to_dict()
-    places = error.pop("places")
+    places, warnings = error.pop("places"), error.pop("warnings")
+    for warning in warnings:
+        session.console.event(30, "log", warning)
     numbers: dict[str, Any] = finite(
-        {"fit": one, "reference_fit": other, "error": error, "places": places}
+        {
+            "fit": one,
+            "reference_fit": other,
+            "error": error,
+            "places": places,
+            "warnings": warnings,
+        }
     )
     return numbers
 

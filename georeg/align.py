@@ -202,7 +202,9 @@ def measure(
         if again is not None:
             log.info("too few places to compare: once more on pixels half as wide")
             with open_scene(moving, reference, again) as closer:
-                second = _measured(closer, choice, devices, settings, tell, convincing)
+                second = _measured(
+                    closer, choice, devices, settings, tell, convincing, outcome.located
+                )
                 if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
         again = without_zeros(outcome)
@@ -223,11 +225,15 @@ def _measured(
     settings: Settings,
     tell: Progress,
     trusted: Callable[[Outcome], bool] = lambda outcome: outcome.verdict.ok,
+    before: Start | None = None,
 ) -> Outcome:
-    """Find and judge; what is `trusted` is looked at once more, on finer pixels if there are."""
+    """Find and judge; what is `trusted` is looked at once more, on finer pixels if there are.
+
+    `before` is what was located on other pixels of the scene.
+    """
     done = partial(Outcome, settings=settings, choice=choice, device=devices[0].name)
     with team_of(choice, devices, settings) as team:
-        located = locate(scene, team, settings)
+        located = locate(scene, team, settings, before)
         tell("locate", 1.0)
         start = located
         if start is not None and not settings.georef:

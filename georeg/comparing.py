@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from georeg.crs import CrsPath
-from georeg.errors import InputError
+from georeg.crs import CrsPath, crs_name
+from georeg.errors import NoOverlapError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
 from georeg.raster import Raster
@@ -36,6 +38,7 @@ class Difference:
         mean_y_px: the same along y.
         rmse_m: in metres on the ground; None without a CRS.
         max_m: the same.
+        warnings: what else than the alignments differs, a sentence each: rasters, references.
     """
 
     places: int
@@ -47,6 +50,7 @@ class Difference:
     mean_y_px: float
     rmse_m: float | None
     max_m: float | None
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -60,9 +64,13 @@ def compare_fits(one: FitFile, other: FitFile) -> Difference:
         one: the fit to be looked at.
         other: the fit that it is compared with.
 
+    Fits of other rasters, or with other references, are compared all the same, and the difference
+    says so: only who asks knows whether these are of one scene.
+
     Raises:
-        InputError: they have no place in common, or start from claims that can't be compared
-            without the raster, which can't be read.
+        NoOverlapError: they have no ground in common.
+        InputError: they start from claims that can't be compared without the raster, which can't
+            be read.
     """
     grid = other.reference or other.frame
     if one.placement is None and other.placement is None and one.moving_crs == other.moving_crs:
@@ -71,14 +79,53 @@ def compare_fits(one: FitFile, other: FitFile) -> Difference:
         here, there = _by_raster(one, other)
     good = np.isfinite(here).all(axis=1) & np.isfinite(there).all(axis=1)
     if good.sum() < _LEAST:
-        raise InputError(
-            "the two fits have hardly a place in common: are they of the same raster, and are "
-            "their references of the same area?"
+        raise NoOverlapError(
+            f"the two fits have hardly a place in common: one is of {_of(one)} on {_on(one)}, the "
+            f"other of {_of(other)} on {_on(other)}; compare fits of one raster, or of bands of "
+            "one scene"
         )
-    return _difference(grid.to_pixel(here[good]) - grid.to_pixel(there[good]), grid)
+    step = grid.to_pixel(here[good]) - grid.to_pixel(there[good])
+    return _difference(step, grid, tuple(_warnings(one, other)))
 
 
-def _difference(step: Array, grid: Grid) -> Difference:
+def _warnings(one: FitFile, other: FitFile) -> Iterator[str]:
+    """What tells the difference of two fits from that of two alignments of one raster."""
+    if one.moving_shape != other.moving_shape or _differ(one, other, "moving"):
+        yield (
+            f"the fits are of different rasters, {_of(one)} and {_of(other)}: they can be compared "
+            "if these are bands of one scene, else the difference says nothing"
+        )
+    if one.reference != other.reference or _differ(one, other, "reference"):
+        yield (
+            f"the fits have different references, {_on(one)} and {_on(other)}: how far these are "
+            "apart is part of the difference"
+        )
+    if (one.crs is None) != (other.crs is None):
+        known = one.crs or other.crs
+        yield f"only one of the fits has a CRS: both are taken to be in {crs_name(known)}"
+
+
+def _differ(one: FitFile, other: FitFile, side: str) -> bool:
+    """Whether two fits name different files: not by how a path to the same one is written."""
+    names = (str(fit.info.get(side) or "").replace("\\", "/") for fit in (one, other))
+    parts = ([part for part in PurePath(n).parts if part not in ("..", "/")] for n in names)
+    # One may have been named from another folder, so only what both say counts.
+    return any(a != b for a, b in zip(*(reversed(p) for p in parts), strict=False))
+
+
+def _of(fit: FitFile) -> str:
+    """The moving raster, in words."""
+    rows, columns = fit.moving_shape
+    return f"{fit.info.get('moving') or 'a raster'} ({columns} x {rows} px)"
+
+
+def _on(fit: FitFile) -> str:
+    """The reference, in words."""
+    size = f"{fit.reference.width} x {fit.reference.height} px, " if fit.reference else ""
+    return f"{fit.info.get('reference') or 'a reference'} ({size}{crs_name(fit.crs)})"
+
+
+def _difference(step: Array, grid: Grid, warnings: tuple[str, ...]) -> Difference:
     distance = np.hypot(*step.T)
     size = grid.metres_per_pixel()
     ground = None if size is None else np.hypot(*(step * size).T)
@@ -92,6 +139,7 @@ def _difference(step: Array, grid: Grid) -> Difference:
         float(step[:, 1].mean()),
         None if ground is None else float(np.sqrt((ground**2).mean())),
         None if ground is None else float(ground.max()),
+        warnings,
     )
 
 

@@ -8,6 +8,10 @@ import warnings
 _KNOWN = (
     "Dataset has no geotransform",  # rasterio: rasters without georeference
     "Best transformation is not available",  # pyproj: a grid is missing
+    # torch, of a checkpoint's form: what can't be read is an error.
+    "'torch.load' received a zip file that looks like a TorchScript archive",
+    "Detected pickle protocol",
+    "TypedStorage is deprecated",
 )
 
 

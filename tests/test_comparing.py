@@ -17,7 +17,7 @@ from cli_cases import run
 from georeg import transforms
 from georeg.comparing import compare_fits
 from georeg.crs import CrsPath
-from georeg.errors import InputError
+from georeg.errors import InputError, NoOverlapError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
 
@@ -103,8 +103,32 @@ def test_without_crs_there_are_no_metres() -> None:
 def test_fits_of_other_places_can_t_be_compared() -> None:
     away = fit()
     grid = dataclasses.replace(away.frame, transform=Affine(10, 0, 0, 0, -10, 100_000))
-    with pytest.raises(InputError, match="hardly a place in common"):
-        compare_fits(fit(), dataclasses.replace(away, frame=grid, reference=grid))
+    gone = dataclasses.replace(away, frame=grid, reference=grid, info={"moving": "b.tif"})
+    with pytest.raises(NoOverlapError, match="hardly a place in common") as caught:
+        compare_fits(fit(info={"moving": "a.tif"}), gone)
+    assert "a.tif" in str(caught.value)
+    assert "b.tif (400 x 400 px)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({}, {"info": {"moving": "a.tif", "reference": "r.tif"}}, ()),
+        ({"info": {"moving": "/data/a.tif"}}, {"info": {"moving": "../a.tif"}}, ()),
+        ({"info": {"moving": "x/a.tif"}}, {"info": {"moving": "y/a.tif"}}, ("of different",)),
+        ({"moving_shape": (400, 300)}, {}, ("rasters, a raster (300 x 400 px) and a raster (400",)),
+        ({"info": {"reference": "r.tif"}}, {"info": {"reference": "s.tif"}}, ("have different",)),
+        ({"gsd": 5.0, "moving_shape": (9, 9)}, {}, ("of different rasters", "px, EPSG:32633)")),
+        ({"reference": None}, {}, ("and a reference (400 x 400 px, EPSG:32633): how far",)),
+        ({"frame": Grid((400, 400), fit().frame.transform, None)}, {}, ("a CRS: both are taken",)),
+    ],
+)
+def test_what_else_differs_is_told(
+    one: dict[str, Any], other: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    warnings = compare_fits(fit(3, 4, **one), fit(**other)).warnings
+    assert len(warnings) == len(said)
+    assert all(part in warning for part, warning in zip(said, warnings, strict=True))
 
 
 def test_scans_are_compared_by_their_pixels(tmp_path: Path) -> None:
@@ -131,6 +155,12 @@ def test_command_line(tmp_path: Path) -> None:
     bad = run("check", one, "--reference", other, "--max-error", "4", "--json")
     assert bad.code == 3
     assert json.loads(bad.out)["error"]["rmse_px"] == pytest.approx(5)
+    assert json.loads(bad.out)["warnings"] == []
+    fit(moving_shape=(200, 300)).save(other)
+    doubtful = run("check", one, "--reference", other)
+    assert doubtful.code == 0
+    assert doubtful.line.startswith("georeg: warning: the fits are of different rasters, a raster")
+    fit().save(other)
     assert "the two alignments differ by 5.00 px, more than --max-error 4" in bad.line
     mixed = run("check", one, "--reference", tmp_path / "a.tif")
     assert mixed.code == 2

@@ -14,12 +14,13 @@ from pyproj import CRS
 
 import gdal_judges as judges
 import scenes
-from fit_cases import TRUE, fit_file
+from fit_cases import TRUE, UTM, fit_file, header
 from georeg.applying import apply_fit
 from georeg.errors import InputError
 from georeg.settings import OutputSettings, Settings
 from georeg.transforms import LADDER, from_dict
-from georeg.writers.gcps import CLOSE
+from georeg.writers import gcps
+from georeg.writers.gcps import CLOSE, fit_gcps
 
 SHAPE = (360, 420)
 PLACE = TRUE @ Affine.translation(200, 250)
@@ -93,3 +94,22 @@ def test_a_fit_that_is_not_defined_all_over_the_raster(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"moving.tif: the fit isn't defined all over it"):
         embed(fit, source, tmp_path / "gcps.tif")
     assert not (tmp_path / "gcps.tif").exists()
+
+
+def test_gcps_that_never_become_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The best of all that were tried are taken, and said to be no better."""
+    monkeypatch.setattr(gcps, "_SIDES", (9, 4))
+    fit, head = fit_file("field"), header(tmp_path)
+    monkeypatch.setattr(gcps, "CLOSE", 1e-6)
+    found = fit_gcps(fit, head, "a.tif", UTM)
+    assert found.summary()[:2] == (81, "gdalwarp -tps")
+    assert 0.02 < found.error < 1
+    assert caplog.messages == [f"81 GCPs for gdalwarp -tps are exact to {found.error:.2f} px only"]
+    monkeypatch.setattr(gcps, "CLOSE", found.error)
+    assert fit_gcps(fit, head, "a.tif", UTM).error == found.error
+    assert len(caplog.messages) == 1
+    monkeypatch.setattr(gcps, "_interpolations", lambda _: iter(()))
+    with pytest.raises(InputError, match=r"^a\.tif: GDAL can't interpolate between GCPs"):
+        fit_gcps(fit, head, "a.tif", UTM)

@@ -30,6 +30,7 @@ from georeg.errors import InputError, OutputError, SettingsError
 from georeg.fitfile import FitFile
 from georeg.grid import Grid
 from georeg.transforms import LADDER
+from georeg.writers import fit_grid
 from georeg.writers.fits import FitExport, export_fit, formats
 from georeg.writers.pipelines import conversion, pipeline
 from georeg.writers.sides import open_side
@@ -233,6 +234,34 @@ def test_grid_by_pyproj(tmp_path: Path, name: str) -> None:
     back = through(text, true, direction="INVERSE")
     assert np.hypot(*(back - claimed).T).max() < 0.02
     assert [p.name for p in tmp_path.iterdir()] == ["g.tif"]
+
+
+def test_a_grid_that_would_be_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "g.tif"
+    export_fit("grid", job(fit_file("affine"), output=str(path)))
+    with rasterio.open(path) as file:
+        nodes = file.width * file.height
+    path.unlink()
+    monkeypatch.setattr(fit_grid, "_MOST", nodes - 1)
+    with pytest.raises(InputError, match=r"^fit\.json: a grid .* too large: use 'georeg warp'"):
+        export_fit("grid", job(fit_file("affine"), output=str(path)))
+    assert not path.exists()
+    monkeypatch.setattr(fit_grid, "_MOST", nodes)
+    export_fit("grid", job(fit_file("affine"), output=str(path)))
+    assert path.exists()
+
+
+def test_nodes_where_the_fit_isn_t_defined_get_the_nearest_offset() -> None:
+    offset = np.arange(32, dtype=np.float64).reshape(4, 4, 2)
+    assert fit_grid._filled(offset) is offset
+    holes = offset.copy()
+    holes[0, 0], holes[3, 2:, 1], holes[1, 3] = np.nan, np.inf, np.nan
+    found = fit_grid._filled(holes)
+    known = np.isfinite(holes).all(axis=2)
+    assert np.array_equal(found[known], offset[known])
+    assert found[0, 0].tolist() in (offset[0, 1].tolist(), offset[1, 0].tolist())
+    assert found[3, 2].tolist() in (offset[2, 2].tolist(), offset[3, 1].tolist())
+    assert np.isfinite(found).all()
 
 
 def test_pipeline_from_another_crs(tmp_path: Path) -> None:

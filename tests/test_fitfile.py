@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from georeg.applying import apply_fit
 from georeg.errors import InputError, SettingsError
 from georeg.fitfile import FitFile, load_fit
 from georeg.grid import Grid
-from georeg.inputs.georef import AffineGeoref
+from georeg.inputs.georef import AffineGeoref, GcpGeoref
 from georeg.settings import OutputSettings
 
 PLACES = tp.grid(9)
@@ -282,6 +283,38 @@ def test_a_shift_moves_the_geotransform(tmp_path: Path) -> None:
 def test_more_than_a_shift_moves_no_geotransform(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--transform shift"):
         fit_file("similarity").shifted(header(tmp_path), "moving.tif")
+
+
+def test_gcps_are_no_geotransform_that_could_be_moved(tmp_path: Path) -> None:
+    corners = np.array([[0.0, 0.0], [1000.0, 0.0], [0.0, 1000.0], [1000.0, 1000.0]])
+    georef = GcpGeoref.from_gcps(corners, AffineGeoref(TRUE).to_map(corners))
+    bare = replace(header(tmp_path), georef=georef)
+    with pytest.raises(SettingsError, match=r"--shift-only: moving\.tif has GCPs .* --embed-gcps"):
+        fit_file("shift").shifted(bare, "moving.tif")
+
+
+# --- pixel size -----------------------------------------------------------------------------
+
+
+def test_pixel_sizes_that_the_geotransform_doesn_t_tell(tmp_path: Path) -> None:
+    """Of one that is turned, or that the fit itself places: sides of a square as large."""
+    fit = fit_file("shift")
+    wide = header(tmp_path, TRUE @ Affine.scale(2, 3))
+    assert fit.pixel_size(wide, "a.tif", UTM) == (2, 3)
+    turned = header(tmp_path, TRUE @ Affine.rotation(30) @ Affine.scale(2, 3))
+    assert fit.pixel_size(turned, "a.tif", UTM) == pytest.approx([6**0.5] * 2)
+    placed = replace(fit, placement=TRUE @ Affine.scale(0.5, 2))
+    assert placed.pixel_size(wide, "a.tif", UTM) == pytest.approx((1, 1))
+    assert fit.pixel_size(wide, "a.tif", CRS.from_epsg(4326))[0] == pytest.approx(2.7e-5, rel=0.1)
+
+
+@pytest.mark.parametrize("at", [[[0, 0]] * 3, [[0, 0], [1e200, 0], [0, 1e200]], [[np.nan] * 2] * 3])
+def test_a_pixel_size_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: list[list[float]]
+) -> None:
+    monkeypatch.setattr(FitFile, "corrected", lambda *_: np.array(at, np.float64))
+    with pytest.raises(InputError, match=r"^a\.tif: its pixel size can't be expressed"):
+        fit_file("shift").pixel_size(header(tmp_path), "a.tif", CRS.from_epsg(4326))
 
 
 def test_transform_of_the_helper_is_near_its_truth() -> None:

@@ -88,3 +88,12 @@ def test_real_numbers_of_an_8_bit_picture(tmp_path: Path) -> None:
     for dtype in ("uint8", "float32"):
         name = rasters.write(tmp_path / f"{dtype}.tif", grain[None].astype(dtype))
         assert seen_as(name) == "optical"
+
+
+@pytest.mark.parametrize(("heights", "expected"), [("6360", "dem"), ("5703", "optical")])
+def test_heights_in_feet_reach_further(tmp_path: Path, heights: str, expected: str) -> None:
+    """The ground lies up to 14,500 ft high in California; 13,800 m high it lies nowhere."""
+    pixels = (9000 + 40 * ground(15)).astype(np.float32)[None]
+    assert (
+        seen_as(rasters.write(tmp_path / "a.tif", pixels, crs=f"EPSG:2229+{heights}")) == expected
+    )

@@ -266,6 +266,21 @@ def test_scripts_are_refused(tmp_path: Path) -> None:
         recognise(path)
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_a_file_s_form_is_no_news(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, new: bool
+) -> None:
+    """Torch warns of it; what georeg can't read, it says itself."""
+    path, script = tmp_path / "later.pth", tmp_path / "script.pt"
+    torch.save(made("superpoint"), path, pickle_protocol=3, _use_new_zipfile_serialization=new)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(script))
+    recwarn.clear()
+    assert recognise(path) == "superpoint"
+    with pytest.raises(InputError):
+        recognise(script)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def safetensors_of(state: State) -> bytes:
     """Written by hand: the length of a JSON header, the header, the numbers."""
     header, at, blobs = {}, 0, []

@@ -12,6 +12,9 @@ import rasterio
 from affine import Affine
 from pyproj import CRS
 
+from georeg import transforms
+from georeg.fitfile import FitFile
+from georeg.grid import Grid
 from georeg.writers.ground import on_the_ground
 from georeg.writers.plausible import check_plausible
 from georeg.writers.points import read_points, write_points
@@ -92,3 +95,26 @@ def test_points_moved_all_over_the_world(tmp_path: Path) -> None:
         feature["geometry"]["coordinates"][1] -= 1.0
     path.write_text(json.dumps(data))
     assert read_points(path, sides).map_xy == pytest.approx(table.map_xy - [0.0, 1.0])
+
+
+def test_where_a_scan_claims_to_be(tmp_path: Path) -> None:
+    """It has no georeference: its fit places it, in the CRS of the reference."""
+    path = tmp_path / "scan.png"
+    with rasterio.open(
+        path, "w", driver="PNG", width=90, height=45, count=1, dtype="uint8"
+    ) as file:
+        file.write(np.ones((1, 45, 90), np.uint8))
+    sides = Sides(open_side(str(path)), world(tmp_path / "reference.tif"))
+    points = tmp_path / "points.csv"
+    points.write_text("moving_x,moving_y,map_x,map_y\n10,10,-140,50\n50,40,20,-70.5\n")
+    table = read_points(str(points), sides)
+    bare = on_the_ground(table, sides)
+    assert np.isnan(bare.claimed).all()
+    assert np.isnan(bare.metres).all()
+    frame = Grid((180, 360), Affine(1.0, 0.0, -180.0, 0.0, -1.0, 90.0), CRS(4326))
+    shift = transforms.from_dict({"name": "shift", "matrix": np.eye(3).tolist()})
+    place = frame.transform @ Affine.scale(4)
+    placed = replace(sides, fit=FitFile(shift, frame, frame, place, (45, 90)))
+    found = on_the_ground(table, placed)
+    assert found.claimed == pytest.approx(np.array([[-140.0, 50.0], [20.0, -70.0]]))
+    assert found.metres == pytest.approx([0.0, 55_305], abs=50)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -24,6 +25,16 @@ NAME = "{http://www.w3.org/2000/svg}"
 @pytest.fixture(scope="module")
 def facts() -> Facts:
     return cases.facts_of(cases.good())
+
+
+@pytest.mark.parametrize("pixels", [None, math.nan, math.inf])
+@pytest.mark.parametrize("metres", [None, 2.0])
+def test_lengths_in_words(facts: Facts, pixels: float | None, metres: float | None) -> None:
+    facts = replace(facts, metres=metres)
+    assert facts.length(pixels) == "unknown"
+    assert facts.length(12.34) == ("12.3 px" if metres is None else "12.3 px (24.7 m)")
+    assert facts.length(0.126).startswith("0.13 px")
+    assert facts.length(-100.4).startswith("-100 px")
 
 
 def parsed(name: str, facts: Facts) -> ET.Element:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +16,10 @@ import scenes
 from georeg.align import Alignment, measure
 from georeg.choosing import choice_for, team_of
 from georeg.matching.running import pick_devices
-from georeg.pairing.scene import open_scene
+from georeg.matching.team import Team
+from georeg.pairing.scene import Scene, open_scene
 from georeg.search import guessing
-from georeg.search.searching import Search, angle_and_scale, similarity
+from georeg.search.searching import Guess, Search, angle_and_scale, level, similarity
 from georeg.settings import Settings
 
 SHAPE = (420, 480)
@@ -108,12 +113,65 @@ def test_levels_speak_of_the_same_places(tmp_path: Path) -> None:
         devices = pick_devices("cpu")
         with team_of(choice_for(scene.modalities, devices, SETTINGS), devices, SETTINGS) as team:
             small, large = Search(scene, team, 120), Search(scene, team, 480)
+        far = replace(scene, max_shift=360.0)
+        assert level(far, 480)[2] == 368
+        assert level(far, 480, bounded=True)[2] == 248  # brings anything anywhere
+        assert level(replace(scene, max_shift=9.0), 480, bounded=True)[2] == 17
     assert small.factor == 4 * large.factor
     matrix = similarity(30.0, 1.2, small.middle)
     on_large = large.from_level(matrix, small.factor)
     assert angle_and_scale(on_large) == pytest.approx((30.0, 1.2))
+    guess = large.from_map(small.on_map(Guess(matrix, 0.5, 9)))
+    assert guess is not None
+    assert guess.matrix == pytest.approx(on_large, abs=1e-6)
+    assert large.from_map(large.on_map(None)) is None
     # The middle is where it was on either level.
     assert on_large @ [*large.middle, 1] == pytest.approx([*large.middle, 1])
+
+
+def test_nothing_is_asked_twice() -> None:
+    """What was found on other pixels comes first; the rest is asked, from where that ended."""
+    asked: list[tuple[float, float]] = []
+
+    class Level:
+        tried, middle, everywhere = 0, np.zeros(2), 1.0
+        team = SimpleNamespace(at_once=1)
+
+        def peek(self, start: scenes.Array, *_: float, steps: int) -> Guess:
+            angle, scale = angle_and_scale(start)
+            asked.append((scale, angle % 360))
+            return Guess(start, 0.1, 9)
+
+    small: Any = Level()
+    known = [Guess(np.eye(3), margin, 9) for margin in (0.2, 0.3)]
+    met = [known[0], None, known[1]]
+    found = list(guessing._small(small, None, met))
+    everything = list(guessing._guesses())
+    assert found[:2] == known
+    assert np.allclose(asked, everything[3:])
+    assert len(met) == small.tried == len(everything)
+
+
+def test_a_second_look_knows_what_was_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unrelated rasters: the other look, on finer pixels, took as long once more."""
+    base = Affine(1, 0, scenes.ORIGIN[0], 0, -1, scenes.ORIGIN[1])
+    pair = [
+        scenes.write(tmp_path / f"{seed}.tif", scenes.texture((64, 64), seed), base)
+        for seed in (1, 2)
+    ]
+    told: list[int] = []
+
+    def wide(scene: Scene, team: Team, known: Sequence[Guess | None]) -> tuple[Search, Guess]:
+        told.append(len(known))
+        search = Search(scene, team, 256, bounded=True)
+        search.guesses = (None, Guess(np.eye(3), 0.2, 9))
+        return search, Guess(np.eye(3), 0.2, 9)
+
+    monkeypatch.setattr(guessing, "wide", wide)
+    assert not measure(*pair, replace(SETTINGS, max_shift=64.0)).verdict.ok
+    assert told == [0, 2]
 
 
 def test_threads_change_nothing(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from georeg.imagery.speckle import local_moments, local_spread
 from georeg.inputs.header import Header
 from georeg.raster import Pixels
 
+_FEET = {"ft", "foot", "feet", "us survey foot"}
 _UNITS = {
-    "dem": {"m", "metre", "meter", "metres", "meters", "ft", "foot", "feet", "us survey foot"},
+    "dem": {"m", "metre", "meter", "metres", "meters", *_FEET},
     "sar": {"db", "decibel"},
     "infrared": {"k", "kelvin", "degc", "celsius", "°c"},
 }
@@ -33,7 +34,8 @@ _EVEN = 0.5  # speckle is equally strong everywhere: its 5th percentile against 
 _SPECKLE_DB, _EVEN_DB = 1.0, 0.3  # optical rasters don't hold negative values, so less is enough
 _SMOOTH = 0.75  # second against first differences; white noise has 1.7, optical images 0.9 to 1.6
 _RELIEF = 60.0  # metres; temperatures are as smooth, but differ by less within one raster
-_HEIGHTS = (-500.0, 9000.0)
+_HEIGHTS = (-500.0, 9000.0)  # metres
+_FOOT = 0.3048  # metres
 _SPAN = 2.0  # reflectance, coherence and indices differ by less, ground by more
 _ROUGH = 1.0  # second against first differences of surface models is less, of images more
 
@@ -66,8 +68,9 @@ def guess_modality(header: Header, bands: Sequence[int], samples: Sequence[Pixel
     grain = "" if picture else speckle(samples)
     if grain:
         return Guess("sar", grain)
-    if _unit_of_crs(header, bands) and could_be_heights(samples):
-        unit = header.unit_of_crs
+    unit = header.unit_of_crs or ""
+    length = _FOOT if unit.lower() in _FEET else 1.0
+    if _unit_of_crs(header, bands) and could_be_heights(samples, length):
         return Guess("dem", f"its CRS has heights in {unit}, and its values could be some")
     single = len(header.dtypes) == 1
     numeric = dtype in ("int16", "int32", "float32", "float64")
@@ -113,16 +116,20 @@ def _as_bytes(samples: Sequence[Pixels]) -> bool:
     return bool(values.size) and bool(((values >= 0) & (values <= 255) & (values % 1 == 0)).all())
 
 
-def could_be_heights(samples: Sequence[Pixels]) -> bool:
+def could_be_heights(samples: Sequence[Pixels], unit: float = 1.0) -> bool:
     """Whether values aren't those of an image: in range, not all alike, no rough whole numbers.
 
     Surface models of forests are as rough as images, but in fractions of metres.
+
+    Args:
+        samples: windows of the band.
+        unit: metres of what the values would be in.
     """
     values = np.concatenate([data[0][mask] for data, mask in samples]) if samples else np.zeros(0)
     if not values.size:
         return False
     low, high = np.percentile(values, [1, 99])
-    if low < _HEIGHTS[0] or high > _HEIGHTS[1] or high - low <= _SPAN:
+    if low * unit < _HEIGHTS[0] or high * unit > _HEIGHTS[1] or high - low <= _SPAN:
         return False
     return bool((values != np.rint(values)).any()) or _roughness(samples) < _ROUGH
 

@@ -6,9 +6,14 @@ import os
 from typing import Any
 
 from georeg.errors import InputError
-from georeg.inputs import netcdf, png
+from georeg.inputs import netcdf, pcidsk, pcraster, png
 
-_WANTED = {"netCDF": netcdf.wanted, "PNG": png.wanted}
+_WANTED = {
+    "netCDF": netcdf.wanted,
+    "PCIDSK": pcidsk.wanted,
+    "PCRaster": pcraster.wanted,
+    "PNG": png.wanted,
+}
 
 
 def check_whole(dataset: Any) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 
 from georeg.errors import InputError
 from georeg.models import layouts
+from georeg.quietly import QUIETLY
 
 State = dict[str, torch.Tensor]
 
@@ -77,8 +77,7 @@ def _pickled(path: str | os.PathLike[str]) -> Any:
     # Mapped rather than read: the largest file has more than 1 GB.
     mapped = zipfile.is_zipfile(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of formats; what can't be read, raises
+        with QUIETLY:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         found = _MORE.search(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
@@ -57,20 +57,30 @@ def normal(scene: Scene, team: Team, *, limited: bool = False) -> tuple[Search, 
     return search, None if best is None else _again(search, best)
 
 
-def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
-    """Any rotation, scale 1/4 to 4, anywhere in the reference; likely ones first."""
-    small = Search(scene, team, min(team.matcher.scene, _SMALL_SIDE), longest=1)
+def wide(
+    scene: Scene, team: Team, known: Sequence[Guess | None] = ()
+) -> tuple[Search, Guess | None]:
+    """Any rotation, scale 1/4 to 4, anywhere in the reference; likely ones first.
+
+    Args:
+        scene: the rasters.
+        team: the matcher.
+        known: what became of the first hypotheses, if the rasters were searched before on other
+            pixels: the small level, which shows the same of both then, isn't asked again. As in
+            `Search.guesses` of that search: in their order, with matrices on the map.
+    """
+    small = Search(scene, team, min(team.matcher.scene, _SMALL_SIDE), longest=1, bounded=True)
     first = small.guess(np.eye(3), small.everywhere, *_TOLERATED, steps=5)
     if small.sparse:
         return _by_points(scene, team)
     search = Search(scene, team, min(team.matcher.scene, SIDE))
     looks = _Looks(search)
-    waiting = []
+    waiting, met = [], [small.from_map(guess) for guess in known]
     alone = looks.at(np.eye(3), search.reach, ROTATION, SCALE)  # most often that is it
     if alone < _CLEAR and first is not None and alone + looks.agreed(first, small) >= _CLEAR:
         looks.closer(_polish(small, first), small)
     elif alone < _CLEAR:
-        for guess in _small(small, first):
+        for guess in _small(small, first, met):
             if guess.weight < _CLEAR:
                 waiting.append(guess)
             elif looks.closer(_polish(small, guess), small) >= _CONFIDENT:
@@ -82,6 +92,7 @@ def wide(scene: Scene, team: Team) -> tuple[Search, Guess | None]:
     if found is not None and found.margin > CHANCE and _turns_alike(small, search, found):
         found = found._replace(margin=CHANCE)
     search.tried += small.tried
+    search.guesses = tuple(small.on_map(guess) for guess in met)
     return search, found
 
 
@@ -96,19 +107,26 @@ def _turns_alike(small: Search, search: Search, found: Guess) -> bool:
     return max(weights[1:]) >= max(_RIVAL * weights[0], _BEYOND_CHANCE)
 
 
-def _small(search: Search, first: Guess | None) -> Iterator[Guess]:
+def _small(search: Search, first: Guess | None, met: list[Guess | None]) -> Iterator[Guess]:
     """What each hypothesis of the wide search comes to, from the likeliest one on.
 
     As many are looked at ahead as the matcher has room for; they count when their turn comes.
+
+    Args:
+        search: the small level.
+        first: that of no change.
+        met: what the first ones of the others came to; what further ones do is added.
     """
     if first is not None:
         yield first
+    search.tried += len(met)
+    guesses = islice(_guesses(), len(met), None)
+    yield from [guess for guess in met if guess is not None]
 
     def look(scale: float, angle: float) -> Guess | None:
         start = similarity(angle, scale, search.middle)
         return search.peek(start, search.everywhere, *_TOLERATED, steps=5)
 
-    guesses = _guesses()
     ahead: deque[Future[Guess | None]] = deque()
     with ThreadPoolExecutor(search.team.at_once, "georeg-guess") as pool:
         try:
@@ -119,6 +137,7 @@ def _small(search: Search, first: Guess | None) -> Iterator[Guess]:
                     break
                 found = ahead.popleft().result()
                 search.tried += 1
+                met.append(found)
                 if found is not None:
                     yield found
         finally:

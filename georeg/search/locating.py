@@ -13,7 +13,7 @@ from georeg import transforms
 from georeg.matching.team import Team
 from georeg.pairing.scene import Scene
 from georeg.search import guessing
-from georeg.search.searching import angle_and_scale, level, scaled
+from georeg.search.searching import Guess, angle_and_scale, level, scaled
 from georeg.settings import Settings
 from georeg.transforms import Transform
 
@@ -40,6 +40,7 @@ class Start:
         factor: of level 0 against the frame.
         texture: (rows, columns) of level 0: local contrast of the weaker side, 0 where invalid.
         tried: how many hypotheses were looked at; 0 if nobody had to search.
+        guesses: what those of the wide search came to; see `guessing.wide`.
         shown: (rows, columns) of level 0, True where the moving raster has data; None if that is
             everywhere.
         limited: whether it leads only because --max-shift rules out the other places.
@@ -55,16 +56,25 @@ class Start:
     shown: Mask | None = None
     limited: bool = False
     along: float | None = None
+    guesses: tuple[Guess | None, ...] = ()
 
 
-def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
+def locate(
+    scene: Scene, team: Team, settings: Settings, before: Start | None = None
+) -> Start | None:
     """Search the whole overlap for shift, rotation and scale.
+
+    Args:
+        scene: the rasters.
+        team: the matcher.
+        settings: how.
+        before: what was found on other pixels of the same rasters, with the same settings.
 
     Returns:
         None if there is nothing to go by.
     """
     if settings.anywhere:
-        search, best = guessing.wide(scene, team)
+        search, best = guessing.wide(scene, team, before.guesses if before is not None else ())
     else:
         search, best = guessing.normal(scene, team, limited=settings.max_shift is not None)
     if best is None:
@@ -73,7 +83,7 @@ def locate(scene: Scene, team: Team, settings: Settings) -> Start | None:
     log.info("located: %s", describe(matrix, margin))
     seen = search.reference if search.window == level(scene)[0] else None
     start = survey(scene, from_matrix(matrix), margin, seen)
-    return replace(start, tried=search.tried, limited=best.limited)
+    return replace(start, tried=search.tried, limited=best.limited, guesses=search.guesses)
 
 
 def survey(

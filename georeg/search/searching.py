@@ -47,11 +47,17 @@ class Guess(NamedTuple):
         return self.margin * math.sqrt(min(self.support, _MANY) / _MANY)
 
 
-def level(scene: Scene, side: int = SIDE, longest: int = LONGEST) -> tuple[Window, float, int]:
-    """Window of a level with a margin for the largest shift, its factor, and the margin."""
+def level(
+    scene: Scene, side: int = SIDE, longest: int = LONGEST, *, bounded: bool = False
+) -> tuple[Window, float, int]:
+    """Window of a level with a margin for the largest shift, its factor, and the margin.
+
+    Where it is `bounded`, that shift is at most the one that brings anything anywhere.
+    """
     grid = scene.frame.grid
     factor = max(coarsest(grid.shape, side, longest), scene.max_shift / FARTHEST)
-    pad = math.ceil(scene.max_shift / factor) + 8
+    most = min(scene.max_shift, max(grid.shape) / 2) if bounded else scene.max_shift
+    pad = math.ceil(most / factor) + 8
     return grid.zoom(factor).window.pad(pad), factor, pad
 
 
@@ -68,6 +74,7 @@ class Search:
             long strip is searched as far as in other scenes.
         sparse: whether the matcher answered with points.
         tried: how many hypotheses were looked at.
+        guesses: what those of the wide search came to; see `guessing.wide`.
         limit: largest shift of the middle that is possible at all; None if any is.
     """
 
@@ -81,6 +88,7 @@ class Search:
         smoothed: float = 0.0,
         median: int = 0,
         limited: bool = False,
+        bounded: bool = False,
     ) -> None:
         """Look at the reference.
 
@@ -93,12 +101,14 @@ class Search:
             median: pixels of the level along a side of the squares whose medians are smoothed
                 then; 0 for the pixels themselves.
             limited: whether the scene's largest shift is one that the user knows.
+            bounded: see `level`.
         """
         self.scene, self.team = scene, team
         self.smoothed, self.median = smoothed, median
-        self.window, self.factor, pad = level(scene, side, longest)
+        self.window, self.factor, pad = level(scene, side, longest, bounded=bounded)
         self.sparse = False
         self.tried = 0
+        self.guesses: tuple[Guess | None, ...] = ()
         self.reference = self._smooth(*scene.reference_view().look(self.window, self.factor))
         self._kept: dict[Any, Any] = {}
         self._hidden: Mask | None = None
@@ -221,6 +231,19 @@ class Search:
         """A matrix in pixels of another level."""
         return scaled(matrix, factor / self.factor)
 
+    def on_map(self, guess: Guess | None) -> Guess | None:
+        """The same guess, its matrix in coordinates of the frame's CRS."""
+        return None if guess is None else guess._replace(matrix=_by(self._to_map(), guess.matrix))
+
+    def from_map(self, guess: Guess | None) -> Guess | None:
+        """The guess whose matrix is in coordinates of the frame's CRS, here."""
+        back = np.asarray(np.linalg.inv(self._to_map()), np.float64)
+        return None if guess is None else guess._replace(matrix=_by(back, guess.matrix))
+
+    def _to_map(self) -> Array:
+        transform = np.array(self.scene.frame.grid.transform, np.float64).reshape(3, 3)
+        return np.asarray(transform @ np.diag([self.factor, self.factor, 1.0]))
+
     def _moving(self, start: Array) -> tuple[Image, Mask]:
         """The moving raster, pre-warped by a matrix."""
         inverse = np.linalg.inv(start)
@@ -262,8 +285,12 @@ def similarity(angle: float, scale: float, middle: Array) -> Array:
 
 def scaled(matrix: Array, factor: float) -> Array:
     """A (3, 3) matrix between pixels, for pixels of which `factor` make one of those."""
-    zoom = np.diag([factor, factor, 1.0])
-    return np.asarray(zoom @ matrix @ np.linalg.inv(zoom))
+    return _by(np.diag([factor, factor, 1.0]), matrix)
+
+
+def _by(way: Array, matrix: Array) -> Array:
+    """A (3, 3) matrix in the coordinates to which the other (3, 3) one leads."""
+    return np.asarray(way @ matrix @ np.linalg.inv(way))
 
 
 def angle_and_scale(matrix: Array) -> tuple[float, float]:

@@ -157,3 +157,20 @@ def plugin(application: Any, monkeypatch: pytest.MonkeyPatch, python: str) -> It
     interface.window.deleteLater()
     QCoreApplication.sendPostedEvents(None, 52)
     QCoreApplication.processEvents()
+
+
+@pytest.fixture
+def panel(plugin: Any, naip: tuple[str, str], tmp_path: Path) -> Any:
+    """The panel with both rasters in it, and on the map."""
+    from panels import layers
+
+    moving, reference = layers(*naip)
+    found = plugin.panel
+    found.inputs.moving.set_layer(moving)
+    found.inputs.reference.set_layer(reference)
+    found.inputs.output.setFilePath(str(tmp_path / "out" / "aligned.tif"))
+    (tmp_path / "out").mkdir()
+    plugin.iface.canvas.setDestinationCrs(reference.crs())
+    plugin.iface.canvas.setExtent(reference.extent())
+    plugin.iface.canvas.setLayers([moving, reference])
+    return found
