@@ -50,8 +50,8 @@ class Expected:
     of a part that nothing confirms (`Check.astray` without `away`) they say nothing.
 
     What is known of a place is its root mean square error. Each figure is the larger one of two:
-    if every error is as long as that (what a stiff model can't follow), and if they are normal.
-    A tenth of normal errors that are alike is 1.5 times as long, and longer.
+    if every error is as long as that (what a stiff model can't follow, often), and if they are
+    normal: a tenth of those that have the same root mean square are longer than 1.5 times that.
 
     Attributes:
         half_px: half of the overlap has less, in reference pixels.
@@ -111,7 +111,7 @@ def expected_of(
     """Errors that the models of the tie points disagree about, those with what they can't know of
     what bends beyond the points, and those with all that is known besides.
 
-    The first two are of root mean squares alone: they tell places apart, and aren't stated.
+    The first two are of root mean squares alone: what is known where. The third is stated.
 
     Args:
         fit: of the tie points.
