@@ -241,6 +241,7 @@ def judge(
             check,
             accuracy,
             left_open,
+            expected,
             ok=ok,
             stiff=stiff if settings.transform != "auto" else 0.0,
         ),

@@ -31,6 +31,14 @@ def good(working_resolution: float | None = None) -> Alignment:
 
 
 @cache
+def bent() -> Alignment:
+    """The same shift, and a wave that is placed on pixels of 1 m."""
+    wave = scenes.waves(1.5, 110, *SHIFT)
+    pair = scenes.make_pair(Path(KEPT.name) / "bent", wave, (300, 300), gsd=2.0)
+    return measure(pair.moving, pair.reference, QUICK, pictures=True)
+
+
+@cache
 def refused() -> Alignment:
     """Two unrelated places."""
     folder = Path(KEPT.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import report_cases as cases
 import scenes
 import tie_points as tp
 from cli_cases import FAST, pair, run
+from georeg.alignment import Alignment
 from georeg.fitting import fit_transform
 from georeg.radiometry import fit_radiometry
 from georeg.raster import Raster
@@ -103,15 +105,26 @@ def test_decisions_of_a_run() -> None:
         "moving", "reference", "frame", "matcher", "search", "level", "points", "model", "verdict",
     ]  # fmt: skip
     said = "\n".join(map(str, decisions))
-    assert "960 x 960 px of 1 m in EPSG:32633" in said
+    assert "shift is taken" in said
+    assert decisions[-1].decided == "it can be trusted"
+    assert cases.good().report["decisions"][0]["why"] == decisions[0].why
+
+
+@pytest.mark.parametrize(
+    ("found", "frame", "levels"),
+    [
+        (cases.good, "480 x 480 px of 2 m", ["full resolution"] * 2),
+        (cases.bent, "600 x 600 px of 1 m", ["full resolution"] * 2 + ["2 x as fine"] * 3),
+    ],
+)
+def test_pixels_of_a_run(found: Callable[[], Alignment], frame: str, levels: list[str]) -> None:
+    """The last ones are those of the frame; all else is in the rasters' own."""
+    said = "\n".join(map(str, found().decisions))
+    assert f"{frame} in EPSG:32633" in said
     moved = re.search(r"moved by ([-+.\d]+) px in x and ([-+.\d]+) px in y", said)
     assert moved is not None
     assert [float(v) for v in moved.groups()] == pytest.approx(cases.SHIFT, abs=1)  # at first sight
-    assert "shift is taken" in said
-    levels = re.findall(r"level: (full resolution|[^,:]+ as fine)", said)
-    assert levels == ["full resolution"] * 2 + ["2 x as fine"] * 2
-    assert decisions[-1].decided == "it can be trusted"
-    assert cases.good().report["decisions"][0]["why"] == decisions[0].why
+    assert re.findall(r"level: (full resolution|[^,:]+ as fine)", said) == levels
 
 
 def test_a_refusal_says_what_refuses_and_what_to_try() -> None:

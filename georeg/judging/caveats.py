@@ -37,6 +37,7 @@ def warnings_of(
     check: Check,
     accuracy: Accuracy | None,
     left_open: Expected | None,
+    expected: Expected | None,
     *,
     ok: bool,
     stiff: float = 0.0,
@@ -52,18 +53,15 @@ def warnings_of(
         check: the independent look.
         accuracy: at left-out tie points.
         left_open: errors over all of the overlap that the tie points leave open.
+        expected: those that are stated; None where the others are.
         ok: whether the alignment is trusted: of another one only what explains it is said.
         stiff: share of the tie points that agree with their neighbours and not with the transform,
             where the user chose it.
     """
     warnings, hit = [], HIT * check.unit * frame.reference_pixels
     lean = _lean(points, held_out) * frame.reference_pixels
-    if ok and left_open is not None and left_open.beyond > _OPEN and left_open.matched_px <= hit:
-        warnings.append(
-            "the fit extrapolates where nothing can be matched: over "
-            f"{left_open.beyond:.0%} of the overlap it may be off by more than {hit:.3g} px "
-            f"({left_open.most_px:.1f} px and more over a tenth)"
-        )
+    if ok and left_open is not None and expected is not None:
+        warnings += _extrapolates(left_open, expected.most_px, hit)
     if ok and points.sparse:
         warnings.append(criteria.MORE_TILES)
     if share < _THIN_COVERAGE:
@@ -92,6 +90,17 @@ def warnings_of(
             "higher or lower is off by up to that"
         )
     return (*warnings, *(_reservations(start, accuracy) if ok else ()))
+
+
+def _extrapolates(left_open: Expected, most: float, hit: float) -> list[str]:
+    """A warning where much of the overlap isn't as well known as what both rasters show."""
+    if left_open.beyond <= _OPEN or left_open.matched_px > hit:
+        return []
+    return [
+        "the fit extrapolates where nothing can be matched: over "
+        f"{left_open.beyond:.0%} of the overlap it may be off by more than {hit:.3g} px "
+        f"({most:.1f} px and more over a tenth)"
+    ]
 
 
 def _reservations(start: Start, accuracy: Accuracy | None) -> tuple[str, ...]:

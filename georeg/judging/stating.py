@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from georeg.judging.independence import allowance
 from georeg.search.tiepoints import TiePoints
 
 Array = npt.NDArray[np.float64]
+
+_DRAWS = 64  # of a normal error: as many points of a plane, each as probable
+_TURN = math.pi * (3 - math.sqrt(5))  # of each against the one before: they spread evenly
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class Expected:
     Unlike `Accuracy`, places count where nothing could be matched: water, clouds, no data in the
     reference. So does a part that is displaced against the rest, as far as the check has seen it;
     of a part that nothing confirms (`Check.astray` without `away`) they say nothing.
+
+    What is known of a place is its root mean square error. Each figure is the larger one of two:
+    if every error is as long as that (what a stiff model can't follow, often), and if they are
+    normal: a tenth of those that have the same root mean square are longer than 1.5 times that.
 
     Attributes:
         half_px: half of the overlap has less, in reference pixels.
@@ -104,6 +111,8 @@ def expected_of(
     """Errors that the models of the tie points disagree about, those with what they can't know of
     what bends beyond the points, and those with all that is known besides.
 
+    The first two are of root mean squares alone: what is known where. The third is stated.
+
     Args:
         fit: of the tie points.
         points: the tie points.
@@ -117,7 +126,7 @@ def expected_of(
         None if there are too few tie points.
     """
     more = _added(fit)
-    sums: list[tuple[Array, Array, Array]] = []
+    sums: list[tuple[Array, ...]] = []
     for xy in places:
         apart = expected_errors(fit, points.true, xy)
         if apart is None:
@@ -127,13 +136,14 @@ def expected_of(
         apart, left_open = (
             np.nan_to_num(errors, nan=math.inf) for errors in (apart, np.hypot(apart, beyond))
         )
-        stated = _with_part(np.hypot(left_open, more) * allowance(independent), xy, check.astray)
-        sums.append((apart, left_open, stated))
+        stated = np.hypot(left_open, more) * allowance(independent)
+        away = _displaced(xy, check.astray)
+        sums.append((apart, left_open, np.hypot(stated, away), _drawn(stated, away)))
     found = [
         _summed_up(all_over, near, pixels, HIT * check.unit)
         for all_over, near in zip(*sums, strict=True)
     ]
-    return found[0], found[1], found[2]
+    return found[0], found[1], Expected(*map(max, astuple(found[2]), astuple(found[3])))
 
 
 def _added(fit: Fit) -> float:
@@ -145,15 +155,28 @@ def _added(fit: Fit) -> float:
     return math.sqrt(max(counted - inliers, 0.0))
 
 
-def _with_part(errors: Array, xy: Array, part: Astray | None) -> Array:
-    """(N,) errors at (N, 2) places, some of which are known to be displaced."""
+def _displaced(xy: Array, part: Astray | None) -> Array:
+    """(N,) how far (N, 2) places are known to be displaced."""
     if part is None or part.away is None:
-        return errors
-    displaced = np.where(part.where.hold(xy), math.hypot(*part.away), 0.0)
-    return np.asarray(np.hypot(errors, displaced))
+        return np.zeros(len(xy))
+    return np.asarray(np.where(part.where.hold(xy), math.hypot(*part.away), 0.0))
+
+
+def _drawn(errors: Array, away: Array) -> Array:
+    """(N, _DRAWS) lengths of normal errors about where (N,) places are displaced to.
+
+    Args:
+        errors: (N,) their root mean squares.
+        away: (N,) how far these are displaced; which way makes no difference.
+    """
+    number = np.arange(_DRAWS) + 0.5
+    length, angle = np.sqrt(-np.log(1 - number / _DRAWS)), number * _TURN
+    x, y = length * np.cos(angle), length * np.sin(angle)
+    return np.asarray(np.hypot(away[:, None] + errors[:, None] * x, errors[:, None] * y))
 
 
 def _summed_up(all_over: Array, near: Array, pixels: float, limit: float) -> Expected:
+    """Of errors all over the overlap, and of what both rasters show: arrays of any shape."""
     half, most = np.percentile(all_over, [50, 90], method="lower") * pixels
     return Expected(
         float(half),
