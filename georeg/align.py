@@ -20,6 +20,7 @@ from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
 from georeg.finer import as_exact, closer, convincing, finer, promising, sharper, telling
+from georeg.judging.astray import Astray
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
 from georeg.matching.protocol import Device
@@ -263,8 +264,12 @@ def _judged(
     settings: Settings,
     tell: Progress,
     unit: float = 1.0,
+    part: Astray | None = None,
 ) -> Outcome:
-    """What to think of what was tracked, by a look at pixels that are `unit` frame pixels wide."""
+    """What to think of what was tracked, by a look at pixels that are `unit` frame pixels wide.
+
+    `part` is one that a look at coarser pixels saw elsewhere, in pixels of this frame.
+    """
     points, fit = tracked.points, tracked.fit
     done = partial(done, scene, start=start, levels=tracked.levels, points=points, fit=fit)
     if fit is None:
@@ -280,7 +285,7 @@ def _judged(
     with judges_of(devices, settings) as judges:
         check = check_alignment(
             scene, judges, start, fit.transform, fit.fold_models, fit.folding.fold,
-            claimed=settings.georef, unit=unit,
+            claimed=settings.georef, unit=unit, part=part,
         )  # fmt: skip
     tell("check", 1.0)
     verdict = judge(scene.frame, start, points, fit, check, settings)
@@ -320,12 +325,23 @@ def _sharpened(
         log.info("smaller templates err too much there: it stays as it was found")
         return outcome
     # What to trust is known of pixels that a raster has.
-    second = _judged(done, near, start, tracked, devices, settings, tell, max(1.0, near.own_pixel))
+    unit, part = max(1.0, near.own_pixel), _part_elsewhere(outcome, near)
+    second = _judged(done, near, start, tracked, devices, settings, tell, unit, part)
     if not trusted(second):
         log.info("not trusted there: it stays as it was found")
         return outcome
     # All that is told is in pixels of this frame.
     return replace(second, located=start if settings.georef else outcome.located, sharper=True)
+
+
+def _part_elsewhere(outcome: Outcome, near: Scene) -> Astray | None:
+    """A part that lies elsewhere, in pixels of a finer frame: there it may be out of sight."""
+    check = outcome.verdict.check
+    part = None if check is None else check.astray
+    if part is None or part.away is None:
+        return None
+    step = ~near.frame.grid.transform @ outcome.scene.frame.grid.transform
+    return part.zoomed(step.a, step.c, step.f)
 
 
 def fit_matches(

@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from affine import Affine
 
 import scenes
 import tie_points as tp
@@ -210,3 +212,28 @@ def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float])
     assert x <= left < right <= x + 220
     assert y - shape[0] <= bottom < top <= y
     assert f"{np.hypot(*away):.1f} px from" in warning
+
+
+def test_the_seam_of_a_finer_mosaic_is_told(tmp_path: Path) -> None:
+    """On its own pixels a part 10 px off was out of sight: what was seen before was forgotten."""
+    shape, step = (240, 360), (-3.0, 9.5)
+
+    def truth(xy: Array) -> Array:
+        return np.asarray(xy + [4.0, 3.0] + np.where(xy[:, 1:] < 100, step, 0.0))
+
+    image = scenes.texture((2 * shape[0], 2 * shape[1]))
+    wide, fine = (Affine(g, 0, scenes.ORIGIN[0], 0, -g, scenes.ORIGIN[1]) for g in (1.0, 0.5))
+    places = 2 * truth(scenes.pixels(image.shape) / 2)
+    moving = scenes.write(tmp_path / "moving.tif", scenes.sample(image, places, image.shape), fine)
+    coarser = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    reference = scenes.write(tmp_path / "reference.tif", coarser, wide)
+    found = measure(moving, reference, Settings()).verdict
+    assert found.ok
+    assert found.check is not None
+    part = found.check.astray
+    assert part is not None
+    assert np.array(part.away) / 2 == pytest.approx(step, abs=1)
+    assert found.expected is not None
+    assert found.expected.most_px == pytest.approx(np.hypot(*step), abs=1)
+    left, top, right, bottom = np.array(part.bounds) / 2
+    assert (left, top, right, bottom) == pytest.approx((0, 0, 384, 96), abs=1)

@@ -6,7 +6,7 @@ the others says nothing of it. By chance single places match best elsewhere, eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,16 +36,19 @@ class Part:
         indices: column and row of each.
         first: least column and row of all squares that were looked at.
         last: largest ones.
+        origin: corner of the grid's square (0, 0), frame pixels.
     """
 
     size: float
     indices: frozenset[tuple[int, int]]
     first: tuple[int, int]
     last: tuple[int, int]
+    origin: tuple[float, float] = (0.0, 0.0)
 
     def hold(self, xy: Array) -> Mask:
         """(N,) which frame pixels lie in one of them; what lies outside of all: in the nearest."""
-        index = np.clip(np.floor(xy / self.size).astype(np.int64), self.first, self.last)
+        square = np.floor((xy - np.array(self.origin)) / self.size).astype(np.int64)
+        index = np.clip(square, self.first, self.last)
         return np.array([tuple(i) in self.indices for i in index.tolist()], np.bool_)
 
 
@@ -65,6 +68,24 @@ class Astray:
     bounds: tuple[float, float, float, float]
     away: tuple[float, float] | None
     where: Part
+
+    def zoomed(self, times: float, x: float, y: float) -> Astray:
+        """The same part in a frame whose pixels are so many times as fine.
+
+        Args:
+            times: how many.
+            x: of this frame's origin in that one.
+            y: likewise.
+        """
+        left, top, right, bottom = (times * side for side in self.bounds)
+        where = self.where
+        origin = (times * where.origin[0] + x, times * where.origin[1] + y)
+        return replace(
+            self,
+            bounds=(left + x, top + y, right + x, bottom + y),
+            away=None if self.away is None else (times * self.away[0], times * self.away[1]),
+            where=replace(where, size=times * where.size, origin=origin),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """For reports (JSON)."""
@@ -107,6 +128,22 @@ def find_astray(
         return None
     smaller = _Squares(center, size / _THIRD)
     return _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
+
+
+def still_astray(part: Astray, center: Array, away: Array, near: float) -> bool:
+    """Whether the places of a part don't confirm a fit either that was found on finer pixels.
+
+    Those don't look as far on the ground: where the part lies may be beyond what they see.
+
+    Args:
+        part: that is displaced against the fit on coarser pixels, in frame pixels of the finer.
+        center: (N, 2) frame pixels of the places.
+        away: (N, 2) frame pixels from where the fit puts each to where it matches best.
+        near: frame pixels within which no displacement is one.
+    """
+    inside = part.where.hold(center)
+    missed = np.hypot(*away[inside].T) > near
+    return bool(missed.any() and missed.mean() >= _AGREE)
 
 
 def _alike(squares: _Squares, away: Array, which: Mask, near: float, least: int) -> Astray | None:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from georeg.judging.astray import Astray, find_astray
+from georeg.judging.astray import Astray, find_astray, still_astray
 from georeg.judging.overlaid import Smoothed, look_smoothed
 from georeg.matching.protocol import Surfaces
 from georeg.matching.team import Team
@@ -94,6 +94,7 @@ def check_alignment(
     *,
     claimed: bool = True,
     unit: float = 1.0,
+    part: Astray | None = None,
 ) -> Check:
     """Judge a transform at places all over the overlap.
 
@@ -107,6 +108,7 @@ def check_alignment(
         before: the scene on the same frame as it was placed at first, if not like `scene`.
         claimed: whether the moving raster lies where its file says, and not where it was found.
         unit: frame pixels along a side of the pixels to look at.
+        part: that a look at coarser pixels saw elsewhere, in pixels of this frame.
     """
     pairs = plan(
         scene.frame.grid.shape,
@@ -151,7 +153,7 @@ def check_alignment(
         chance,
         similarity_before,
         similarity,
-        _astray(after, best, offset, hit),
+        _astray(after, best, offset, hit, part),
         look_smoothed(scene, judges, transform, SEPARATE) if claimed else None,
         _plain(after, start, distance <= hit),
         unit,
@@ -179,12 +181,17 @@ def _plain(surfaces: Surfaces, start: Start, hits: Mask) -> float:
     return float(plain.mean())
 
 
-def _astray(surfaces: Surfaces, best: Array, offset: Array, hit: float) -> Astray | None:
+def _astray(
+    surfaces: Surfaces, best: Array, offset: Array, hit: float, known: Astray | None
+) -> Astray | None:
     away = best - offset
-    known = np.asarray(np.isfinite(away).all(axis=1))
-    some = surfaces.select(known)
-    plain = _elsewhere(some, best[known], offset[known], hit)
-    return find_astray(some.center, away[known], some.size, hit, plain)
+    finite = np.asarray(np.isfinite(away).all(axis=1))
+    some, away = surfaces.select(finite), away[finite]
+    plain = _elsewhere(some, best[finite], offset[finite], hit)
+    found = find_astray(some.center, away, some.size, hit, plain)
+    if known is None or (found is not None and found.away is not None):
+        return found
+    return known if still_astray(known, some.center, away, hit) else found
 
 
 def _elsewhere(surfaces: Surfaces, best: Array, offset: Array, near: float) -> Mask | None:
