@@ -143,6 +143,26 @@ def test_a_small_part_is_told_where_it_matches_plainly(
         assert part.share == pytest.approx(np.pi * 70**2 / 960**2, rel=0.3)
 
 
+@pytest.mark.parametrize(("others", "plain", "found"), [(0, 5, True), (0, 3, False), (8, 5, False)])
+def test_a_part_of_a_small_scene_is_told_by_what_misses_alike(
+    others: int, plain: int, found: bool
+) -> None:
+    """Seven of 64 places were 10 px off, all alike: fewer than three squares, not all plain."""
+    x, y = np.meshgrid(np.arange(48.0, 300, 32), np.arange(48.0, 300, 32))
+    center = np.stack([x.ravel(), y.ravel()], axis=1)
+    away = confirmed(len(center), np.random.default_rng(0))
+    seam = np.flatnonzero((x.ravel() < 60) & (y.ravel() < 250))
+    away[seam] = [0.0, -10.0]
+    elsewhere = np.flatnonzero(x.ravel() > 200)[::2][:others]
+    away[elsewhere] = np.random.default_rng(1).uniform(4, 12, (len(elsewhere), 2))
+    plainly = np.isin(np.arange(len(center)), seam[:plain])
+    part = find_astray(center, away, SIZE, NEAR, plainly)
+    assert (part is not None) == found
+    if part is not None:
+        assert part.away == pytest.approx((0, -10))
+        assert part.bounds == (32, 32, 64, 256)
+
+
 def test_few_plain_places_are_no_part() -> None:
     """Of one template: its neighbours see most of the same pixels, and are wrong alike."""
     rng = np.random.default_rng(0)

@@ -23,6 +23,9 @@ _LEAST = 3
 # puts them, and so agree more closely: such squares of a third of a template's side. Over the same
 # pairs, at most 4 of them touch each other.
 _THIRD, _CLOSELY, _LEAST_PLAIN = 3, 0.6, 7
+# Along a seam templates show both sides, and match less plainly: such squares count, too, where
+# most of what doesn't confirm the fit lies in the part, and most of that matches plainly.
+_MOSTLY = 0.5
 _AGREE, _LOST = 0.6, 0.8  # share of a square's places
 _PART = 0.1  # of all squares: fewer that nothing confirms aren't worth a word
 
@@ -127,7 +130,15 @@ def find_astray(
     if plain is None or not (missed & plain).any():
         return None
     smaller = _Squares(center, size / _THIRD)
-    return _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
+    found = _alike(smaller, away, missed & plain, _CLOSELY * near, _LEAST_PLAIN)
+    if found is not None:
+        return found
+    found = _alike(smaller, away, missed, _CLOSELY * near, _LEAST_PLAIN)
+    if found is None:
+        return None
+    inside = missed & found.where.hold(center)
+    mostly = inside.sum() > _MOSTLY * missed.sum() and plain[inside].mean() > _MOSTLY
+    return found if mostly else None
 
 
 def still_astray(part: Astray, center: Array, away: Array, near: float) -> bool:
