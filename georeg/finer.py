@@ -80,8 +80,8 @@ def sharper(outcome: Outcome) -> float | None:
     settings, frame, points = outcome.settings, outcome.scene.frame, outcome.points
     if settings.working_resolution is not None or settings.max_tiles is not None:
         return None  # so many finer tiles show less ground
-    if points is None or not points.dense:
-        return None
+    if points is None or not points.dense or outcome.scene.blocky:
+        return None  # on finer pixels there is more of blocks of compression, not of the ground
     own = outcome.scene.own_pixel
     if own >= _EQUAL:
         return None  # it is the other look already

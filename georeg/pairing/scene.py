@@ -54,6 +54,7 @@ class Scene:
         max_shift: largest shift to look for, in frame pixels.
         warnings: what the user should know about the inputs.
         area: (left, bottom, right, top) in the reference's CRS that is looked at; None for all.
+        blocky: whether both show blocks of strong compression on these pixels.
     """
 
     moving: Raster
@@ -64,6 +65,7 @@ class Scene:
     max_shift: float
     warnings: tuple[str, ...]
     area: tuple[float, float, float, float] | None = None
+    blocky: bool = False
 
     @property
     def modalities(self) -> tuple[str, str]:
@@ -233,6 +235,7 @@ def _place(
         max_shift,
         warnings,
         settings.area,
+        blocky is not None,
     )
 
 
