@@ -19,7 +19,16 @@ from georeg.applying import apply_fit as apply_fit
 from georeg.applying import apply_found, check_wanted
 from georeg.choosing import Choice, choice_for, devices_of, judges_of, team_of
 from georeg.errors import SettingsError
-from georeg.finer import as_exact, closer, convincing, finer, promising, sharper, telling
+from georeg.finer import (
+    as_exact,
+    closer,
+    convincing,
+    finer,
+    part_elsewhere,
+    promising,
+    sharper,
+    telling,
+)
 from georeg.judging.astray import Astray
 from georeg.judging.checking import check_alignment
 from georeg.matches import Matches
@@ -202,9 +211,9 @@ def measure(
         again = finer(outcome)
         if again is not None:
             log.info("too few places to compare: once more on pixels half as wide")
-            with open_scene(moving, reference, again) as closer:
+            with open_scene(moving, reference, again) as near:
                 second = _measured(
-                    closer, choice, devices, settings, tell, convincing, outcome.located
+                    near, choice, devices, settings, tell, convincing, outcome.located
                 )
                 if convincing(second):
                     return alignment_of(replace(second, finer=True), pictures=pictures)
@@ -325,23 +334,13 @@ def _sharpened(
         log.info("smaller templates err too much there: it stays as it was found")
         return outcome
     # What to trust is known of pixels that a raster has.
-    unit, part = max(1.0, near.own_pixel), _part_elsewhere(outcome, near)
+    unit, part = max(1.0, near.own_pixel), part_elsewhere(outcome, near)
     second = _judged(done, near, start, tracked, devices, settings, tell, unit, part)
     if not trusted(second):
         log.info("not trusted there: it stays as it was found")
         return outcome
     # All that is told is in pixels of this frame.
     return replace(second, located=start if settings.georef else outcome.located, sharper=True)
-
-
-def _part_elsewhere(outcome: Outcome, near: Scene) -> Astray | None:
-    """A part that lies elsewhere, in pixels of a finer frame: there it may be out of sight."""
-    check = outcome.verdict.check
-    part = None if check is None else check.astray
-    if part is None or part.away is None:
-        return None
-    step = ~near.frame.grid.transform @ outcome.scene.frame.grid.transform
-    return part.zoomed(step.a, step.c, step.f)
 
 
 def fit_matches(

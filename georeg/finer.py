@@ -9,8 +9,8 @@ One that is trusted, because finer pixels place it more exactly. Everything is f
 the coarser raster's pixels, on which both show the same. On finer ones there are more and smaller
 templates, and what compares them, squares of differences, has twice the detail that a pixel has
 room for. That places them two to three times as exactly, and shows bends that larger templates
-average away, where one raster's pixels are finer (benchmarks/results/resolutions.md) and where
-none are (benchmarks/resolutions.py measures that, too).
+average away, where one raster's pixels are finer and where none are
+(benchmarks/results/resolutions.md).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from georeg.fitting import Fit
+from georeg.judging.astray import Astray
 from georeg.matching.team import Team
 from georeg.outcome import Outcome
 from georeg.pairing.scene import Scene
@@ -144,3 +145,13 @@ def closer(scene: Scene, times: float) -> Scene:
         return scene.zoomed(times)
     resolution = scene.frame.grid.transform.a / times
     return scene.with_georef(scene.frame.moving, resolution, scene.max_shift * times)
+
+
+def part_elsewhere(outcome: Outcome, near: Scene) -> Astray | None:
+    """A part that lies elsewhere, in pixels of the finer scene: there it may be out of sight."""
+    check = outcome.verdict.check
+    part = None if check is None else check.astray
+    if part is None or part.away is None:
+        return None
+    step = ~near.frame.grid.transform @ outcome.scene.frame.grid.transform
+    return part.zoomed(step.a, step.c, step.f)

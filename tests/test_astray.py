@@ -218,6 +218,7 @@ def test_the_seam_of_a_mosaic_is_told(tmp_path: Path, step: tuple[float, float])
         return
     part = found.check.astray
     assert part is not None
+    assert part.away is not None
     away = np.array(part.away) / found.check.unit  # frame pixels along one of the rasters'
     assert away == pytest.approx(step, abs=2)
     # A quarter of it is that far off: 0.2 px were expected over nine tenths.
@@ -252,6 +253,7 @@ def test_the_seam_of_a_finer_mosaic_is_told(tmp_path: Path) -> None:
     assert found.check is not None
     part = found.check.astray
     assert part is not None
+    assert part.away is not None
     assert np.array(part.away) / 2 == pytest.approx(step, abs=1)
     assert found.expected is not None
     assert found.expected.most_px == pytest.approx(np.hypot(*step), abs=1)
